@@ -1,0 +1,38 @@
+// The only allocator of numeric memory: aligned, zero-initialised on request, and able to fail on demand in tests.
+#pragma once
+
+#include <cstddef>
+
+#include "base/types.h"
+
+namespace fastbp {
+
+constexpr std::size_t kAlignment = 128;
+
+// Owns `bytes` bytes aligned to kAlignment. Throws Error(Cause::memory) naming the size. Movable, not copyable.
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(std::size_t bytes);  // contents are zero
+  Buffer(Buffer&& other) noexcept;
+  Buffer& operator=(Buffer&& other) noexcept;
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer();
+
+  std::size_t bytes() const { return bytes_; }
+  void* data() const { return data_; }
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+// Tests: the n-th allocation from now (1 = the next) fails; 0 switches it off.
+void fail_allocation_after(Index n);
+
+}  // namespace fastbp

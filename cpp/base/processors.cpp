@@ -1,0 +1,90 @@
+#include "base/processors.h"
+
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <fstream>
+#include <limits>
+#include <string>
+
+namespace fastbp {
+
+namespace {
+
+int processors_by_affinity() {
+#if defined(__linux__)
+  cpu_set_t mask;
+  if (sched_getaffinity(0, sizeof mask, &mask) == 0) return std::max(CPU_COUNT(&mask), 1);
+  // The mask must be as large as the kernel's, and this kernel's is larger: try until it fits.
+  for (int processors = 2 * CPU_SETSIZE; processors <= 1 << 20; processors *= 2) {
+    cpu_set_t* large_mask = CPU_ALLOC(processors);
+    if (large_mask == nullptr) break;
+    const std::size_t bytes = CPU_ALLOC_SIZE(processors);
+    const bool known = sched_getaffinity(0, bytes, large_mask) == 0;
+    const int count = known ? CPU_COUNT_S(bytes, large_mask) : 0;
+    CPU_FREE(large_mask);
+    if (known) return std::max(count, 1);
+  }
+#endif
+  return std::max(static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)), 1);
+}
+
+constexpr double kNoQuota = std::numeric_limits<double>::infinity();
+
+// Version 2: cpu.max holds "max 100000" or "150000 100000", microseconds of processor time in each period.
+double quota_v2(const std::string& folder) {
+  std::ifstream file(folder + "/cpu.max");
+  double quota = 0, period = 0;
+  return file >> quota >> period && quota > 0 && period > 0 ? quota / period : kNoQuota;
+}
+
+// Version 1: the same in two files; a quota of -1 means none.
+double quota_v1(const std::string& folder) {
+  std::ifstream quota_file(folder + "/cpu.cfs_quota_us"), period_file(folder + "/cpu.cfs_period_us");
+  double quota = 0, period = 0;
+  return quota_file >> quota && period_file >> period && quota > 0 && period > 0 ? quota / period : kNoQuota;
+}
+
+// The smallest quota of a group and all that it lies in. Inside a container `group` may name a folder of the host that
+// is not there; its ancestors, up to the mount itself, still speak.
+double smallest_quota(const std::string& mount, std::string group, double (*quota_of)(const std::string& folder)) {
+  double smallest = kNoQuota;
+  for (;;) {
+    smallest = std::min(smallest, quota_of(mount + group));
+    const std::size_t slash = group.rfind('/');
+    if (slash == std::string::npos) return smallest;
+    group.resize(slash);
+  }
+}
+
+double processors_by_quota() {
+  double smallest = kNoQuota;
+  std::ifstream groups("/proc/self/cgroup");
+  for (std::string line; std::getline(groups, line);) {  // "hierarchy:controllers:/group"
+    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (first == std::string::npos || second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1);
+    const std::string group = line.substr(second + 1);
+    if (controllers.empty()) {
+      smallest = std::min(smallest, smallest_quota("/sys/fs/cgroup", group, quota_v2));
+    } else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
+      smallest = std::min(smallest, smallest_quota("/sys/fs/cgroup/" + controllers, group, quota_v1));
+      smallest = std::min(smallest, smallest_quota("/sys/fs/cgroup/cpu", group, quota_v1));
+    }
+  }
+  return smallest;
+}
+
+}  // namespace
+
+int available_processors() {
+  // The mask can change at any time and is one system call; the quota is several files, and is read once. A part of a
+  // processor does not count: a thread that is out of quota would hold up all others at the next barrier.
+  static const double quota = processors_by_quota();
+  const int processors = processors_by_affinity();
+  return quota < processors ? std::max(static_cast<int>(quota), 1) : processors;
+}
+
+}  // namespace fastbp

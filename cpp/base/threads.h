@@ -1,0 +1,78 @@
+// Threads: the only place that knows OpenMP. A team runs one body on every thread (SPMD) for as long as a whole epoch;
+// the threads meet at barriers. Without OpenMP, in a forked child, or for a team of one, the body runs on the calling
+// thread alone.
+#pragma once
+
+#include <atomic>
+#include <exception>
+#include <type_traits>
+
+#include "base/processors.h"  // available_processors
+#include "base/types.h"
+
+namespace fastbp {
+
+constexpr int kMostThreads = 1024;  // OpenMP ends the process when a thread cannot start, so nobody may ask for 10^6
+
+void set_num_threads(int n);  // 0: the default (FASTBP_NUM_THREADS, else available_processors()); Error(value) outside
+int get_num_threads();  // the most threads that a plan may use; Error(value) where FASTBP_NUM_THREADS is wrong
+bool threads_forbidden();  // true in a forked child of a process that had imported fastbp
+const char* openmp_runtime();  // e.g. "OpenMP 4.5 (libgomp)" or "none: built serial"
+
+// Raised at the barriers of a team one of whose threads has thrown; never leaves run_team.
+struct TeamStopped {};
+
+class Team {
+ public:
+  explicit Team(int size);
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  int size() const { return size_; }
+  // All threads wait for all. Spins where the team fits the processors it may use, else yields. Throws TeamStopped
+  // when a thread of the team has failed. No-op for a team of one.
+  void barrier(int thread);
+
+  void fail(std::exception_ptr error) noexcept;  // first one wins; the others stop at their next barrier
+  // The first error; whole once every thread has left the body.
+  std::exception_ptr error() const { return error_; }
+
+ private:
+  void wait_for_phase_after(unsigned phase) const;
+
+  int size_;
+  bool spin_;
+  std::atomic<bool> claimed_{false};  // error_ belongs to the thread that set this
+  std::exception_ptr error_;
+  // Counted by all and watched by all: apart, so that those who arrive do not disturb those who wait.
+  alignas(64) std::atomic<int> arrived_{0};
+  alignas(64) std::atomic<unsigned> phase_{0};
+  std::atomic<bool> stopped_{false};
+};
+
+// Runs body(context, team, thread) on `threads` threads (fewer where forbidden); the calling thread is thread 0. Sets
+// the floating-point state (round to nearest, subnormals kept, exceptions masked) on each and restores it. The first
+// exception is rethrown here, in the caller. team.size() is what it really got.
+void run_team(int threads, void (*body)(void* context, Team& team, int thread), void* context);
+
+template <class Body>
+void run_team(int threads, Body&& body) {
+  using Plain = std::remove_reference_t<Body>;
+  run_team(
+      threads, [](void* context, Team& team, int thread) { (*static_cast<Plain*>(context))(team, thread); },
+      const_cast<void*>(static_cast<const void*>(&body)));
+}
+
+// Sets the floating-point state of this thread for its lifetime.
+class FloatingPointState {
+ public:
+  FloatingPointState() noexcept;
+  ~FloatingPointState();
+  FloatingPointState(const FloatingPointState&) = delete;
+  FloatingPointState& operator=(const FloatingPointState&) = delete;
+
+ private:
+  unsigned long saved_;
+};
+
+}  // namespace fastbp
