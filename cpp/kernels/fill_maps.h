@@ -1,0 +1,55 @@
+// Included last, by one file per instruction set: fills every slot of the table but the products.
+#pragma once
+
+#include "kernels/gather.h"
+#include "kernels/map.h"
+#include "kernels/random.h"
+#include "kernels/reduce.h"
+#include "kernels/update.h"
+
+#ifndef FASTBP_FILL_MAPS
+#error "define FASTBP_FILL_MAPS as the name of the function to define"
+#endif
+
+namespace fastbp {
+namespace {
+
+template <class T>
+void fill_maps(Kernels<T>& kernels) {
+#define FASTBP_X(name, operands) \
+  kernels.map[static_cast<int>(MapOp::name)] = map_kernel<T, operation::name<T>, operands>;
+  FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X)
+#undef FASTBP_X
+  kernels.row_sum = row_sum<T>;
+  kernels.row_max = row_max<T>;
+  kernels.row_first_max = row_first_max<T>;
+  kernels.row_argmax = row_argmax<T>;
+  kernels.softmax = softmax<T>;
+  kernels.log_softmax = log_softmax<T>;
+  kernels.logsumexp = logsumexp<T>;
+  kernels.softmax_cross_entropy = softmax_cross_entropy<T>;
+  kernels.sparse_softmax_cross_entropy = sparse_softmax_cross_entropy<T>;
+  kernels.one_hot = one_hot<T>;
+  kernels.pick = pick<T>;
+  kernels.sum_over_rows = sum_over_rows<T>;
+  kernels.max_over_rows = max_over_rows<T>;
+  kernels.sum_flat = sum_flat<T>;
+  kernels.max_flat = max_flat<T>;
+  kernels.dropout = dropout<T>;
+  kernels.sgd = sgd<T>;
+  kernels.sgd_is_finite = sgd_is_finite<T>;
+  kernels.within = within<T>;
+  kernels.gather = gather<T>;
+}
+
+}  // namespace
+
+void FASTBP_FILL_MAPS(KernelTable* table) {
+  fill_maps(table->f32);
+  fill_maps(table->f64);
+  table->philox = philox;
+  table->uniform = uniform;
+  table->normal = normal;
+}
+
+}  // namespace fastbp

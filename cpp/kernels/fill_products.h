@@ -1,0 +1,26 @@
+// Binds the matrix products to the table. The including file names the function: FASTBP_FILL_PRODUCTS.
+#pragma once
+
+#include "kernels/gemm.h"
+#include "kernels/table.h"
+
+namespace {
+
+template <class T>
+void fill_products(fastbp::Kernels<T>* kernels) {
+  kernels->matmul = matmul<T>;
+  kernels->matmul_scratch = matmul_scratch<T>;
+  kernels->tile_rows = kTileRows;
+  kernels->tile_cols = kTileVectors * Vector<T>::lanes;
+}
+
+}  // namespace
+
+namespace fastbp {
+
+void FASTBP_FILL_PRODUCTS(KernelTable* table) {
+  fill_products(&table->f32);
+  fill_products(&table->f64);
+}
+
+}  // namespace fastbp

@@ -1,0 +1,80 @@
+// Gathering rows of an array of any element type and layout into contiguous rows, one rounding per element.
+#pragma once
+
+#include "kernels/simd.h"
+#include "kernels/table.h"
+
+namespace fastbp {
+namespace {
+
+// An element as it lies in memory, and its value as a number that converts to float32 and float64 with one rounding.
+template <class Stored>
+struct Plain {
+  typedef Stored stored;
+  FASTBP_INLINE Stored value(Stored x) { return x; }
+};
+
+struct Boolean {
+  typedef uint8_t stored;
+  FASTBP_INLINE int32_t value(uint8_t x) { return x != 0; }
+};
+
+// IEEE binary16. As a float32's bits 13 places up it is the number times 2^-112, subnormals too.
+struct Half {
+  typedef uint16_t stored;
+  FASTBP_INLINE float value(uint16_t x) {
+    const uint32_t magnitude = (uint32_t)(x & 0x7fff) << 13;
+    float number;
+    __builtin_memcpy(&number, &magnitude, 4);
+    number *= 0x1p112f;
+    uint32_t bits;
+    __builtin_memcpy(&bits, &number, 4);
+    bits = (x & 0x7c00) == 0x7c00 ? magnitude | 0x7f800000u : bits;
+    bits |= (uint32_t)(x & 0x8000) << 16;
+    __builtin_memcpy(&number, &bits, 4);
+    return number;
+  }
+};
+
+template <class T, class Source>
+void gather_elements(const Gather<T>& call) {
+  using Stored = typename Source::stored;
+  const int64_t cols = call.cols, stride = call.col_bytes;
+  for (int64_t r = 0; r < call.rows; ++r) {
+    const char* from = call.source + (call.index ? call.index[r] : call.first + r) * call.row_bytes;
+    T* out = call.out + r * call.out_row;
+    Stored x;
+    if (stride == (int64_t)sizeof(Stored)) {
+      for (int64_t c = 0; c < cols; ++c) {
+        __builtin_memcpy(&x, from + c * (int64_t)sizeof(Stored), sizeof x);
+        out[c] = (T)Source::value(x);
+      }
+    } else {
+      for (int64_t c = 0; c < cols; ++c) {
+        __builtin_memcpy(&x, from + c * stride, sizeof x);
+        out[c] = (T)Source::value(x);
+      }
+    }
+  }
+}
+
+template <class T>
+void gather(const Gather<T>* call) {
+  switch (call->element) {
+    case Element::f32: return gather_elements<T, Plain<float>>(*call);
+    case Element::f64: return gather_elements<T, Plain<double>>(*call);
+    case Element::f16: return gather_elements<T, Half>(*call);
+    case Element::i8: return gather_elements<T, Plain<int8_t>>(*call);
+    case Element::u8: return gather_elements<T, Plain<uint8_t>>(*call);
+    case Element::i16: return gather_elements<T, Plain<int16_t>>(*call);
+    case Element::u16: return gather_elements<T, Plain<uint16_t>>(*call);
+    case Element::i32: return gather_elements<T, Plain<int32_t>>(*call);
+    case Element::u32: return gather_elements<T, Plain<uint32_t>>(*call);
+    case Element::i64: return gather_elements<T, Plain<int64_t>>(*call);
+    case Element::u64: return gather_elements<T, Plain<uint64_t>>(*call);
+    case Element::boolean: return gather_elements<T, Boolean>(*call);
+  }
+}
+
+}  // namespace
+}  // namespace fastbp

@@ -1,0 +1,362 @@
+// The matrix products, rules 1 and 2 of docs/numerics.md.
+//
+// Every output is its own chain of fma, cut into blocks of k where the contract cuts it and nowhere else. So how the
+// outputs are cut into blocks, strips and tiles, and whether an operand is packed, can change no bit.
+//
+//   for blocks of columns (a packed block of b stays in the second-level cache)
+//     for pieces of k (kDepth: one block of rule 1, four of rule 2)
+//       pack b's block into panels, unless few strips would read it
+//       for groups of strips of rows (a strip is at most kTileRows high)
+//         pack a's strips where its strides alias in the caches
+//         for strips, for panels: one call of a microkernel for each block of k
+#pragma once
+
+#include "kernels/microkernel.h"
+#include "kernels/packing.h"
+#include "kernels/simd.h"
+#include "kernels/table.h"
+
+namespace {
+
+constexpr int64_t kDepth = fastbp::kFeatureBlock;
+static_assert(kDepth == 4 * fastbp::kRowBlock, "a piece of k holds whole blocks, the lowest two levels of the counter");
+constexpr int kLevelsInPiece = 2;
+constexpr int kMostLevels = 40;
+
+#if defined(__AVX512F__)
+constexpr int64_t kBlockBytes = 512 * 1024;  // of a packed block of b
+#else
+constexpr int64_t kBlockBytes = 256 * 1024;
+#endif
+constexpr int64_t kLocalBytes = 8 * 1024;  // scratch up to this comes from the stack
+
+// The columns of a block: whole panels of any width (widths are powers of two).
+template <class T>
+constexpr int64_t kBlockColumns = kBlockBytes / kDepth / (int64_t)sizeof(T);
+
+constexpr int64_t kGroupStrips = 8;  // strips of a that are packed together, to use whole cache lines
+constexpr int64_t kWholeBytes = 8 * 1024 * 1024;  // up to this all of a is packed, once and not for each block of columns
+
+// The distance of two k in a packed strip of a.
+template <class T>
+constexpr int64_t kStripWidth = (kTileRows + Vector<T>::lanes - 1) / Vector<T>::lanes * Vector<T>::lanes;
+
+// A flipped product: rows of c at a time, and the most columns.
+template <class T>
+constexpr int64_t kFlippedColumns = 1024 / (int64_t)sizeof(T);
+constexpr int64_t kFlippedRows = 15;
+
+// How a product is done.
+template <class T>
+struct Blocking {
+  bool flipped;  // cT = bT aT: vectors lie along the rows of c
+  bool along;    // b's k is contiguous and few rows use it: transposed in registers
+  bool pack_a, pack_whole_a, pack_b;
+  int64_t strips;   // of nearly equal height
+  int64_t vectors;  // a panel's width
+  int64_t a_bytes, b_bytes, slot_bytes;
+  int64_t bytes() const { return a_bytes + b_bytes + slot_bytes; }
+};
+
+// Rows a power of two of bytes apart share few sets of the first-level cache.
+FASTBP_INLINE bool aliases(int64_t stride_bytes) { return stride_bytes % 2048 == 0; }
+
+FASTBP_INLINE int64_t levels_of(int64_t count) { return count > 0 ? 64 - __builtin_clzll((uint64_t)count) : 0; }
+
+// Few columns leave lanes idle. Along the rows of c they are full, but a must be read across: free where a_row is 1,
+// a transposition otherwise.
+template <class T>
+FASTBP_INLINE bool is_narrow(const fastbp::Matmul<T>& q) {
+  constexpr int lanes = Vector<T>::lanes;
+  if (q.n > kFlippedRows || q.n % lanes == 0 || q.m < lanes) return false;
+  const int64_t idle = lanes - q.n % lanes;
+  return q.a_row == 1 ? q.m >= 2 * lanes : 4 * idle >= 3 * lanes;
+}
+
+template <class T>
+fastbp::Matmul<T> flipped(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, T* c) {
+  fastbp::Matmul<T> f = q;
+  f.m = q.n;
+  f.n = i1 - i0;
+  f.a = q.b;
+  f.a_row = q.b_col;
+  f.a_col = q.b_row;
+  f.b = q.a + i0 * q.a_row;
+  f.b_row = q.a_col;
+  f.b_col = q.a_row;
+  f.c = c;
+  f.c_row = kFlippedColumns<T>;
+  f.epilogue = nullptr;
+  return f;
+}
+
+template <class T>
+Blocking<T> upright_blocking_of(const fastbp::Matmul<T>& q) {
+  constexpr int lanes = Vector<T>::lanes;
+  Blocking<T> s = {};
+  s.strips = q.m <= kTileRows ? 1 : (q.m + kTileRows - 1) / kTileRows;
+  s.vectors = widest(s.strips == 1 ? (int)q.m : kTileRows);
+  const int64_t depth = smaller(q.k, kDepth);
+  const int64_t columns = smaller(q.n, kBlockColumns<T>);
+
+  const bool outgrows_l1 = depth * q.b_row * (int64_t)sizeof(T) > 24 * 1024;
+  s.along = q.m <= kMostRowsAlong && q.b_row == 1 && q.b_col != 1;
+  if (s.along) s.vectors = 1;
+  s.pack_b = !s.along && (q.b_col != 1 || (s.strips >= 4 && outgrows_l1));
+  const bool long_strip = columns > 2 * s.vectors * lanes && depth >= 64;
+  const int64_t far_stride = q.a_col == 1 ? q.a_row : q.a_col;
+  s.pack_a = long_strip && ((q.a_row != 1 && q.a_col != 1) || aliases(far_stride * (int64_t)sizeof(T)));
+
+  if (s.pack_a) {
+    const int64_t whole = s.strips * q.k * kStripWidth<T> * (int64_t)sizeof(T);
+    s.pack_whole_a = q.n > columns && whole <= kWholeBytes;
+    s.a_bytes = s.pack_whole_a ? whole : smaller(s.strips, kGroupStrips) * depth * kStripWidth<T> * (int64_t)sizeof(T);
+  }
+  if (s.pack_b) s.b_bytes = depth * ((columns + lanes - 1) / lanes * lanes) * (int64_t)sizeof(T);
+  if (q.over_rows && q.k > kDepth) {
+    const int64_t pieces = (q.k + kDepth - 1) / kDepth;
+    s.slot_bytes = levels_of(pieces - 1) * q.m * kBlockColumns<T> * (int64_t)sizeof(T);
+  }
+  return s;
+}
+
+template <class T>
+Blocking<T> blocking_of(const fastbp::Matmul<T>& q) {
+  if (!is_narrow(q)) return upright_blocking_of(q);
+  Blocking<T> s = upright_blocking_of(flipped(q, 0, smaller(q.m, kFlippedColumns<T>), (T*)nullptr));
+  s.flipped = true;
+  return s;
+}
+
+// Where one tile of c stands in the counting of blocks, and where its sums wait.
+template <class T>
+struct Counter {
+  T* local;         // the lowest kLevelsInPiece levels: tiles of `local_row` columns, on the stack
+  int64_t local_row, local_level;
+  T* slots;         // the levels above: matrices of m x kBlockColumns in the scratch, at this tile
+  int64_t slot_level;
+  Rows<T> level(int64_t l) const {
+    if (l < kLevelsInPiece) return {local + l * local_level, local_row};
+    return {slots + (l - kLevelsInPiece) * slot_level, kBlockColumns<T>};
+  }
+};
+
+// One tile of c and one piece of k under rule 2. `first`: the number of blocks of RB rows before this piece; b_step: the
+// distance of two k in b.
+template <class T>
+void tile_over_rows(TileCall<T> call, Microkernel<T> kernel, int64_t b_step, int64_t first, bool last_piece,
+                    const Counter<T>& counter) {
+  const Rows<T> c = call.out;
+  const int64_t depth = call.k;
+  const T* a = call.a;
+  const T* b = call.b;
+  Rows<T> earlier[kMostLevels];
+  call.earlier = earlier;
+  for (int64_t p = 0; p < depth; p += fastbp::kRowBlock) {
+    const int64_t block = first + p / fastbp::kRowBlock;
+    const bool last = last_piece && p + fastbp::kRowBlock >= depth;
+    // The full slots are the ones in `block`. A sum joins those from level 0 up to the first empty one and waits there;
+    // the last block's sum joins them all.
+    int64_t level = 0, count = 0;
+    for (; block >> level; ++level) {
+      if (block >> level & 1) {
+        earlier[count++] = counter.level(level);
+      } else if (!last) {
+        break;
+      }
+    }
+    call.a = a + p * call.a_col;
+    call.b = b + p * b_step;
+    call.k = smaller(fastbp::kRowBlock, depth - p);
+    call.earlier_count = count;
+    call.out = last ? c : counter.level(level);
+    kernel(&call);
+  }
+}
+
+// Strips of nearly equal height: the first `taller` ones have a row more.
+struct Strips {
+  int64_t count, height, taller;
+  int64_t rows(int64_t strip) const { return height + (strip < taller); }
+  int64_t start(int64_t strip) const { return strip * height + smaller(strip, taller); }
+};
+
+// One block of columns and one piece of k, as the loops over its strips and panels need it.
+template <class T>
+struct Piece {
+  int64_t column, columns;  // of c
+  int64_t start, depth;     // of k
+  bool last;
+  const T* panels;  // packed b, or null
+  T* strips;        // packed strips of a, or room for a group of them, or null
+  T* slots;
+};
+
+template <class T>
+void multiply_strip(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece, int64_t row, int64_t rows,
+                    const T* packed) {
+  constexpr int lanes = Vector<T>::lanes;
+  const int64_t width = s.vectors * lanes;
+  TileCall<T> call;
+  call.k = piece.depth;
+  call.a = q.a + row * q.a_row + piece.start * q.a_col;
+  call.a_row = q.a_row;
+  call.a_col = q.a_col;
+  if (packed) {
+    call.a = packed;
+    call.a_row = 1;
+    call.a_col = kStripWidth<T>;
+  }
+  for (int64_t j = 0; j < piece.columns; j += width) {
+    const int64_t columns = smaller(width, piece.columns - j);
+    const int64_t vectors = (columns + lanes - 1) / lanes;
+    call.last_lanes = columns - (vectors - 1) * lanes;
+    if (piece.panels) {
+      call.b = piece.panels + j * piece.depth;
+      call.b_row = vectors * lanes;
+    } else {
+      call.b = q.b + piece.start * q.b_row + (piece.column + j) * q.b_col;
+      call.b_row = s.along ? q.b_col : q.b_row;
+    }
+    call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
+    const Rows<T> total = call.out;
+    const bool masked = kMaskedLoadsAreFree || call.last_lanes < lanes;
+    const Microkernel<T> kernel = s.along  ? microkernel_along<T>(rows)
+                                  : masked ? microkernel<T, true>(rows, vectors)
+                                           : microkernel<T, false>(rows, vectors);
+    if (q.over_rows && q.k > fastbp::kRowBlock) {
+      alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
+      const Counter<T> counter = {local, width, rows * width,
+                                  piece.slots ? piece.slots + row * kBlockColumns<T> + j : nullptr,
+                                  q.m * kBlockColumns<T>};
+      tile_over_rows(call, kernel, s.along ? 1 : call.b_row, piece.start / fastbp::kRowBlock, piece.last, counter);
+    } else {
+      call.earlier = &total;
+      call.earlier_count = piece.start > 0;
+      kernel(&call);
+    }
+  }
+}
+
+template <class T>
+void pack_panels(const fastbp::Matmul<T>& q, const Piece<T>& piece, int64_t width, T* out) {
+  constexpr int lanes = Vector<T>::lanes;
+  const T* b = q.b + piece.start * q.b_row + piece.column * q.b_col;
+  for (int64_t j = 0; j < piece.columns; j += width) {
+    const int64_t columns = smaller(width, piece.columns - j);
+    const int64_t padded = (columns + lanes - 1) / lanes * lanes;
+    pack_columns<T>(piece.depth, columns, b + j * q.b_col, q.b_row, q.b_col, out + j * piece.depth, padded);
+  }
+}
+
+// Strips first .. last of a, one behind the other.
+template <class T>
+void pack_strips(const fastbp::Matmul<T>& q, const Piece<T>& piece, const Strips& strips, int64_t first, int64_t last,
+                 T* out) {
+  const T* a = q.a + piece.start * q.a_col;
+  const int64_t step = q.a_row == 1 ? 8 : piece.depth;  // where rows are contiguous, all strips' parts of a few k
+  for (int64_t p = 0; p < piece.depth; p += step) {
+    const int64_t depth = smaller(step, piece.depth - p);
+    for (int64_t strip = first; strip < last; ++strip) {
+      pack_columns<T>(depth, strips.rows(strip), a + p * q.a_col + strips.start(strip) * q.a_row, q.a_col, q.a_row,
+                      out + ((strip - first) * piece.depth + p) * kStripWidth<T>, kStripWidth<T>);
+    }
+  }
+}
+
+// The strips of one piece. Packed strips of a are made group by group: for this block of columns alone, or in the first
+// one for all (pack_whole_a).
+template <class T>
+void multiply_piece(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece, const Strips& strips) {
+  const int64_t strip_size = piece.depth * kStripWidth<T>;
+  for (int64_t first = 0; first < strips.count; first += kGroupStrips) {
+    const int64_t last = smaller(first + kGroupStrips, strips.count);
+    T* packed = piece.strips;
+    if (s.pack_whole_a) packed += first * strip_size;
+    if (s.pack_a && !(s.pack_whole_a && piece.column > 0)) pack_strips(q, piece, strips, first, last, packed);
+    for (int64_t strip = first; strip < last; ++strip) {
+      const int64_t row = strips.start(strip), rows = strips.rows(strip);
+      multiply_strip(q, s, piece, row, rows, s.pack_a ? packed + (strip - first) * strip_size : nullptr);
+      if (piece.last && q.epilogue) {
+        q.epilogue(q.context, row, row + rows, piece.column, piece.column + piece.columns);
+      }
+    }
+  }
+}
+
+template <class T>
+void multiply(const fastbp::Matmul<T>& q, const Blocking<T>& s, char* scratch) {
+  constexpr int lanes = Vector<T>::lanes;
+  const int64_t height = s.strips == 1 ? q.m : q.m / s.strips;
+  const Strips strips = {s.strips, height, q.m - height * s.strips};
+  T* panels = s.pack_b ? (T*)scratch : nullptr;
+  Piece<T> piece;
+  piece.panels = panels;
+  T* const packed_a = s.pack_a ? (T*)(scratch + s.b_bytes) : nullptr;
+  const int64_t whole_step = s.pack_whole_a ? s.strips * kStripWidth<T> : 0;  // elements of packed a for one k
+  piece.slots = s.slot_bytes ? (T*)(scratch + s.b_bytes + s.a_bytes) : nullptr;
+  for (piece.column = 0; piece.column < q.n; piece.column += kBlockColumns<T>) {
+    piece.columns = smaller(kBlockColumns<T>, q.n - piece.column);
+    for (piece.start = 0; piece.start < q.k; piece.start += kDepth) {
+      piece.depth = smaller(kDepth, q.k - piece.start);
+      piece.last = piece.start + piece.depth == q.k;
+      piece.strips = packed_a + piece.start * whole_step;
+      if (panels) pack_panels(q, piece, s.vectors * lanes, panels);
+      multiply_piece(q, s, piece, strips);
+    }
+  }
+}
+
+// Few columns: the vectors lie along the rows of c, kFlippedColumns<T> of them at a time.
+template <class T>
+void multiply_flipped(const fastbp::Matmul<T>& q, char* scratch) {
+  alignas(64) T transposed[kFlippedRows * kFlippedColumns<T>];  // (n, rows)
+  for (int64_t i0 = 0; i0 < q.m; i0 += kFlippedColumns<T>) {
+    const int64_t i1 = smaller(i0 + kFlippedColumns<T>, q.m);
+    const fastbp::Matmul<T> part = flipped(q, i0, i1, transposed);
+    multiply(part, upright_blocking_of(part), scratch);
+    for (int64_t i = i0; i < i1; ++i) {
+      for (int64_t j = 0; j < q.n; ++j) q.c[i * q.c_row + j] = transposed[j * kFlippedColumns<T> + i - i0];
+    }
+    if (q.epilogue) q.epilogue(q.context, i0, i1, 0, q.n);
+  }
+}
+
+template <class T>
+int64_t matmul_scratch(const fastbp::Matmul<T>* q) {
+  if (q->m == 0 || q->n == 0 || q->k == 0) return 0;
+  const int64_t bytes = blocking_of(*q).bytes();
+  return bytes <= kLocalBytes ? 0 : bytes;
+}
+
+template <class T>
+void matmul_with_local_scratch(const fastbp::Matmul<T>& q, const Blocking<T>& s) {
+  alignas(64) char local[kLocalBytes];
+  if (s.flipped) {
+    multiply_flipped(q, local);
+  } else {
+    multiply(q, s, local);
+  }
+}
+
+template <class T>
+void matmul(const fastbp::Matmul<T>* q) {
+  if (q->m == 0 || q->n == 0) return;
+  if (q->k == 0) {
+    for (int64_t i = 0; i < q->m; ++i) {
+      for (int64_t j = 0; j < q->n; ++j) q->c[i * q->c_row + j] = 0;
+    }
+    if (q->epilogue) q->epilogue(q->context, 0, q->m, 0, q->n);
+    return;
+  }
+  const Blocking<T> s = blocking_of(*q);
+  if (s.bytes() > 0 && s.bytes() <= kLocalBytes) {
+    matmul_with_local_scratch(*q, s);
+  } else if (s.flipped) {
+    multiply_flipped(*q, (char*)q->scratch);
+  } else {
+    multiply(*q, s, (char*)q->scratch);
+  }
+}
+
+}  // namespace

@@ -1,0 +1,272 @@
+// Elementwise operations with broadcasting: the map[...] part of the table.
+//
+// One functor per operation of operations.h, of its name; map_kernel walks rows and columns around it.
+#pragma once
+
+#include "kernels/functions.h"
+#include "kernels/lanes.h"
+
+namespace fastbp {
+namespace {
+
+namespace operation {
+
+// Costly: one body for whole and partial vectors, contiguous or broadcast. Cheap: a second, unrolled one for
+// whole contiguous vectors.
+struct Costly {
+  static constexpr bool unrolled = false;
+  static constexpr bool reads_second = true;
+};
+struct Cheap : Costly {
+  static constexpr bool unrolled = true;
+};
+
+template <class T>
+FASTBP_INLINE V<T> one() {
+  return splat<T>(1);
+}
+template <class T>
+FASTBP_INLINE V<T> absolute_of(V<T> x) {
+  using Bits = typename Vector<T>::bits;
+  constexpr typename Vector<T>::word sign = (typename Vector<T>::word)1 << (8 * sizeof(T) - 1);
+  return (V<T>)((Bits)x & ~(sign + Bits{}));
+}
+template <class T>
+FASTBP_INLINE V<T> relu_of(V<T> x) {
+  return select(V<T>{} > x, V<T>{}, x);
+}
+
+template <class T>
+struct negative : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return -x; }
+};
+template <class T>
+struct absolute : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return absolute_of<T>(x); }
+};
+template <class T>
+struct sign : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) {
+    const V<T> zero_or_nan = select(x == V<T>{}, V<T>{}, x);
+    return select(x > V<T>{}, one<T>(), select(x < V<T>{}, -one<T>(), zero_or_nan));
+  }
+};
+template <class T>
+struct square : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return x * x; }
+};
+template <class T>
+struct sqrt : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return sqrt_of(x); }
+};
+template <class T>
+struct exp : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return exp_of(x); }
+};
+template <class T>
+struct expm1 : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return expm1_of(x); }
+};
+template <class T>
+struct log : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return log_of(x); }
+};
+template <class T>
+struct log1p : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return log1p_of(x); }
+};
+template <class T>
+struct sin : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return sin_of(x); }
+};
+template <class T>
+struct cos : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return cos_of(x); }
+};
+template <class T>
+struct tanh : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return tanh_of(x); }
+};
+template <class T>
+struct sigmoid : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return sigmoid_of(x); }
+};
+template <class T>
+struct softplus : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return softplus_of(x); }
+};
+template <class T>
+struct erf : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return erf_of(x); }
+};
+template <class T>
+struct relu : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return relu_of<T>(x); }
+};
+
+// Left-to-right binary powering of |n|: square, then multiply by x where the bit is 1; negative n: 1 / that.
+template <class T>
+struct power_integer : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>& call, V<T> x) {
+    const uint64_t n = call.integer < 0 ? 0 - (uint64_t)call.integer : (uint64_t)call.integer;
+    if (n == 0) return one<T>();
+    V<T> power = x;
+    for (int bit = 62 - __builtin_clzll(n); bit >= 0; --bit) {
+      power = power * power;
+      if (n >> bit & 1) power = power * x;
+    }
+    return call.integer < 0 ? one<T>() / power : power;
+  }
+};
+template <class T>
+struct divide_by_count : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>& call, V<T> x) { return x / splat<T>(call.scalar[0]); }
+};
+template <class T>
+struct copy : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> x) { return x; }
+};
+
+template <class T>
+struct add : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return a + b; }
+};
+template <class T>
+struct subtract : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return a - b; }
+};
+template <class T>
+struct multiply : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return a * b; }
+};
+template <class T>
+struct divide : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return a / b; }
+};
+template <class T>
+struct power : Costly {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return pow_of(a, b); }
+};
+template <class T>
+struct maximum : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return maximum_of<T>(a, b); }
+};
+template <class T>
+struct minimum : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return minimum_of<T>(a, b); }
+};
+template <class T>
+struct equal : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return select(a == b, one<T>(), V<T>{}); }
+};
+template <class T>
+struct greater : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return select(a > b, one<T>(), V<T>{}); }
+};
+
+template <class T>
+struct where_positive : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> c, V<T> a, V<T> b) { return select(c > V<T>{}, a, b); }
+};
+template <class T>
+FASTBP_INLINE V<T> gate(const Map<T>& call, M<T> first_is_chosen, V<T> g) {
+  return call.integer == 0 ? select(first_is_chosen, g, V<T>{}) : select(first_is_chosen, V<T>{}, g);
+}
+template <class T>
+struct maximum_gate : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>& call, V<T> a, V<T> b, V<T> g) { return gate<T>(call, (a >= b) | (a != a), g); }
+};
+template <class T>
+struct minimum_gate : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>& call, V<T> a, V<T> b, V<T> g) { return gate<T>(call, (a <= b) | (a != a), g); }
+};
+// (relu(z) - z*y) + log1p(exp(-|z|)), rule 7.
+template <class T>
+struct sigmoid_cross_entropy : Costly {
+  static constexpr bool reads_second = false;
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> z, V<T>, V<T> y) {
+    return (relu_of<T>(z) - z * y) + log1p_of(exp_of(-absolute_of<T>(z)));
+  }
+};
+
+}  // namespace operation
+
+// Many rows of one call as one long row, where every operand allows it: contiguous throughout, or one number.
+template <class T, class Op>
+FASTBP_INLINE void collapse(Map<T>& call, int operands) {
+  if (call.rows <= 1 || call.out_row != call.cols) return;
+  for (int i = 0; i < operands; ++i) {
+    if (i == 1 && !Op::reads_second) continue;
+    const bool contiguous = call.row_stride[i] == call.cols && (call.col_stride[i] == 1 || call.cols == 1);
+    const bool number = call.row_stride[i] == 0 && (call.col_stride[i] == 0 || call.cols == 1);
+    if (!contiguous && !number) return;
+  }
+  for (int i = 0; i < operands; ++i) call.col_stride[i] = call.row_stride[i] == 0 ? 0 : 1;
+  call.cols *= call.rows;
+  call.rows = 1;
+}
+
+template <class T, class Op, int operands>
+struct MapRow {
+  const T* in[3];
+  V<T> number[3];  // of operands that are broadcast along the row
+
+  FASTBP_INLINE bool reads(int i) { return i < operands && (i != 1 || Op::reads_second); }
+
+  inline __attribute__((always_inline)) MapRow(const Map<T>& call, int64_t row) : in{}, number{} {
+    for (int i = 0; i < operands; ++i) {
+      if (!reads(i)) continue;
+      in[i] = call.in[i] + row * call.row_stride[i];
+      if (call.col_stride[i] == 0) number[i] = splat<T>(in[i][0]);
+    }
+  }
+
+  // Operand i at column c, of which `count` columns are left.
+  template <bool contiguous>
+  inline __attribute__((always_inline)) V<T> operand(const Map<T>& call, int i, int64_t c, int64_t count) const {
+    if (!reads(i)) return V<T>{};
+    if (!contiguous && call.col_stride[i] == 0) return number[i];
+    return load_part<T>(in[i] + c, count);
+  }
+
+  template <bool contiguous>
+  inline __attribute__((always_inline)) V<T> result(const Map<T>& call, int64_t c, int64_t count) const {
+    const V<T> a = operand<contiguous>(call, 0, c, count);
+    if constexpr (operands == 1) {
+      return Op::of(call, a);
+    } else if constexpr (operands == 2) {
+      return Op::of(call, a, operand<contiguous>(call, 1, c, count));
+    } else {
+      return Op::of(call, a, operand<contiguous>(call, 1, c, count), operand<contiguous>(call, 2, c, count));
+    }
+  }
+};
+
+template <class T, class Op, int operands>
+void map_kernel(const Map<T>* caller) {
+  constexpr int lanes = Vector<T>::lanes;
+  Map<T> call = *caller;
+  collapse<T, Op>(call, operands);
+  if (call.cols <= 0) return;
+  bool contiguous = true;
+  for (int i = 0; i < operands; ++i) contiguous &= call.col_stride[i] == 1;
+  for (int64_t r = 0; r < call.rows; ++r) {
+    const MapRow<T, Op, operands> row(call, r);
+    T* out = call.out + r * call.out_row;
+    int64_t c = 0;
+    if (Op::unrolled && contiguous) {
+      for (; c + 4 * lanes <= call.cols; c += 4 * lanes) {
+        V<T> results[4];
+        for (int j = 0; j < 4; ++j) results[j] = row.template result<true>(call, c + j * lanes, lanes);
+        for (int j = 0; j < 4; ++j) store<T>(out + c + j * lanes, results[j]);
+      }
+    }
+    for (; c < call.cols; c += lanes) {
+      const int64_t left = call.cols - c;
+      store_part<T>(out + c, row.template result<false>(call, c, left), left);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fastbp

@@ -1,0 +1,211 @@
+// The register tile of the matrix products: rows x (vectors * lanes) outputs, each one chain of fma over k.
+#pragma once
+
+#include "kernels/fma.h"
+#include "kernels/packing.h"
+#include "kernels/simd.h"
+
+namespace {
+
+// A matrix of T whose columns are contiguous.
+template <class T>
+struct Rows {
+  T* at;
+  int64_t row;
+};
+
+// One call of a microkernel: out[i, j] = earlier[count-1][i, j] + (... + (earlier[0][i, j] + chain)), where the chain is
+// sum over p of a[i*a_row + p*a_col] * b[p*b_row + j], from +0. The earlier sums are the left operands (rules 1 and 2).
+template <class T>
+struct TileCall {
+  int64_t k;
+  const T* a;
+  int64_t a_row, a_col;
+  const T* b;
+  int64_t b_row;  // multiply_tile_along: the stride of j, while p is contiguous
+  Rows<T> out;
+  const Rows<T>* earlier;
+  int64_t earlier_count;
+  int64_t last_lanes;  // columns in the last vector: 1 .. lanes
+};
+
+template <class T>
+using Microkernel = void (*)(const TileCall<T>*);
+
+// The register tile: kTileRows x (kTileVectors * lanes). Its sums, a row of b and a broadcast of a fill the registers.
+#if defined(__AVX512F__)
+constexpr int kTileRows = 14;
+constexpr int kRegisters = 32;
+constexpr bool kMaskedLoadsAreFree = true;
+#elif defined(__AVX2__)
+constexpr int kTileRows = 6;
+constexpr int kRegisters = 16;
+constexpr bool kMaskedLoadsAreFree = false;
+#elif defined(__aarch64__)
+constexpr int kTileRows = 12;
+constexpr int kRegisters = 32;
+constexpr bool kMaskedLoadsAreFree = false;
+#else
+constexpr int kTileRows = 4;
+constexpr int kRegisters = 11;  // of 16: an fma without an instruction for it needs some
+constexpr bool kMaskedLoadsAreFree = false;
+#endif
+constexpr int kTileVectors = 2;
+constexpr int kMostVectors = 8;
+
+// Fewer rows leave registers for more vectors: each chain waits for its own last fma, so there must be many. Powers of
+// two, which divide a block of columns.
+constexpr int widest(int rows) {
+  if (rows == 1) return kMostVectors;  // b's vectors need no registers, each is used once
+  int vectors = kMostVectors;
+  while (vectors * (rows + 1) + 1 > kRegisters) vectors /= 2;
+  return vectors;
+}
+static_assert(widest(kTileRows) == kTileVectors, "the tile fills the registers");
+
+// How many base pointers reach all rows of a: the addressing modes of x86 reach rows 0, 1 and 2 from one.
+constexpr int kRowsPerPointer = 3;
+
+template <class T, int vectors, bool masked>
+FASTBP_INLINE void load_row(const T* p, int64_t last_lanes, V<T>* row) {
+  FASTBP_UNROLL
+  for (int v = 0; v < vectors; ++v) {
+    const T* at = p + v * Vector<T>::lanes;
+    row[v] = masked && v == vectors - 1 ? load_first<T>(at, last_lanes) : load<T>(at);
+  }
+}
+
+// Adds the earlier sums to a tile's chains and stores it. sum: rows x vectors.
+template <class T, int rows, int vectors, bool masked>
+FASTBP_INLINE void finish_tile(const TileCall<T>* call, V<T>* sum) {
+  constexpr int lanes = Vector<T>::lanes;
+  const int64_t last_lanes = call->last_lanes;
+  for (int64_t e = 0; e < call->earlier_count; ++e) {
+    const T* at = call->earlier[e].at;
+    const int64_t row = call->earlier[e].row;
+    FASTBP_UNROLL
+    for (int i = 0; i < rows; ++i) {
+      V<T> earlier[vectors];
+      load_row<T, vectors, masked>(at + i * row, last_lanes, earlier);
+      FASTBP_UNROLL
+      for (int v = 0; v < vectors; ++v) sum[i * vectors + v] = earlier[v] + sum[i * vectors + v];
+    }
+  }
+
+  T* out = call->out.at;
+  const int64_t out_row = call->out.row;
+  if (!masked || last_lanes == lanes) {  // masked stores cost far more than masked loads
+    FASTBP_UNROLL
+    for (int i = 0; i < rows; ++i) {
+      FASTBP_UNROLL
+      for (int v = 0; v < vectors; ++v) store<T>(out + i * out_row + v * lanes, sum[i * vectors + v]);
+    }
+    return;
+  }
+  FASTBP_UNROLL
+  for (int i = 0; i < rows; ++i) {
+    FASTBP_UNROLL
+    for (int v = 0; v < vectors - 1; ++v) store<T>(out + i * out_row + v * lanes, sum[i * vectors + v]);
+    store_first<T>(out + i * out_row + (vectors - 1) * lanes, sum[i * vectors + vectors - 1], last_lanes);
+  }
+}
+
+template <class T, int rows, int vectors, bool masked>
+void multiply_tile(const TileCall<T>* call) {
+  constexpr int pointers = (rows + kRowsPerPointer - 1) / kRowsPerPointer;
+  const int64_t a_row = call->a_row, a_col = call->a_col, b_row = call->b_row, last_lanes = call->last_lanes;
+  const T* a[pointers];
+  FASTBP_UNROLL
+  for (int g = 0; g < pointers; ++g) a[g] = call->a + g * kRowsPerPointer * a_row;
+  const T* b = call->b;
+
+  V<T> sum[rows * vectors];
+  FASTBP_UNROLL
+  for (int i = 0; i < rows * vectors; ++i) sum[i] = V<T>{};
+  for (int64_t p = call->k; p > 0; --p) {
+    V<T> b_vectors[vectors];
+    load_row<T, vectors, masked>(b, last_lanes, b_vectors);
+    FASTBP_UNROLL
+    for (int i = 0; i < rows; ++i) {
+      V<T> a_element = splat(a[i / kRowsPerPointer][i % kRowsPerPointer * a_row]);
+      FASTBP_UNROLL
+      for (int v = 0; v < vectors; ++v) {
+        sum[i * vectors + v] = fma_of(a_element, b_vectors[v], sum[i * vectors + v]);
+      }
+    }
+    FASTBP_UNROLL
+    for (int g = 0; g < pointers; ++g) a[g] += a_col;
+    b += b_row;
+  }
+
+  finish_tile<T, rows, vectors, masked>(call, sum);
+}
+
+// One vector of columns of a b whose k is contiguous: transposed in registers, used at once by the few rows there are.
+template <class T, int rows>
+void multiply_tile_along(const TileCall<T>* call) {
+  constexpr int lanes = Vector<T>::lanes;
+  const int64_t a_row = call->a_row, a_col = call->a_col, columns = call->last_lanes;
+  const T* a = call->a;
+  V<T> sum[rows];
+  FASTBP_UNROLL
+  for (int i = 0; i < rows; ++i) sum[i] = V<T>{};
+  int64_t p = 0;
+  for (; columns == lanes && p + lanes <= call->k; p += lanes) {
+    V<T> block[lanes];
+    FASTBP_UNROLL
+    for (int l = 0; l < lanes; ++l) block[l] = load<T>(call->b + l * call->b_row + p);
+    transpose<T>(block);
+    FASTBP_UNROLL
+    for (int l = 0; l < lanes; ++l) {
+      FASTBP_UNROLL
+      for (int i = 0; i < rows; ++i) sum[i] = fma_of(splat(a[i * a_row]), block[l], sum[i]);
+      a += a_col;
+    }
+  }
+  for (; p < call->k; p += lanes) {
+    const int64_t depth = smaller(lanes, call->k - p);
+    V<T> block[lanes];
+    for (int l = 0; l < lanes; ++l) {
+      block[l] = l < columns ? load_first<T>(call->b + l * call->b_row + p, depth) : V<T>{};
+    }
+    transpose<T>(block);
+    for (int64_t l = 0; l < depth; ++l) {
+      for (int i = 0; i < rows; ++i) sum[i] = fma_of(splat(a[i * a_row]), block[l], sum[i]);
+      a += a_col;
+    }
+  }
+  finish_tile<T, rows, 1, true>(call, sum);
+}
+
+constexpr int kMostRowsAlong = 4;
+
+template <class T>
+Microkernel<T> microkernel_along(int64_t rows) {
+  static constexpr Microkernel<T> table[kMostRowsAlong] = {multiply_tile_along<T, 1>, multiply_tile_along<T, 2>,
+                                                           multiply_tile_along<T, 3>, multiply_tile_along<T, 4>};
+  return table[rows - 1];
+}
+
+// The microkernel for a tile of `rows` x `vectors`; both are clamped to what exists, so that one table fits all sets.
+template <class T, int rows, int vectors, bool masked>
+constexpr Microkernel<T> microkernel_for() {
+  constexpr int clamped_rows = rows > kTileRows ? kTileRows : rows;
+  constexpr int clamped_vectors = vectors > widest(clamped_rows) ? widest(clamped_rows) : vectors;
+  return multiply_tile<T, clamped_rows, clamped_vectors, masked>;
+}
+
+template <class T, bool masked>
+Microkernel<T> microkernel(int64_t rows, int64_t vectors) {
+#define FASTBP_ROW(R)                                                                                      \
+  {microkernel_for<T, R, 1, masked>(), microkernel_for<T, R, 2, masked>(), microkernel_for<T, R, 3, masked>(), \
+   microkernel_for<T, R, 4, masked>(), microkernel_for<T, R, 5, masked>(), microkernel_for<T, R, 6, masked>(), \
+   microkernel_for<T, R, 7, masked>(), microkernel_for<T, R, 8, masked>()}
+  static constexpr Microkernel<T> table[14][kMostVectors] = {
+      FASTBP_ROW(1), FASTBP_ROW(2), FASTBP_ROW(3),  FASTBP_ROW(4),  FASTBP_ROW(5),  FASTBP_ROW(6),  FASTBP_ROW(7),
+      FASTBP_ROW(8), FASTBP_ROW(9), FASTBP_ROW(10), FASTBP_ROW(11), FASTBP_ROW(12), FASTBP_ROW(13), FASTBP_ROW(14)};
+#undef FASTBP_ROW
+  return table[rows - 1][vectors - 1];
+}
+
+}  // namespace

@@ -1,0 +1,51 @@
+// The elementwise operations: name and number of operands. One list for the kernels' table, the graph and the tests.
+// Semantics: docs/numerics.md, rules 4, 5 and 7. `attribute` is Map::scalar[0] unless said otherwise.
+#pragma once
+
+#define FASTBP_ELEMENTWISE_OPERATIONS(X)                                                            \
+  X(negative, 1)                                                                                    \
+  X(absolute, 1)                                                                                    \
+  X(sign, 1)                                                                                        \
+  X(square, 1)                                                                                      \
+  X(sqrt, 1)                                                                                        \
+  X(exp, 1)                                                                                         \
+  X(expm1, 1)                                                                                       \
+  X(log, 1)                                                                                         \
+  X(log1p, 1)                                                                                       \
+  X(sin, 1)                                                                                         \
+  X(cos, 1)                                                                                         \
+  X(tanh, 1)                                                                                        \
+  X(sigmoid, 1)                                                                                     \
+  X(softplus, 1)                                                                                    \
+  X(erf, 1)                                                                                         \
+  X(relu, 1)                                                                                        \
+  X(power_integer, 1)   /* Map::integer: the exponent */                                            \
+  X(divide_by_count, 1) /* x / scalar[0]: the count, set when the number of rows is known */        \
+  X(copy, 1)            /* broadcasting copies: the operand's strides do the work */                \
+  X(add, 2)                                                                                         \
+  X(subtract, 2)                                                                                    \
+  X(multiply, 2)                                                                                    \
+  X(divide, 2)                                                                                      \
+  X(power, 2)                                                                                       \
+  X(maximum, 2)                                                                                     \
+  X(minimum, 2)                                                                                     \
+  X(equal, 2)                                                                                       \
+  X(greater, 2)                                                                                     \
+  X(where_positive, 3)        /* c > 0 ? a : b */                                                   \
+  X(maximum_gate, 3)          /* (a, b, g), integer w: is a chosen by maximum(a, b)? w==0: g : +0; w==1: +0 : g */ \
+  X(minimum_gate, 3)          /* the same for minimum(a, b) */                                      \
+  X(sigmoid_cross_entropy, 3) /* (z, p, y); p is not read */
+
+namespace fastbp {
+
+enum class MapOp : int {
+#define FASTBP_X(name, operands) name,
+  FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X)
+#undef FASTBP_X
+};
+
+#define FASTBP_X(name, operands) +1
+constexpr int map_operations = 0 FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X);
+#undef FASTBP_X
+
+}  // namespace fastbp

@@ -1,0 +1,177 @@
+// What a kernel is called with, and the table of kernels that dispatch fills. Plain data only: this header is compiled
+// into every instruction set's files and into the rest, so it holds no function and no class with a destructor.
+// All sizes are int64; strides count elements unless said otherwise; columns of outputs are contiguous.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "kernels/operations.h"
+
+namespace fastbp {
+
+// The version and the constants of the numeric contract (docs/numerics.md).
+constexpr int kContractVersion = 0;     // 0: not frozen
+constexpr int64_t kFeatureBlock = 512;  // KB, rule 1
+constexpr int64_t kRowBlock = 128;      // RB, rule 2
+constexpr int64_t kLanes = 16;          // rule 3
+constexpr int64_t kFlatBlock = 4096;    // rule 3
+
+// out[r, c] = op(in0[r*row_stride[0] + c*col_stride[0]], ...). col_stride is 0 or 1, row_stride any (0: the same row).
+// out may be the same memory as an operand with the same strides.
+template <class T>
+struct Map {
+  int64_t rows, cols;
+  T* out;
+  int64_t out_row;
+  const T* in[3];
+  int64_t row_stride[3];
+  int64_t col_stride[3];
+  T scalar[2];
+  int64_t integer;
+};
+
+// One result per row, or a row per row. in[i] row r starts at in[i] + r*in_row[i]; columns contiguous. Row r's result
+// starts at out + r*out_row, the single ones too.
+template <class T>
+struct RowMap {
+  int64_t rows, cols;
+  const T* in[3];
+  int64_t in_row[3];
+  T* out;
+  int64_t out_row;
+};
+
+// out[c] = sum (rule 2) or max over rows of in[r, c].
+template <class T>
+struct OverRows {
+  int64_t rows, cols;
+  const T* in;
+  int64_t in_row;
+  T* out;
+};
+
+// c[i, j] = sum over p of a[i, p] * b[p, j], a[i*a_row + p*a_col], b[p*b_row + j*b_col], c[i*c_row + j].
+// c is never read before it is written. k == 0 gives +0. m or n == 0: nothing happens.
+template <class T>
+struct Matmul {
+  int64_t m, n, k;
+  const T* a;
+  int64_t a_row, a_col;
+  const T* b;
+  int64_t b_row, b_col;
+  T* c;
+  int64_t c_row;
+  int over_rows;  // 0: rule 1 (blocks of KB, ascending); 1: rule 2 (blocks of RB, binary counter)
+  void* scratch;  // matmul_scratch(this) bytes, aligned to 64; may be null where that is 0
+  // Called when c[i0..i1) x [j0..j1) is final and still near in cache; the calls partition m x n. j0 is a multiple
+  // of 8. May be null.
+  void (*epilogue)(void* context, int64_t i0, int64_t i1, int64_t j0, int64_t j1);
+  void* context;
+};
+
+// Dropout (rule 9). Element (r, c) of a part of a wider array: columns first_col .. first_col+cols of each row;
+// first_col is a multiple of 8.
+template <class T>
+struct Dropout {
+  int64_t rows, cols, first_col;
+  const T* in;
+  int64_t in_row;
+  T* out;
+  int64_t out_row;
+  uint64_t seed;
+  const int64_t* row_ids;  // null: first_row, first_row + 1, ...
+  int64_t first_row;
+  uint32_t stream;   // purpose << 24 | ordinal
+  uint32_t counter;  // epoch or step
+  uint32_t threshold;  // round(65536 * rate), 0 .. 65536
+  T scale;
+};
+
+// n uniform (float64) numbers, elements first .. first+n of a stream; normal: see rule 9.
+struct Random {
+  int64_t first, n;
+  double* out;
+  uint64_t seed;
+  uint32_t row, stream, counter;
+  double low, high;  // normal only: the CDF's range
+};
+
+// The SGD update (rule 10) of n weights. velocity is null without momentum. Scalars already combined and rounded.
+template <class T>
+struct Sgd {
+  int64_t n;
+  T* weight;
+  T* velocity;
+  const T* gradient;
+  T learning_rate, momentum, decay;
+  int nesterov;
+};
+
+enum class Element : int { f32, f64, f16, i8, u8, i16, u16, i32, u32, i64, u64, boolean };
+
+// out[r, c] = (T) source[index[r]][c], rounding once.
+template <class T>
+struct Gather {
+  int64_t rows, cols;
+  const char* source;
+  int64_t row_bytes, col_bytes;  // strides in bytes, any sign
+  Element element;
+  const int64_t* index;  // null: first, first + 1, ...
+  int64_t first;
+  T* out;
+  int64_t out_row;
+};
+
+template <class T>
+struct Kernels {
+  void (*map[map_operations])(const Map<T>*);
+
+  void (*row_sum)(const RowMap<T>*);          // in[0] -> (rows,)
+  void (*row_max)(const RowMap<T>*);          // in[0] -> (rows,)
+  void (*row_first_max)(const RowMap<T>*);    // in[0] -> 1 at the first maximal element of each row, else +0
+  void (*row_argmax)(const RowMap<T>*);       // in[0] -> (rows,), the index of that element as a number
+  void (*softmax)(const RowMap<T>*);          // in[0] -> (rows, cols)
+  void (*log_softmax)(const RowMap<T>*);      // in[0] -> (rows, cols)
+  void (*logsumexp)(const RowMap<T>*);        // in[0] -> (rows,)
+  void (*softmax_cross_entropy)(const RowMap<T>*);         // z = in[0], y = in[2] (rows, cols) -> (rows,)
+  void (*sparse_softmax_cross_entropy)(const RowMap<T>*);  // z = in[0], label = in[2] (rows,) -> (rows,)
+  void (*one_hot)(const RowMap<T>*);          // label = in[0] (rows,) -> (rows, cols)
+  void (*pick)(const RowMap<T>*);             // x = in[0], label = in[1] (rows,) -> (rows,); NaN for a label outside
+
+  void (*sum_over_rows)(const OverRows<T>*);  // rule 2
+  void (*max_over_rows)(const OverRows<T>*);
+  T (*sum_flat)(const T* in, int64_t n);      // rule 3, FLAT blocks
+  T (*max_flat)(const T* in, int64_t n);      // rule 3's lanes over all n
+
+  int64_t (*matmul_scratch)(const Matmul<T>*);
+  void (*matmul)(const Matmul<T>*);
+  int64_t tile_rows, tile_cols;               // MR, NR of the product's register tile
+
+  void (*dropout)(const Dropout<T>*);
+  // Returns whether every weight and velocity written is within +-2^60 (finite by far).
+  int (*sgd)(const Sgd<T>*);
+  // Writes nothing; returns whether everything that sgd would write is finite.
+  int (*sgd_is_finite)(const Sgd<T>*);
+  int (*within)(const T* x, int64_t n, T limit);  // all |x| <= limit (NaN: no)
+  void (*gather)(const Gather<T>*);
+};
+
+struct KernelTable {
+  const char* name;
+  Kernels<float> f32;
+  Kernels<double> f64;
+  void (*philox)(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+  void (*uniform)(const Random*);
+  void (*normal)(const Random*);
+};
+
+// One pair per instruction set, each in its own file of isa/. Every slot is filled from generic first, then overridden.
+void fill_maps_generic(KernelTable*);
+void fill_products_generic(KernelTable*);
+void fill_maps_avx2(KernelTable*);
+void fill_products_avx2(KernelTable*);
+void fill_maps_avx512(KernelTable*);
+void fill_products_avx512(KernelTable*);
+
+}  // namespace fastbp
