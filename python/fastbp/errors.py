@@ -1,0 +1,40 @@
+"""The exceptions of fastbp that Python has no better name for."""
+
+from __future__ import annotations
+
+__all__ = ["FastBPError", "NonFiniteError"]
+
+
+class FastBPError(Exception):
+    """The base of fastbp's own exceptions. Wrong arguments raise ``ValueError`` and ``TypeError`` instead."""
+
+
+class NonFiniteError(FastBPError, ArithmeticError):
+    """A training step would have written an infinity or a NaN; the weights are those of the last good step.
+
+    Attributes
+    ----------
+    epoch, step : int
+        Where it happened, both counted from 0; `step` within the epoch.
+    node : str
+        The first node of the graph whose value is not finite, such as ``"dense_2 (matmul, node 7)"``.
+
+    Examples
+    --------
+    >>> error = NonFiniteError(epoch=2, step=17, node="dense_2 (matmul, node 7)")
+    >>> error.epoch, error.step, error.node
+    (2, 17, 'dense_2 (matmul, node 7)')
+    """
+
+    def __init__(self, epoch: int, step: int, node: str) -> None:
+        super().__init__(epoch, step, node)
+        self.epoch = epoch
+        self.step = step
+        self.node = node
+
+    def __str__(self) -> str:
+        return (
+            f"training stopped in epoch {self.epoch}, step {self.step} (counted from 0): the first value that is not "
+            f"finite is at {self.node}; the weights are those of the last good step. Try a smaller learning_rate, "
+            "inputs scaled to about 1, or fit(check_finite=True), which finds NaN and infinity in the data"
+        )

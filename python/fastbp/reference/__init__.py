@@ -1,0 +1,16 @@
+"""The Python reference: the definition of what fastbp computes, in NumPy, bit for bit.
+
+It mirrors the C++ core file by file and offers the same names as ``fastbp._core`` (docs/architecture.md, "The two
+backends"); ``backend="reference"`` runs it in place of the core.
+"""
+
+from __future__ import annotations
+
+from .graph import Graph
+from .operations import operations
+from .parameters import Parameters
+from .plan import Function
+from .random import normal, uniform
+from .train import Trainer
+
+__all__ = ["operations", "Graph", "Parameters", "Function", "Trainer", "uniform", "normal"]

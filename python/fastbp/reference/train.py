@@ -1,0 +1,264 @@
+"""Gradient descent on a graph: the readable definition of what cpp/train computes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import NonFiniteError
+from . import random, update
+from .graph import Graph, describe
+from .inputs import Inputs, round_to
+from .operations import nearest_name
+from .parameters import Parameters
+from .plan import Frame, check_scalar, evaluate, needed_nodes
+
+__all__ = ["Trainer"]
+
+Array = NDArray[Any]
+
+PROGRESS_SECONDS = 0.1
+SGD = {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
+
+
+def check_optimizer(optimizer: Mapping[str, Any]) -> dict[str, Any]:
+    """All hyperparameters; ValueError for an unknown one (with the nearest known) or a value that makes no sense."""
+    settings = dict(optimizer)
+    name = settings.pop("name", "")
+    if name != "sgd":
+        raise ValueError(f"optimizer's name must be 'sgd', got '{name}'")
+    for key in settings:
+        if key not in SGD:
+            raise ValueError(f"optimizer has no '{key}'; did you mean '{nearest_name(key, SGD)}'?")
+    settings = {**SGD, **settings}
+    for key in ("learning_rate", "momentum", "weight_decay"):
+        settings[key] = float(settings[key])
+        if not (math.isfinite(settings[key]) and settings[key] >= 0):
+            raise ValueError(f"{key} must be finite and at least 0, got {settings[key]}")
+    if settings["momentum"] > 1:
+        raise ValueError(f"momentum must be at most 1, got {settings['momentum']}")
+    settings["nesterov"] = bool(settings["nesterov"])
+    return settings
+
+
+class Trainer:
+    """Descends `cost` by SGD.
+
+    Parameters
+    ----------
+    graph : Graph
+        Copied.
+    cost : int
+        A scalar node without rows.
+    figures : sequence of int
+        Scalars that are reported beside the cost.
+    parameters : Parameters
+        Shared, not copied.
+    trainable : sequence of int
+        Nodes of operation ``parameter``. One that the cost does not depend on has the gradient zero.
+    optimizer : dict
+        ``{"name": "sgd", "learning_rate": …, "momentum": …, "nesterov": …, "weight_decay": …}``
+    decayed : sequence of bool
+        For each trainable: does weight_decay touch it?
+    seed : int
+        Of shuffling and dropout.
+
+    Attributes
+    ----------
+    epoch, steps : int
+        The counters of rule 9: whole epochs and steps that were made.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        cost: int,
+        figures: Sequence[int],
+        parameters: Parameters,
+        trainable: Sequence[int],
+        optimizer: Mapping[str, Any],
+        decayed: Sequence[bool],
+        seed: int,
+    ) -> None:
+        self._graph = graph.copy()
+        self._parameters = parameters
+        self._trainable = list(trainable)
+        self._slots = [_slot(graph, node) for node in trainable]
+        if len(decayed) != len(self._trainable):
+            raise ValueError(f"decayed must have {len(self._trainable)} values, one per trainable, got {len(decayed)}")
+        self._decayed = [bool(d) for d in decayed]
+        for figure in figures:
+            check_scalar(graph, figure, "a figure")
+        self._figures = [cost, *figures]
+        self._gradients = self._graph.gradients(cost, self._trainable)
+        self._nodes = needed_nodes(self._graph, [*self._figures, *self._gradients])
+        self._inputs = Inputs(self._graph, range(len(self._graph)))
+        self._seed = seed
+        self._velocities: list[Array] = []
+        self.epoch = 0
+        self.steps = 0
+        self.set_optimizer(optimizer)
+
+    def fit(
+        self,
+        inputs: Sequence[Any],
+        *,
+        batch_size: int,
+        epochs: int = 1,
+        shuffle: bool = True,
+        rows: int | None = None,
+        check_finite: bool = False,
+        on_batch: Callable[[int, list[float]], Any] | None = None,
+        on_progress: Callable[[int, int, list[float]], Any] | None = None,
+    ) -> NDArray[np.float64]:
+        """Train; the row-weighted means of cost and figures for every epoch, one that a callback stopped included.
+
+        `on_batch(step in epoch, figures)` after every step, `on_progress(epoch, rows done, means so far)` every 0.1 s
+        and at the end of every epoch (counted from 0 in this call); either may return True to stop after this step.
+        """
+        arrays, rows = self._check_fit(inputs, batch_size, epochs, rows)
+        history: list[list[float]] = []
+        stopped = False
+        told = time.monotonic()
+        for epoch in range(epochs):
+            order = np.asarray(random.shuffle(self._seed, self.epoch, rows)) if shuffle else np.arange(rows)
+            sums = [0.0] * len(self._figures)
+            means, done = sums, 0
+            for step, start in enumerate(range(0, rows, batch_size)):
+                index = order[start : start + batch_size]
+                done = start + len(index)
+                batch = [None if a is None else round_to(a[index], self._parameters.dtype) for a in arrays]
+                if check_finite:
+                    self._check_finite(batch, index)
+                frame = self._frame(len(index), random.DROPOUT_IN_FIT, index, self.epoch)
+                figures = self._descend(batch, frame, self.epoch, step)
+                self.steps += 1
+                sums = [total + figure * len(index) for total, figure in zip(sums, figures)]
+                means = [total / done for total in sums]
+                stopped = on_batch is not None and bool(on_batch(step, figures))
+                if on_progress is not None and (done == rows or time.monotonic() - told >= PROGRESS_SECONDS):
+                    stopped = bool(on_progress(epoch, done, means)) or stopped
+                    told = time.monotonic()
+                if stopped:
+                    break
+            history.append(means)
+            self.epoch += done == rows
+            if stopped:
+                break
+        return np.array(history, np.float64).reshape(len(history), len(self._figures))
+
+    def step(self, inputs: Sequence[Any]) -> list[float]:
+        """One step on all these rows; cost and figures before the update."""
+        arrays, rows = self._inputs.check(inputs)
+        if rows == 0:
+            raise ValueError("a training step needs at least 1 row, got 0")
+        batch = [None if a is None else round_to(a, self._parameters.dtype) for a in arrays]
+        figures = self._descend(
+            batch, self._frame(rows, random.DROPOUT_ELSEWHERE, None, self.steps), self.epoch, self.steps
+        )
+        self.steps += 1
+        return figures
+
+    def set_optimizer(self, optimizer: Mapping[str, Any]) -> None:
+        """New hyperparameters; velocities stay, and begin at zero with the first momentum."""
+        self._optimizer = check_optimizer(optimizer)
+        if self._optimizer["momentum"] and not self._velocities:
+            self._velocities = [np.zeros_like(self._parameters.values[slot]) for slot in self._slots]
+
+    def state(self) -> list[Array]:
+        """The velocities, one per trainable; none before the first momentum."""
+        return [v.copy() for v in self._velocities]
+
+    def set_state(self, state: Sequence[Any]) -> None:
+        velocities = [round_to(np.asarray(v), self._parameters.dtype).copy() for v in state]
+        if len(velocities) != len(self._velocities):
+            raise ValueError(f"state must have {len(self._velocities)} arrays, got {len(velocities)}")
+        for i, (new, old) in enumerate(zip(velocities, self._velocities)):
+            if new.shape != old.shape:
+                raise ValueError(f"state[{i}] must have shape {old.shape}, got {new.shape}")
+        self._velocities = velocities
+
+    def _check_fit(
+        self, inputs: Sequence[Any], batch_size: int, epochs: int, rows: int | None
+    ) -> tuple[list[Array | None], int]:
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if epochs < 0:
+            raise ValueError(f"epochs must be at least 0, got {epochs}")
+        arrays, available = self._inputs.check(inputs)
+        if rows is None:
+            rows = available
+        if not 1 <= rows <= available:
+            raise ValueError(f"rows must be 1 to {available}, the rows of the inputs, got {rows}")
+        return arrays, rows
+
+    def _check_finite(self, batch: list[Array | None], index: Array) -> None:
+        for slot, array in enumerate(batch):
+            if array is None or np.isfinite(array).all():
+                continue
+            bad = ~np.isfinite(array.reshape(len(index), -1))
+            row = int(np.flatnonzero(bad.any(axis=1))[0])
+            column = int(np.flatnonzero(bad[row])[0])
+            value = array.reshape(len(index), -1)[row, column]
+            raise ValueError(f"{self._inputs.name(slot)} must be finite, row {index[row]}, column {column} is {value}")
+
+    def _frame(self, rows: int, purpose: int, row_ids: Array | None, counter: int) -> Frame:
+        return Frame(rows, self._parameters.dtype, True, self._seed, purpose, row_ids, counter)
+
+    def _descend(self, batch: list[Array | None], frame: Frame, epoch: int, step: int) -> list[float]:
+        """Forward, gradients, update. Nothing is written unless the loss and all that would be written is finite."""
+        values = evaluate(self._graph, self._nodes, self._parameters, batch, frame)
+        figures = [values[node].item() for node in self._figures]
+        weights, velocities = self._update(values)
+        if not (math.isfinite(figures[0]) and all(np.isfinite(x).all() for x in [*weights, *velocities])):
+            raise NonFiniteError(epoch, step, self._first_not_finite(batch, frame, weights))
+        try:
+            self._write(weights, velocities)
+        except KeyboardInterrupt:
+            self._write(weights, velocities)  # a step is written whole, or not at all
+            raise
+        return figures
+
+    def _write(self, weights: Sequence[Array], velocities: list[Array]) -> None:
+        for slot, weight in zip(self._slots, weights):
+            self._parameters.values[slot] = weight
+        self._velocities = velocities
+
+    def _update(self, values: Mapping[int, Array]) -> tuple[list[Array], list[Array]]:
+        """New weights and velocities. Scalars are combined in float64 and rounded once (rule 10)."""
+        settings = self._optimizer
+        weights, velocities = [], []
+        for i, (slot, node) in enumerate(zip(self._slots, self._gradients)):
+            old = self._parameters.values[slot]
+            velocity = self._velocities[i].reshape(-1) if settings["momentum"] else None
+            decay = settings["learning_rate"] * settings["weight_decay"] if self._decayed[i] else 0.0
+            rates = settings["learning_rate"], settings["momentum"], decay
+            weight, moved = update.sgd(
+                old.reshape(-1), velocity, values[node].reshape(-1), *rates, nesterov=settings["nesterov"]
+            )
+            weights.append(weight.reshape(old.shape))
+            if moved is not None:
+                velocities.append(moved.reshape(old.shape))
+        return weights, velocities if settings["momentum"] else self._velocities
+
+    def _first_not_finite(self, batch: list[Array | None], frame: Frame, weights: Sequence[Array]) -> str:
+        nodes = [node for node in range(len(self._graph)) if self._graph.operation(node) != "constant"]
+        values = evaluate(self._graph, range(len(self._graph)), self._parameters, batch, frame)
+        for node in nodes:
+            if not np.isfinite(values[node]).all():
+                return describe(self._graph, node)
+        for node, weight in zip(self._trainable, weights):
+            if not np.isfinite(weight).all():
+                return describe(self._graph, node) + ", its update"
+        return describe(self._graph, self._figures[0])
+
+
+def _slot(graph: Graph, node: int) -> int:
+    if graph.operation(node) != "parameter":
+        raise ValueError(f"a trainable node must be a parameter, got {describe(graph, node)}")
+    return graph.integers(node)[0]
