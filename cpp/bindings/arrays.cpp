@@ -1,0 +1,110 @@
+#include "bindings/arrays.h"
+
+namespace fastbp {
+namespace py = pybind11;
+
+Dtype dtype_named(const std::string& name) {
+  if (name == "float32") return Dtype::float32;
+  if (name == "float64") return Dtype::float64;
+  throw Error(Cause::value, "dtype must be 'float32' or 'float64', got '" + name + "'");
+}
+
+const char* name_of(Dtype dtype) { return dtype == Dtype::float32 ? "float32" : "float64"; }
+
+namespace {
+
+Element element_of(const std::string& name, const py::dtype& dtype) {
+  const char kind = dtype.kind();
+  const auto size = dtype.itemsize();
+  const bool native = dtype.byteorder() == '=' || dtype.byteorder() == '|' || dtype.byteorder() == '<';
+  if (native) {
+    if (kind == 'f' && size == 4) return Element::f32;
+    if (kind == 'f' && size == 8) return Element::f64;
+    if (kind == 'f' && size == 2) return Element::f16;
+    if (kind == 'b') return Element::boolean;
+    if (kind == 'i') return size == 1 ? Element::i8 : size == 2 ? Element::i16 : size == 4 ? Element::i32 : Element::i64;
+    if (kind == 'u') return size == 1 ? Element::u8 : size == 2 ? Element::u16 : size == 4 ? Element::u32 : Element::u64;
+  }
+  throw Error(Cause::type, name + " must hold numbers (bool, integer or float of this machine's byte order), got dtype " +
+                               py::str(dtype).cast<std::string>());
+}
+
+}  // namespace
+
+Source source_of(const std::string& name, const py::array& array) {
+  Source source;
+  source.name = name;
+  source.element = element_of(name, array.dtype());
+  if (array.ndim() == 0) throw Error(Cause::value, name + " must have rows, got a single number");
+  source.data = static_cast<const char*>(array.data());
+  source.rows = array.shape(0);
+  source.row_bytes = array.strides(0);
+  for (py::ssize_t axis = 1; axis < array.ndim(); ++axis) {
+    source.sizes.push_back(array.shape(axis));
+    source.strides.push_back(array.strides(axis));
+  }
+  simplify(source);
+  return source;
+}
+
+namespace {
+
+// "(3, 4)", "(3,)", "()": as Python writes a tuple.
+std::string tuple_of(const std::vector<Index>& dims) {
+  std::string text = "(";
+  for (std::size_t i = 0; i < dims.size(); ++i) text += (i > 0 ? ", " : "") + std::to_string(dims[i]);
+  return text + (dims.size() == 1 ? ",)" : ")");
+}
+
+void check_shape(const std::string& name, const py::array& array, const Shape& expected) {
+  const std::vector<Index> came(array.shape() + 1, array.shape() + array.ndim());
+  if (came == expected.dims) return;
+  if (came.size() == 1 && expected.dims.size() == 1)
+    throw Error(Cause::value, name + " has " + std::to_string(came[0]) + " features, but this graph was built for " +
+                                  std::to_string(expected.dims[0]));
+  throw Error(Cause::value, name + " has rows of shape " + tuple_of(came) + ", but this graph was built for " +
+                                tuple_of(expected.dims));
+}
+
+std::string name_of_input(const Node& node) {
+  return node.name.empty() ? "input " + std::to_string(node.integers[0]) : "input '" + node.name + "'";
+}
+
+}  // namespace
+
+Inputs inputs_of(const Graph& graph, const std::vector<py::array>& arrays) {
+  std::vector<const Node*> nodes;  // by slot
+  for (int i = 0; i < graph.size(); ++i) {
+    const Node& node = graph.node(i);
+    if (node.op != Op::input) continue;
+    const std::size_t slot = static_cast<std::size_t>(node.integers[0]);
+    if (nodes.size() <= slot) nodes.resize(slot + 1, nullptr);
+    nodes[slot] = &node;
+  }
+  if (nodes.size() != arrays.size() && !nodes.empty()) {
+    std::string names;
+    for (const Node* node : nodes) names += (names.empty() ? "" : ", ") + (node != nullptr ? name_of_input(*node) : "-");
+    throw Error(Cause::value, "the graph takes " + std::to_string(nodes.size()) + " inputs (" + names + "), got " +
+                                  std::to_string(arrays.size()));
+  }
+  Inputs inputs;
+  inputs.rows = 1;  // of a graph without inputs, unless an array is there to count them
+  std::string first_name;
+  for (std::size_t slot = 0; slot < arrays.size(); ++slot) {
+    const bool known = slot < nodes.size() && nodes[slot] != nullptr;
+    const std::string name = known ? name_of_input(*nodes[slot]) : "input " + std::to_string(slot);
+    inputs.sources.push_back(source_of(name, arrays[slot]));
+    if (known) check_shape(name, arrays[slot], nodes[slot]->shape);
+    const Index rows = inputs.sources.back().rows;
+    if (slot == 0) {
+      inputs.rows = rows;
+      first_name = name;
+    } else if (rows != inputs.rows) {
+      throw Error(Cause::value, name + " has " + std::to_string(rows) + " rows, but " + first_name + " has " +
+                                    std::to_string(inputs.rows));
+    }
+  }
+  return inputs;
+}
+
+}  // namespace fastbp

@@ -1,0 +1,15 @@
+// One register_* per concern, each in its own file; module.cpp calls them all.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+namespace fastbp {
+
+void register_errors(pybind11::module_& module);   // first: the others may throw
+void register_config(pybind11::module_& module);   // instruction sets, threads, config()
+void register_graph(pybind11::module_& module);    // operations(), Graph
+void register_plan(pybind11::module_& module);     // Parameters, Function
+void register_train(pybind11::module_& module);    // Trainer
+void register_testing(pybind11::module_& module);  // the submodule `testing`
+
+}  // namespace fastbp

@@ -1,0 +1,13 @@
+// The extension fastbp._core.
+#include "bindings/bindings.h"
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "fastbp's core: the backend that fastbp.reference mirrors, bit for bit.";
+  module.attr("__version__") = FASTBP_VERSION;
+  fastbp::register_errors(module);
+  fastbp::register_config(module);
+  fastbp::register_graph(module);
+  fastbp::register_plan(module);
+  fastbp::register_train(module);
+  fastbp::register_testing(module);
+}

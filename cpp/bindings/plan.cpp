@@ -1,0 +1,154 @@
+// Parameters and Function in Python: docs/architecture.md, "The two backends".
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <optional>
+#include <variant>
+
+#include "bindings/arrays.h"
+#include "bindings/bindings.h"
+#include "kernels/dispatch.h"
+#include "plan/function.h"
+
+namespace fastbp {
+namespace {
+
+namespace py = pybind11;
+
+// The value in the parameters' dtype, C-contiguous: NumPy's conversion rounds once.
+py::array converted(const Parameters& parameters, const py::object& value) {
+  py::module_ numpy = py::module_::import("numpy");
+  return numpy.attr("ascontiguousarray")(value, py::arg("dtype") = name_of(parameters.dtype()))
+      .attr("reshape")(numpy.attr("shape")(value))
+      .cast<py::array>();
+}
+
+std::vector<Index> dims_of(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+
+void write(Parameter& parameter, const py::array& values) {
+  if (parameter.size > 0) std::memcpy(parameter.data.data(), values.data(), static_cast<std::size_t>(values.nbytes()));
+}
+
+int add_parameter(Parameters& parameters, const py::object& value, std::string name) {
+  py::array values = converted(parameters, value);
+  const int slot = parameters.add(std::move(name), dims_of(values));
+  write(parameters.at(slot), values);
+  return slot;
+}
+
+py::array get_parameter(Parameters& parameters, Index slot) {
+  const Parameter& parameter = parameters.at(slot);
+  std::vector<py::ssize_t> shape(parameter.dims.begin(), parameter.dims.end());
+  py::array copy(py::dtype(name_of(parameters.dtype())), shape);
+  if (parameter.size > 0) std::memcpy(copy.mutable_data(), parameter.data.data(), static_cast<std::size_t>(copy.nbytes()));
+  return copy;
+}
+
+void set_parameter(Parameters& parameters, Index slot, const py::object& value) {
+  Parameter& parameter = parameters.at(slot);
+  py::array values = converted(parameters, value);
+  if (dims_of(values) != parameter.dims)
+    throw Error(Cause::value, "parameter '" + parameter.name + "' has shape " + to_string(Shape{false, parameter.dims}) +
+                                  ", got " + to_string(Shape{false, dims_of(values)}));
+  write(parameter, values);
+}
+
+// One class in Python for both element types.
+class AnyFunction {
+ public:
+  AnyFunction(const Graph& graph, const std::vector<int>& outputs, std::shared_ptr<Parameters> parameters, bool training,
+              std::uint64_t seed)
+      : graph_(graph) {
+    if (parameters->dtype() == Dtype::float32)
+      function_ = std::make_unique<Function<float>>(graph, outputs, parameters, training, seed);
+    else
+      function_ = std::make_unique<Function<double>>(graph, outputs, parameters, training, seed);
+  }
+
+  py::list call(const std::vector<py::array>& arrays, std::optional<Index> batch_size, std::uint32_t counter) {
+    if (batch_size && *batch_size < 1)
+      throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(*batch_size));
+    const Inputs inputs = inputs_of(graph_, arrays);
+    return std::visit([&](auto& function) { return evaluate(*function, inputs, batch_size.value_or(0), counter); }, function_);
+  }
+
+  std::vector<double> means(const std::vector<py::array>& arrays, Index batch_size) {
+    if (batch_size < 1) throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(batch_size));
+    const Inputs inputs = inputs_of(graph_, arrays);
+    if (inputs.rows == 0) throw Error(Cause::value, "a mean over 0 rows does not exist");
+    py::gil_scoped_release release;
+    return std::visit([&](auto& function) { return function->means(inputs.sources, inputs.rows, batch_size); }, function_);
+  }
+
+ private:
+  template <class T>
+  static py::list evaluate(Function<T>& function, const Inputs& inputs, Index batch_size, std::uint32_t counter) {
+    py::list results;
+    std::vector<T*> data;
+    for (int i = 0; i < function.outputs(); ++i) {
+      py::array_t<T> array = new_array<T>(function.shape(i), inputs.rows);
+      data.push_back(array.mutable_data());
+      results.append(std::move(array));
+    }
+    py::gil_scoped_release release;
+    function(inputs.sources, inputs.rows, batch_size, counter, data);
+    return results;
+  }
+
+  Graph graph_;
+  std::variant<std::unique_ptr<Function<float>>, std::unique_ptr<Function<double>>> function_;
+};
+
+py::array_t<double> random_numbers(void (*kernel)(const Random*), std::uint64_t seed, std::uint32_t ordinal, Index n,
+                                   double low, double high) {
+  if (n < 0) throw Error(Cause::value, "n must be at least 0, got " + std::to_string(n));
+  py::array_t<double> numbers(static_cast<py::ssize_t>(n));
+  Random request{};
+  request.n = n;
+  request.out = numbers.mutable_data();
+  request.seed = seed;
+  request.stream = 3u << 24 | ordinal;
+  request.low = low;
+  request.high = high;
+  py::gil_scoped_release release;
+  run_team(1, [&](Team&, int) { kernel(&request); });
+  return numbers;
+}
+
+}  // namespace
+
+void register_plan(py::module_& module) {
+  py::class_<Parameters, std::shared_ptr<Parameters>>(module, "Parameters", "The weights that functions and trainers share.")
+      .def(py::init([](const std::string& dtype) { return std::make_shared<Parameters>(dtype_named(dtype)); }),
+           py::arg("dtype"))
+      .def("add", &add_parameter, py::arg("value"), py::arg("name") = "", "Append a parameter; returns its slot.")
+      .def("get", &get_parameter, py::arg("slot"), "A copy of the parameter.")
+      .def("set", &set_parameter, py::arg("slot"), py::arg("value"))
+      .def("__len__", &Parameters::size);
+
+  py::class_<AnyFunction>(module, "Function", "Evaluates nodes of a graph.")
+      .def(py::init<const Graph&, const std::vector<int>&, std::shared_ptr<Parameters>, bool, std::uint64_t>(),
+           py::arg("graph"), py::arg("outputs"), py::arg("parameters"), py::kw_only(), py::arg("training") = false,
+           py::arg("seed") = 0)
+      .def("__call__", &AnyFunction::call, py::arg("inputs"), py::kw_only(), py::arg("batch_size") = py::none(),
+           py::arg("counter") = 0)
+      .def("means", &AnyFunction::means, py::arg("inputs"), py::kw_only(), py::arg("batch_size"));
+
+  module.def(
+      "uniform",
+      [](std::uint64_t seed, std::uint32_t ordinal, Index n) {
+        return random_numbers(kernels().uniform, seed, ordinal, n, 0.0, 1.0);
+      },
+      py::arg("seed"), py::arg("ordinal"), py::arg("n"), "n uniform numbers in [0, 1), float64 (rule 9).");
+  module.def(
+      "normal",
+      [](std::uint64_t seed, std::uint32_t ordinal, Index n, double low, double high) {
+        return random_numbers(kernels().normal, seed, ordinal, n, low, high);
+      },
+      py::arg("seed"), py::arg("ordinal"), py::arg("n"), py::arg("low") = 0.0, py::arg("high") = 1.0,
+      "n standard normal numbers whose CDF lies in (low, high), float64 (rule 9).");
+}
+
+}  // namespace fastbp

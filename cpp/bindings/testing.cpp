@@ -1,0 +1,393 @@
+// The submodule `testing`: the kernels in use, one call each, for parity tests; and allocations that fail.
+// Arrays come as float32 or float64, all of one call in one dtype; columns contiguous unless said otherwise.
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/errors.h"
+#include "base/threads.h"
+#include "bindings/bindings.h"
+#include "kernels/dispatch.h"
+#include "plan/plan.h"
+
+namespace fastbp {
+
+namespace py = pybind11;
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& message) { throw Error(Cause::value, message); }
+
+// work(T()) for the T of a dtype.
+template <class Work>
+auto with_type(const py::dtype& dtype, Work work) {
+  if (dtype.is(py::dtype::of<float>())) return work(float());
+  if (dtype.is(py::dtype::of<double>())) return work(double());
+  throw Error(Cause::type, "the dtype must be float32 or float64, got " + std::string(py::str(dtype)));
+}
+
+template <class T>
+const T* elements(const py::array& a) {
+  if (!a.dtype().is(py::dtype::of<T>())) refuse("all arrays must have one dtype, float32 or float64");
+  return static_cast<const T*>(a.data());
+}
+
+template <class T>
+T* elements_of_new(py::array& a) {
+  return static_cast<T*>(a.mutable_data());
+}
+
+py::array empty(const py::dtype& dtype, std::vector<py::ssize_t> shape) { return py::array(dtype, std::move(shape)); }
+
+Index stride(const py::array& a, int axis) { return a.strides(axis) / a.itemsize(); }
+
+void require_axes(const py::array& a, int axes) {
+  if (a.ndim() == axes) return;
+  refuse("an array of " + std::to_string(axes) + " axes is needed, got " + std::to_string(a.ndim()));
+}
+
+// A 2-D array whose columns are contiguous.
+void require_rows(const py::array& a) {
+  require_axes(a, 2);
+  if (a.shape(0) > 0 && a.shape(1) > 1 && stride(a, 1) != 1) refuse("columns must be contiguous");
+}
+
+void require_vector(const py::array& a) {
+  require_axes(a, 1);
+  if (a.shape(0) > 1 && stride(a, 0) != 1) refuse("the array must be contiguous");
+}
+
+MapOp map_operation(const std::string& name) {
+#define FASTBP_X(known, operands) \
+  if (name == #known) return MapOp::known;
+  FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X)
+#undef FASTBP_X
+  refuse("no elementwise operation is called '" + name + "'");
+}
+
+// operands: 2-D, an axis of 1 is broadcast. An operand that is not read may be None.
+py::array map(const std::string& name, const std::vector<py::object>& operands, const std::vector<double>& scalars,
+              Index integer) {
+  const MapOp operation = map_operation(name);
+  if (operands.empty() || operands.size() > 3) refuse("1 to 3 operands are needed");
+  const py::dtype dtype = py::cast<py::array>(operands[0]).dtype();
+  return with_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    Map<T> call = {};
+    call.rows = call.cols = 1;
+    for (const py::object& operand : operands) {
+      if (operand.is_none()) continue;
+      const py::array a = py::cast<py::array>(operand);
+      require_rows(a);
+      if (a.shape(0) != 1) call.rows = a.shape(0);
+      if (a.shape(1) != 1) call.cols = a.shape(1);
+    }
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      if (operands[i].is_none()) continue;
+      const py::array a = py::cast<py::array>(operands[i]);
+      if ((a.shape(0) != 1 && a.shape(0) != call.rows) || (a.shape(1) != 1 && a.shape(1) != call.cols)) {
+        refuse("the operands do not broadcast together");
+      }
+      call.in[i] = elements<T>(a);
+      call.row_stride[i] = a.shape(0) == 1 ? 0 : stride(a, 0);
+      call.col_stride[i] = a.shape(1) == 1 && call.cols != 1 ? 0 : 1;
+    }
+    for (std::size_t i = 0; i < scalars.size() && i < 2; ++i) call.scalar[i] = static_cast<T>(scalars[i]);
+    call.integer = integer;
+    py::array out = empty(dtype, {call.rows, call.cols});
+    call.out = elements_of_new<T>(out);
+    call.out_row = call.cols;
+    kernels_for<T>().map[static_cast<int>(operation)](&call);
+    return out;
+  });
+}
+
+template <class T>
+using RowKernel = void (*)(const RowMap<T>*);
+
+// Whether the result is a row per row, too.
+template <class T>
+RowKernel<T> row_kernel(const std::string& name, bool& whole_rows) {
+  const Kernels<T>& k = kernels_for<T>();
+  const std::pair<const char*, RowKernel<T>> wide[] = {{"row_first_max", k.row_first_max},
+                                                       {"softmax", k.softmax},
+                                                       {"log_softmax", k.log_softmax},
+                                                       {"one_hot", k.one_hot}};
+  const std::pair<const char*, RowKernel<T>> narrow[] = {
+      {"row_sum", k.row_sum},
+      {"row_max", k.row_max},
+      {"row_argmax", k.row_argmax},
+      {"logsumexp", k.logsumexp},
+      {"softmax_cross_entropy", k.softmax_cross_entropy},
+      {"sparse_softmax_cross_entropy", k.sparse_softmax_cross_entropy},
+      {"pick", k.pick}};
+  for (const auto& [known, kernel] : wide) {
+    if (name == known) return whole_rows = true, kernel;
+  }
+  for (const auto& [known, kernel] : narrow) {
+    if (name == known) return whole_rows = false, kernel;
+  }
+  refuse("no kernel along rows is called '" + name + "'");
+}
+
+// operands: as RowMap::in, 2-D (rows, cols), labels 1-D, None where nothing is read. cols: for one_hot.
+py::array row(const std::string& name, const std::vector<py::object>& operands, Index cols) {
+  if (operands.empty() || operands.size() > 3) refuse("1 to 3 operands are needed");
+  const py::array first = py::cast<py::array>(operands[0]);
+  return with_type(first.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    bool whole_rows = false;
+    const RowKernel<T> kernel = row_kernel<T>(name, whole_rows);
+    RowMap<T> call = {};
+    call.rows = first.shape(0);
+    call.cols = first.ndim() == 2 ? first.shape(1) : cols;
+    for (std::size_t i = 0; i < operands.size(); ++i) {
+      if (operands[i].is_none()) continue;
+      const py::array a = py::cast<py::array>(operands[i]);
+      if (a.ndim() == 2) require_rows(a);
+      if (a.ndim() < 1 || a.shape(0) != call.rows || (a.ndim() == 2 && a.shape(1) != call.cols)) {
+        refuse("the operands' shapes do not agree");
+      }
+      call.in[i] = elements<T>(a);
+      call.in_row[i] = stride(a, 0);
+    }
+    py::array out = whole_rows ? empty(first.dtype(), {call.rows, call.cols}) : empty(first.dtype(), {call.rows});
+    call.out = elements_of_new<T>(out);
+    call.out_row = whole_rows ? call.cols : 1;
+    kernel(&call);
+    return out;
+  });
+}
+
+// "sum" or "max" over the rows of x.
+py::array over_rows(const std::string& name, const py::array& x) {
+  if (name != "sum" && name != "max") refuse("name must be 'sum' or 'max', got '" + name + "'");
+  require_rows(x);
+  return with_type(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    py::array out = empty(x.dtype(), {x.shape(1)});
+    const OverRows<T> call = {x.shape(0), x.shape(1), elements<T>(x), stride(x, 0), elements_of_new<T>(out)};
+    const Kernels<T>& k = kernels_for<T>();
+    (name == "sum" ? k.sum_over_rows : k.max_over_rows)(&call);
+    return out;
+  });
+}
+
+// "sum" or "max" of all of a vector, as an array without axes.
+py::array flat(const std::string& name, const py::array& x) {
+  if (name != "sum" && name != "max") refuse("name must be 'sum' or 'max', got '" + name + "'");
+  require_vector(x);
+  return with_type(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    py::array out = empty(x.dtype(), {});
+    const Kernels<T>& k = kernels_for<T>();
+    *elements_of_new<T>(out) = (name == "sum" ? k.sum_flat : k.max_flat)(elements<T>(x), x.shape(0));
+    return out;
+  });
+}
+
+py::array dropout(const py::array& x, double rate, std::uint64_t seed, const std::vector<Index>& row_ids,
+                  std::uint32_t stream, std::uint32_t counter, Index first_col) {
+  require_rows(x);
+  if (static_cast<Index>(row_ids.size()) != x.shape(0)) refuse("one row id per row is needed");
+  if (first_col % 8 != 0) refuse("first_col must be a multiple of 8");
+  return with_type(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    py::array out = empty(x.dtype(), {x.shape(0), x.shape(1)});
+    Dropout<T> call = {};
+    call.rows = x.shape(0);
+    call.cols = x.shape(1);
+    call.first_col = first_col;
+    call.in = elements<T>(x);
+    call.in_row = stride(x, 0);
+    call.out = elements_of_new<T>(out);
+    call.out_row = x.shape(1);
+    call.seed = seed;
+    call.row_ids = row_ids.data();
+    call.stream = stream;
+    call.counter = counter;
+    const double scaled = 65536.0 * rate;  // rounded by hand: half away from zero, without libm
+    const auto whole = static_cast<std::uint32_t>(scaled);
+    call.threshold = whole + (scaled - whole >= 0.5);
+    call.scale = static_cast<T>(1.0 / (1.0 - rate));
+    kernels_for<T>().dropout(&call);
+    return out;
+  });
+}
+
+py::array random(bool is_normal, std::uint64_t seed, std::uint32_t row, std::uint32_t stream, std::uint32_t counter,
+                 Index first, Index n, double low, double high) {
+  py::array_t<double> out(n);
+  const Random call = {first, n, out.mutable_data(), seed, row, stream, counter, low, high};
+  (is_normal ? kernels().normal : kernels().uniform)(&call);
+  return std::move(out);
+}
+
+// A contiguous copy that may be written.
+template <class T>
+py::array copy_of(const py::array& a) {
+  require_vector(a);
+  const T* from = elements<T>(a);
+  py::array copy = empty(a.dtype(), {a.shape(0)});
+  for (Index i = 0; i < a.shape(0); ++i) elements_of_new<T>(copy)[i] = from[i];
+  return copy;
+}
+
+// (weight, velocity or None, whether all is within) after an update, and whether the same update would be finite.
+py::tuple sgd(const py::array& weight, const py::object& velocity, const py::array& gradient, double learning_rate,
+              double momentum, double decay, bool nesterov) {
+  return with_type(weight.dtype(), [&](auto zero) -> py::tuple {
+    using T = decltype(zero);
+    require_vector(gradient);
+    py::array new_weight = copy_of<T>(weight), new_velocity;
+    Sgd<T> call = {};
+    call.n = weight.shape(0);
+    if (gradient.shape(0) != call.n) refuse("weight and gradient must have one size");
+    call.weight = elements_of_new<T>(new_weight);
+    if (!velocity.is_none()) {
+      new_velocity = copy_of<T>(py::cast<py::array>(velocity));
+      if (new_velocity.shape(0) != call.n) refuse("weight and velocity must have one size");
+      call.velocity = elements_of_new<T>(new_velocity);
+    }
+    call.gradient = elements<T>(gradient);
+    call.learning_rate = static_cast<T>(learning_rate);
+    call.momentum = static_cast<T>(momentum);
+    call.decay = static_cast<T>(decay);
+    call.nesterov = nesterov;
+    const bool finite = kernels_for<T>().sgd_is_finite(&call) != 0;
+    const bool within = kernels_for<T>().sgd(&call) != 0;
+    const py::object velocity_after = velocity.is_none() ? py::object(py::none()) : py::object(new_velocity);
+    return py::make_tuple(new_weight, velocity_after, within, finite);
+  });
+}
+
+bool within(const py::array& x, double limit) {
+  require_vector(x);
+  return with_type(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    return kernels_for<T>().within(elements<T>(x), x.shape(0), static_cast<T>(limit)) != 0;
+  });
+}
+
+Element element_of(const py::dtype& dtype) {
+  const char kind = dtype.kind();
+  const py::ssize_t size = dtype.itemsize();
+  if (kind == 'b') return Element::boolean;
+  if (kind == 'f' && size <= 8) return size == 2 ? Element::f16 : size == 4 ? Element::f32 : Element::f64;
+  if (kind == 'i') return size == 1 ? Element::i8 : size == 2 ? Element::i16 : size == 4 ? Element::i32 : Element::i64;
+  if (kind == 'u') return size == 1 ? Element::u8 : size == 2 ? Element::u16 : size == 4 ? Element::u32 : Element::u64;
+  throw Error(Cause::type, "no kernel reads " + std::string(py::str(dtype)));
+}
+
+// source: 2-D, any strides. index: the rows, None for all of them in order.
+py::array gather(const py::array& source, const py::object& index, const py::object& dtype) {
+  require_axes(source, 2);
+  return with_type(py::dtype::from_args(dtype), [&](auto zero) {
+    using T = decltype(zero);
+    std::vector<Index> rows;
+    if (!index.is_none()) rows = py::cast<std::vector<Index>>(index);
+    for (Index r : rows) {
+      if (r < 0 || r >= source.shape(0)) refuse("no row " + std::to_string(r));
+    }
+    Gather<T> call = {};
+    call.rows = index.is_none() ? source.shape(0) : static_cast<Index>(rows.size());
+    call.cols = source.shape(1);
+    call.source = static_cast<const char*>(source.data());
+    call.row_bytes = source.strides(0);
+    call.col_bytes = source.strides(1);
+    call.element = element_of(source.dtype());
+    call.index = index.is_none() ? nullptr : rows.data();
+    py::array out = empty(py::dtype::of<T>(), {call.rows, call.cols});
+    call.out = elements_of_new<T>(out);
+    call.out_row = call.cols;
+    kernels_for<T>().gather(&call);
+    return out;
+  });
+}
+
+std::vector<std::uint32_t> philox(const std::vector<std::uint32_t>& counter, const std::vector<std::uint32_t>& key) {
+  if (counter.size() != 4 || key.size() != 2) refuse("a counter of 4 words and a key of 2 are needed");
+  std::vector<std::uint32_t> out(4);
+  kernels().philox(counter.data(), key.data(), out.data());
+  return out;
+}
+
+// a @ b of 2-D arrays with any strides, either transposed first.
+py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool transpose_a, bool transpose_b) {
+  require_axes(a, 2);
+  require_axes(b, 2);
+  return with_type(a.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    Matmul<T> call = {};
+    call.m = a.shape(transpose_a);
+    call.k = a.shape(!transpose_a);
+    call.n = b.shape(!transpose_b);
+    if (b.shape(transpose_b) != call.k) refuse("the inner sizes differ");
+    call.a = elements<T>(a);
+    call.a_row = stride(a, transpose_a);
+    call.a_col = stride(a, !transpose_a);
+    call.b = elements<T>(b);
+    call.b_row = stride(b, transpose_b);
+    call.b_col = stride(b, !transpose_b);
+    py::array c = empty(a.dtype(), {call.m, call.n});
+    call.c = elements_of_new<T>(c);
+    call.c_row = call.n;
+    call.over_rows = over_rows;
+    const Index bytes = kernels_for<T>().matmul_scratch(&call);
+    const Buffer scratch = bytes > 0 ? Buffer(static_cast<std::size_t>(bytes)) : Buffer();
+    call.scratch = scratch.data();
+    kernels_for<T>().matmul(&call);
+    return c;
+  });
+}
+
+// (MR, NR): the rows and columns of the product's register tile.
+std::pair<Index, Index> tile(const py::object& dtype) {
+  return with_type(py::dtype::from_args(dtype), [](auto zero) {
+    const auto& k = kernels_for<decltype(zero)>();
+    return std::pair<Index, Index>(k.tile_rows, k.tile_cols);
+  });
+}
+
+// A function that runs in the floating-point state that every thread of a plan has.
+template <class Result, class... Arguments>
+auto in_state(Result (*function)(Arguments...)) {
+  return [function](Arguments... arguments) -> Result {
+    const FloatingPointState state;
+    return function(std::forward<Arguments>(arguments)...);
+  };
+}
+
+}  // namespace
+
+void register_testing(py::module_& module) {
+  using py::arg;
+  py::module_ testing = module.def_submodule("testing", "The kernels in use, for parity tests; not part of the API.");
+  testing.def("map", in_state(map), arg("name"), arg("operands"), arg("scalars") = std::vector<double>(),
+              arg("integer") = 0);
+  testing.def("row", in_state(row), arg("name"), arg("operands"), arg("cols") = 0);
+  testing.def("over_rows", in_state(over_rows), arg("name"), arg("x"));
+  testing.def("flat", in_state(flat), arg("name"), arg("x"));
+  testing.def("dropout", in_state(dropout), arg("x"), arg("rate"), arg("seed"), arg("row_ids"), arg("stream"),
+              arg("counter"), arg("first_col") = 0);
+  testing.def("random", in_state(random), arg("is_normal"), arg("seed"), arg("row"), arg("stream"), arg("counter"),
+              arg("first"), arg("n"), arg("low") = 0.0, arg("high") = 1.0);
+  testing.def("sgd", in_state(sgd), arg("weight"), arg("velocity"), arg("gradient"), arg("learning_rate"),
+              arg("momentum") = 0.0, arg("decay") = 0.0, arg("nesterov") = false);
+  testing.def("within", in_state(within), arg("x"), arg("limit"));
+  testing.def("gather", in_state(gather), arg("source"), arg("index"), arg("dtype"));
+  testing.def("philox", in_state(philox), arg("counter"), arg("key"));
+  testing.def("matmul", in_state(matmul), arg("a"), arg("b"), arg("over_rows") = false, arg("transpose_a") = false,
+              arg("transpose_b") = false);
+  testing.def("tile", &tile, arg("dtype"));
+  testing.def("share_always", &share_always, arg("on"),
+              "Plans built from now on share every stage among all threads, however small it is.");
+  testing.def("fail_allocation_after", &fail_allocation_after, arg("n"),
+              "The n-th allocation from now fails; 0: none does.");
+}
+
+}  // namespace fastbp

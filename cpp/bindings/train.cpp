@@ -1,0 +1,221 @@
+// Trainer in Python: docs/architecture.md, "The two backends".
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <cstring>
+#include <optional>
+#include <variant>
+
+#include "bindings/arrays.h"
+#include "bindings/bindings.h"
+#include "train/trainer.h"
+
+namespace fastbp {
+namespace {
+
+namespace py = pybind11;
+
+SgdSettings settings_of(const py::dict& optimizer) {
+  SgdSettings settings;
+  std::string name;
+  for (auto [key_object, value] : optimizer) {
+    const std::string key = key_object.cast<std::string>();
+    if (key == "name")
+      name = value.cast<std::string>();
+    else if (key == "learning_rate")
+      settings.learning_rate = value.cast<double>();
+    else if (key == "momentum")
+      settings.momentum = value.cast<double>();
+    else if (key == "weight_decay")
+      settings.weight_decay = value.cast<double>();
+    else if (key == "nesterov")
+      settings.nesterov = value.cast<bool>();
+    else
+      throw Error(Cause::value, "optimizer has no '" + key +
+                                    "'; known are name, learning_rate, momentum, nesterov and weight_decay");
+  }
+  if (name != "sgd") throw Error(Cause::value, "optimizer's name must be 'sgd', got '" + name + "'");
+  return settings;
+}
+
+// Carries the trainer's news to Python; thread 0 of the team is the thread that called fit.
+class PythonListener : public Listener {
+ public:
+  PythonListener(py::object on_batch, py::object on_progress, int figures)
+      : on_batch_(std::move(on_batch)), on_progress_(std::move(on_progress)), figures_(figures) {}
+
+  bool wants_steps() const override { return !on_batch_.is_none(); }
+  bool wants_progress() const override { return !on_progress_.is_none(); }
+  bool step_done(Index step, const double* figures) override {
+    py::gil_scoped_acquire acquire;
+    return is_true(on_batch_(step, std::vector<double>(figures, figures + figures_)));
+  }
+  bool progress(Index epoch, Index rows_done, const double* means) override {
+    py::gil_scoped_acquire acquire;
+    return is_true(on_progress_(epoch, rows_done, std::vector<double>(means, means + figures_)));
+  }
+  // Python runs its signal handlers here, on the main thread alone.
+  bool interrupted() override {
+    py::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0) {
+      raised_.emplace();
+      return true;
+    }
+    return false;
+  }
+  void rethrow() {
+    if (raised_) throw std::move(*raised_);
+  }
+
+ private:
+  static bool is_true(const py::object& answer) { return PyObject_IsTrue(answer.ptr()) == 1; }
+
+  py::object on_batch_, on_progress_;
+  int figures_;
+  std::optional<py::error_already_set> raised_;
+};
+
+class AnyTrainer {
+ public:
+  AnyTrainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
+             const std::vector<int>& trainable, const py::dict& optimizer, const std::vector<bool>& decayed,
+             std::uint64_t seed)
+      : graph_(graph) {
+    const SgdSettings settings = settings_of(optimizer);
+    if (parameters->dtype() == Dtype::float32)
+      trainer_ = std::make_unique<Trainer<float>>(graph, cost, figures, parameters, trainable, decayed, settings, seed);
+    else
+      trainer_ = std::make_unique<Trainer<double>>(graph, cost, figures, parameters, trainable, decayed, settings, seed);
+  }
+
+  py::array_t<double> fit(const std::vector<py::array>& arrays, Index batch_size, Index epochs, bool shuffle,
+                          std::optional<Index> rows, bool check_finite, py::object on_batch, py::object on_progress) {
+    if (batch_size < 1) throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(batch_size));
+    if (epochs < 0) throw Error(Cause::value, "epochs must be at least 0, got " + std::to_string(epochs));
+    Inputs inputs = inputs_of(graph_, arrays);
+    FitRequest request;
+    request.rows = rows.value_or(inputs.rows);
+    if (request.rows < 1 || request.rows > inputs.rows)
+      throw Error(Cause::value, "rows must be 1 to " + std::to_string(inputs.rows) + ", the rows of the inputs, got " +
+                                    std::to_string(request.rows));
+    request.inputs = std::move(inputs.sources);
+    request.batch_size = batch_size;
+    request.epochs = epochs;
+    request.shuffle = shuffle;
+    request.check_finite = check_finite;
+    return std::visit([&](auto& trainer) { return run(*trainer, request, on_batch, on_progress); }, trainer_);
+  }
+
+  std::vector<double> step(const std::vector<py::array>& arrays) {
+    const Inputs inputs = inputs_of(graph_, arrays);
+    if (inputs.rows < 1) throw Error(Cause::value, "a training step needs at least 1 row, got 0");
+    try {
+      py::gil_scoped_release release;
+      return std::visit([&](auto& trainer) { return trainer->step(inputs.sources, inputs.rows); }, trainer_);
+    } catch (const NonFinite& error) {
+      raise(error);
+    }
+  }
+
+  void set_optimizer(const py::dict& optimizer) {
+    const SgdSettings settings = settings_of(optimizer);
+    std::visit([&](auto& trainer) { trainer->set_settings(settings); }, trainer_);
+  }
+
+  py::list state() {
+    return std::visit([](auto& trainer) { return copy_of_state(*trainer); }, trainer_);
+  }
+  void set_state(const py::list& values) {
+    std::visit([&](auto& trainer) { write_state(*trainer, values); }, trainer_);
+  }
+
+  std::uint32_t& epoch() {
+    return std::visit([](auto& trainer) -> std::uint32_t& { return trainer->epoch; }, trainer_);
+  }
+  std::uint32_t& steps() {
+    return std::visit([](auto& trainer) -> std::uint32_t& { return trainer->steps; }, trainer_);
+  }
+
+ private:
+  template <class T>
+  static py::array_t<double> run(Trainer<T>& trainer, const FitRequest& request, py::object on_batch,
+                                 py::object on_progress) {
+    PythonListener listener(std::move(on_batch), std::move(on_progress), trainer.figures());
+    FitResult result;
+    try {
+      py::gil_scoped_release release;
+      result = trainer.fit(request, listener);
+    } catch (const NonFinite& error) {
+      raise(error);
+    }
+    listener.rethrow();
+    py::array_t<double> means({static_cast<py::ssize_t>(result.epochs), static_cast<py::ssize_t>(trainer.figures())});
+    std::copy(result.means.begin(), result.means.end(), means.mutable_data());
+    return means;
+  }
+
+  [[noreturn]] static void raise(const NonFinite& error) {
+    py::object type = py::module_::import("fastbp.errors").attr("NonFiniteError");
+    py::object exception = type(py::arg("epoch") = error.epoch, py::arg("step") = error.step, py::arg("node") = error.node);
+    PyErr_SetObject(type.ptr(), exception.ptr());
+    throw py::error_already_set();
+  }
+
+  template <class T>
+  static py::list copy_of_state(Trainer<T>& trainer) {
+    py::list values;
+    for (auto [dims, data] : trainer.state()) {
+      py::array_t<T> copy = new_array<T>(Shape{false, dims}, 0);
+      std::memcpy(copy.mutable_data(), data, static_cast<std::size_t>(copy.nbytes()));
+      values.append(std::move(copy));
+    }
+    return values;
+  }
+
+  // All is checked before anything is written.
+  template <class T>
+  static void write_state(Trainer<T>& trainer, const py::list& values) {
+    using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
+    auto state = trainer.state();
+    if (values.size() != state.size())
+      throw Error(Cause::value, "state must have " + std::to_string(state.size()) + " arrays, got " +
+                                    std::to_string(values.size()));
+    std::vector<Array> arrays;
+    for (std::size_t i = 0; i < state.size(); ++i) {
+      arrays.push_back(values[i].cast<Array>());
+      const std::vector<Index> dims(arrays[i].shape(), arrays[i].shape() + arrays[i].ndim());
+      if (dims != state[i].first)
+        throw Error(Cause::value, "state[" + std::to_string(i) + "] must have shape " +
+                                      to_string(Shape{false, state[i].first}) + ", got " + to_string(Shape{false, dims}));
+    }
+    for (std::size_t i = 0; i < state.size(); ++i)
+      std::memcpy(state[i].second, arrays[i].data(), static_cast<std::size_t>(arrays[i].nbytes()));
+  }
+
+  Graph graph_;
+  std::variant<std::unique_ptr<Trainer<float>>, std::unique_ptr<Trainer<double>>> trainer_;
+};
+
+}  // namespace
+
+void register_train(py::module_& module) {
+  py::class_<AnyTrainer>(module, "Trainer", "Mini-batch training, whole epochs in one call.")
+      .def(py::init<const Graph&, int, const std::vector<int>&, std::shared_ptr<Parameters>, const std::vector<int>&,
+                    const py::dict&, const std::vector<bool>&, std::uint64_t>(),
+           py::arg("graph"), py::arg("cost"), py::arg("figures"), py::arg("parameters"), py::arg("trainable"),
+           py::arg("optimizer"), py::arg("decayed"), py::arg("seed"))
+      .def("fit", &AnyTrainer::fit, py::arg("inputs"), py::kw_only(), py::arg("batch_size"), py::arg("epochs") = 1,
+           py::arg("shuffle") = true, py::arg("rows") = py::none(), py::arg("check_finite") = false,
+           py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none())
+      .def("step", &AnyTrainer::step, py::arg("inputs"))
+      .def("set_optimizer", &AnyTrainer::set_optimizer, py::arg("optimizer"))
+      .def("state", &AnyTrainer::state)
+      .def("set_state", &AnyTrainer::set_state, py::arg("state"))
+      .def_property(
+          "epoch", [](AnyTrainer& t) { return t.epoch(); }, [](AnyTrainer& t, std::uint32_t n) { t.epoch() = n; })
+      .def_property(
+          "steps", [](AnyTrainer& t) { return t.steps(); }, [](AnyTrainer& t, std::uint32_t n) { t.steps() = n; });
+}
+
+}  // namespace fastbp

@@ -1,0 +1,125 @@
+#include "plan/function.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace fastbp {
+namespace {
+
+constexpr Index kRowsAtATime = 1024;  // of predict: enough to repay packing, small enough for the caches
+
+}  // namespace
+
+template <class T>
+Function<T>::Function(const Graph& graph, std::vector<int> outputs, std::shared_ptr<Parameters> parameters,
+                      bool training, std::uint64_t seed)
+    : graph_(graph),
+      outputs_(std::move(outputs)),
+      parameters_(std::move(parameters)),
+      training_(training),
+      seed_(seed) {
+  for (int output : outputs_) graph_.node(output);  // range check
+}
+
+// The plan for at least this many rows, built anew when it is too small or the kernels or the threads were changed.
+template <class T>
+Plan<T>& Function<T>::plan_for(Index rows) {
+  const Kernels<T>* kernels = &kernels_for<T>();
+  const int threads = threads_forbidden() ? 1 : get_num_threads();
+  if (!plan_ || plan_->max_rows() < rows || built_for_ != kernels || built_threads_ != threads) {
+    plan_.reset();
+    plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, training_, rows);
+    built_for_ = kernels;
+    built_threads_ = threads;
+  }
+  return *plan_;
+}
+
+// Brings rows first .. first + frame.rows into the plan's inputs and runs it; every thread of the team calls it.
+template <class T>
+void Function<T>::run_rows(Plan<T>& plan, const std::vector<Source>& inputs, Frame frame, Index first, Team& team,
+                           int thread) {
+  Share part = share(frame.rows, team.size(), thread, 1);
+  for (int slot = 0; slot < plan.inputs(); ++slot) {
+    if (!plan.reads_input(slot)) continue;
+    const Source& source = inputs[static_cast<std::size_t>(slot)];
+    if (source.is_plain<T>()) {
+      if (thread == 0) plan.bind_input(slot, reinterpret_cast<const T*>(source.data + first * source.row_bytes));
+    } else {
+      if (thread == 0) plan.bind_input(slot, plan.input_buffer(slot));
+      gather_rows(kernels_for<T>(), source, nullptr, first, part.begin, part.end, plan.input_buffer(slot));
+    }
+  }
+  team.barrier(thread);
+  plan.run(frame, team, thread);
+}
+
+template <class T>
+void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Index batch_size, std::uint32_t counter,
+                             const std::vector<T*>& outputs) {
+  bool all_rows = true;
+  for (int i = 0; i < this->outputs(); ++i) all_rows = all_rows && shape(i).rows;
+  Index at_a_time = rows;
+  if (all_rows && rows > 1) {
+    Index wanted = std::min(rows, batch_size > 0 ? batch_size : kRowsAtATime);
+    if (!plan_for(wanted).mixes_rows()) at_a_time = wanted;
+  }
+  Plan<T>& plan = plan_for(at_a_time);
+  run_team(plan.threads(), [&](Team& team, int thread) {
+    Index first = 0;
+    do {
+      Frame frame;
+      frame.rows = std::min(at_a_time, rows - first);
+      frame.seed = seed_;
+      frame.first_row = first;
+      frame.counter = counter;
+      if (thread == 0)
+        for (int i = 0; i < this->outputs(); ++i)
+          if (plan.writes_output(i))
+            plan.bind_output(i, outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * plan.output(i).width : 0));
+      run_rows(plan, inputs, frame, first, team, thread);
+      if (thread == 0)
+        for (int i = 0; i < this->outputs(); ++i) {
+          if (plan.writes_output(i)) continue;
+          const Index width = plan.output(i).width;
+          const Index count = shape(i).rows ? frame.rows * width : width;
+          T* to = outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * width : 0);
+          if (count > 0) std::memcpy(to, plan.output_data(i), static_cast<std::size_t>(count) * sizeof(T));
+        }
+      team.barrier(thread);
+      first += at_a_time;
+    } while (first < rows);
+  });
+}
+
+template <class T>
+std::vector<double> Function<T>::means(const std::vector<Source>& inputs, Index rows, Index batch_size) {
+  for (int i = 0; i < outputs(); ++i)
+    if (shape(i).rows || shape(i).features() != 1)
+      throw Error(Cause::value, "means needs scalar outputs, output " + std::to_string(i) + " has shape " +
+                                    to_string(shape(i)));
+  std::vector<double> sums(outputs_.size(), 0.0);
+  Plan<T>& plan = plan_for(std::min(rows, batch_size));
+  plan.unbind();
+  run_team(plan.threads(), [&](Team& team, int thread) {
+    for (Index first = 0; first < rows; first += batch_size) {
+      Frame frame;
+      frame.rows = std::min(batch_size, rows - first);
+      frame.seed = seed_;
+      frame.first_row = first;
+      run_rows(plan, inputs, frame, first, team, thread);
+      if (thread == 0)
+        for (int i = 0; i < outputs(); ++i)
+          sums[static_cast<std::size_t>(i)] +=
+              static_cast<double>(*plan.output_data(i)) * static_cast<double>(frame.rows);
+      team.barrier(thread);
+    }
+  });
+  for (double& sum : sums) sum /= static_cast<double>(rows);
+  return sums;
+}
+
+template class Function<float>;
+template class Function<double>;
+
+}  // namespace fastbp

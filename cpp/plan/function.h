@@ -1,0 +1,45 @@
+// Evaluates nodes of a graph on data: predict, evaluate, bp.function.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "plan/plan.h"
+#include "plan/source.h"
+
+namespace fastbp {
+
+template <class T>
+class Function {
+ public:
+  Function(const Graph& graph, std::vector<int> outputs, std::shared_ptr<Parameters> parameters, bool training,
+           std::uint64_t seed);
+
+  // Writes output i to outputs[i]: rows x features, or the plain array. batch_size 0: as many rows at a time as the
+  // engine likes. The same bits in any case.
+  void operator()(const std::vector<Source>& inputs, Index rows, Index batch_size, std::uint32_t counter,
+                  const std::vector<T*>& outputs);
+  // Outputs are scalars: the row-weighted means over batches, added in float64 in the order of the batches.
+  std::vector<double> means(const std::vector<Source>& inputs, Index rows, Index batch_size);
+
+  const Shape& shape(int output) const { return graph_.node(outputs_[static_cast<std::size_t>(output)]).shape; }
+  int outputs() const { return static_cast<int>(outputs_.size()); }
+
+ private:
+  Plan<T>& plan_for(Index rows);
+  void run_rows(Plan<T>& plan, const std::vector<Source>& inputs, Frame frame, Index first, Team& team, int thread);
+
+  Graph graph_;
+  std::vector<int> outputs_;
+  std::shared_ptr<Parameters> parameters_;
+  bool training_;
+  std::uint64_t seed_;
+  std::unique_ptr<Plan<T>> plan_;
+  const Kernels<T>* built_for_ = nullptr;
+  int built_threads_ = 0;
+};
+
+extern template class Function<float>;
+extern template class Function<double>;
+
+}  // namespace fastbp

@@ -1,0 +1,169 @@
+// Items to stages: greedy, in the order of the items. A row-local item joins the stage that produces the last of its
+// operands, so that it finds them in cache; a product takes the maps that follow it as its epilogue.
+#include <algorithm>
+
+#include "plan/tape.h"
+
+namespace fastbp {
+namespace {
+
+// Nanoseconds of one thread for one element; rough, they only decide how many threads a stage gets.
+double element_cost(const Item& item) {
+  switch (item.kind) {
+    case Item::Kind::dropout:
+      return 1.0;
+    case Item::Kind::row:
+      return item.op == Op::sum || item.op == Op::max ? 0.2 : 3.0;
+    case Item::Kind::map:
+      switch (item.op) {
+        case Op::exp: case Op::expm1: case Op::log: case Op::log1p: case Op::sin: case Op::cos: case Op::tanh:
+        case Op::sigmoid: case Op::softplus: case Op::erf: case Op::sigmoid_cross_entropy:
+          return 2.5;
+        case Op::power:
+          return 15.0;
+        default:
+          return 0.15;
+      }
+    default:
+      return 0.5;
+  }
+}
+
+class Fusion {
+ public:
+  explicit Fusion(Tape& tape) : tape_(tape), stage_of_(tape.values.size(), -1) {
+    new_stage(Stage::Kind::plain);  // what depends on constants alone comes first
+    for (std::size_t i = 0; i < tape.items.size(); ++i) {
+      const Item& item = tape.items[i];
+      int stage = choose(item);
+      tape.stages[stage].items.push_back(static_cast<int>(i));
+      stage_of_[item.output] = stage;
+    }
+    remove_empty();
+    lifetimes();
+    costs();
+  }
+
+ private:
+  int new_stage(Stage::Kind kind) {
+    Stage stage;
+    stage.kind = kind;
+    tape_.stages.push_back(stage);
+    return static_cast<int>(tape_.stages.size()) - 1;
+  }
+
+  int ready_after(const Item& item) const {
+    int stage = -1;
+    for (const Operand& operand : item.operands) stage = std::max(stage, stage_of_[operand.value]);
+    return stage;
+  }
+
+  int choose(const Item& item) {
+    int ready = ready_after(item);
+    switch (item.kind) {
+      case Item::Kind::product: {
+        int stage = new_stage(Stage::Kind::product);
+        tape_.stages[stage].width = item.n;
+        return stage;
+      }
+      case Item::Kind::product_rows:
+        return new_stage(Stage::Kind::product_rows);
+      case Item::Kind::first_max:
+        return new_stage(Stage::Kind::first_max);
+      case Item::Kind::over_rows:
+        return first_of(Stage::Kind::over_rows, ready + 1);
+      default:
+        break;
+    }
+    Stage::Kind kind = tape_.values[item.output].rows ? Stage::Kind::row : Stage::Kind::plain;
+    if (ready >= 0) {
+      const Stage& stage = tape_.stages[ready];
+      if (stage.kind == kind && fits(item, stage)) return ready;
+      if (stage.kind == Stage::Kind::product && is_epilogue(item, ready)) return ready;
+    }
+    // A program that can be cut by columns is not mixed with one that can not.
+    int from = std::max(ready + 1, 0);
+    for (int s = from; s < static_cast<int>(tape_.stages.size()); ++s)
+      if (tape_.stages[s].kind == kind && fits(item, tape_.stages[s])) return s;
+    return new_stage(kind);
+  }
+
+  // Large plain maps stay apart from the rest so that threads can share their columns.
+  bool fits(const Item& item, const Stage& stage) const {
+    if (stage.kind != Stage::Kind::plain || stage.items.empty()) return true;
+    const Item& first = tape_.items[stage.items.front()];
+    bool wide = is_wide_map(item), stage_wide = is_wide_map(first);
+    return wide == stage_wide &&
+           (!wide || tape_.values[item.output].width == tape_.values[first.output].width);
+  }
+  bool is_wide_map(const Item& item) const {
+    return item.kind == Item::Kind::map && !tape_.values[item.output].rows && tape_.values[item.output].width >= 2048;
+  }
+
+  int first_of(Stage::Kind kind, int from) {
+    for (int s = from; s < static_cast<int>(tape_.stages.size()); ++s)
+      if (tape_.stages[s].kind == kind) return s;
+    return new_stage(kind);
+  }
+
+  // May the item run on a part of the rows and columns of the product that stage computes?
+  bool is_epilogue(const Item& item, int stage) const {
+    const Item& product = tape_.items[tape_.stages[stage].items.front()];
+    const Value& result = tape_.values[product.output];
+    const Value& output = tape_.values[item.output];
+    bool elementwise = item.kind == Item::Kind::map || item.kind == Item::Kind::dropout;
+    if (!elementwise || !result.rows || product.m != 1 || !output.rows || output.width != result.width) return false;
+    return true;
+  }
+
+  void remove_empty() {
+    std::vector<Stage> kept;
+    std::vector<int> number(tape_.stages.size(), -1);
+    for (std::size_t s = 0; s < tape_.stages.size(); ++s)
+      if (!tape_.stages[s].items.empty()) {
+        number[s] = static_cast<int>(kept.size());
+        kept.push_back(tape_.stages[s]);
+      }
+    tape_.stages = kept;
+    for (int& stage : stage_of_)
+      if (stage >= 0) stage = number[stage];
+  }
+
+  void lifetimes() {
+    for (std::size_t v = 0; v < tape_.values.size(); ++v)
+      tape_.values[v].first_stage = tape_.values[v].last_stage = stage_of_[v];
+    for (const Item& item : tape_.items)
+      for (const Operand& operand : item.operands) {
+        int& last = tape_.values[operand.value].last_stage;
+        last = std::max(last, stage_of_[item.output]);
+      }
+  }
+
+  void costs() {
+    for (Stage& stage : tape_.stages) {
+      stage.fixed_cost = stage.row_cost = 0;
+      for (int i : stage.items) {
+        const Item& item = tape_.items[i];
+        const Value& output = tape_.values[item.output];
+        double flops = 2.0 * static_cast<double>(item.m) * static_cast<double>(item.n) * static_cast<double>(item.k);
+        if (item.kind == Item::Kind::product || item.kind == Item::Kind::product_rows) {
+          bool per_row = output.rows || item.kind == Item::Kind::product_rows;
+          (per_row ? stage.row_cost : stage.fixed_cost) += flops / 50.0;
+        } else {
+          const Value& input = item.operands.empty() ? output : tape_.values[item.operands[0].value];
+          double elements = static_cast<double>(std::max(output.width, input.width)) * element_cost(item);
+          (output.rows || input.rows ? stage.row_cost : stage.fixed_cost) += elements;
+        }
+      }
+    }
+  }
+
+  Tape& tape_;
+  std::vector<int> stage_of_;  // by value; -1: there before the first stage
+};
+
+}  // namespace
+
+void fuse(Tape& tape) { Fusion fusion(tape); }
+
+}  // namespace fastbp

@@ -1,0 +1,178 @@
+// Values to memory: local to a tile where nothing outside the stage reads them, else in one arena in which values share
+// space that are never alive together.
+#include <algorithm>
+#include <numeric>
+
+#include "plan/tape.h"
+
+namespace fastbp {
+namespace {
+
+constexpr Index kTileBytes = 24 * 1024;  // what a program's tile may hold, to stay in L1 with some operands beside it
+
+Index round_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
+
+class Placement {
+ public:
+  Placement(const TapeRequest& request, Tape& tape)
+      : tape_(tape), max_rows_(std::max<Index>(request.max_rows, 1)), element_bytes_(request.element_bytes) {
+    mark_outputs();
+    for (Stage& stage : tape.stages) place_program(stage);
+    place_arena();
+  }
+
+ private:
+  Index size(const Value& value) const { return value.rows ? value.width * max_rows_ : value.width; }
+
+  void mark_outputs() {
+    for (std::size_t i = 0; i < tape_.outputs.size(); ++i) {
+      Value& value = tape_.values[tape_.outputs[i]];
+      value.last_stage = static_cast<int>(tape_.stages.size());
+      if (value.place == Value::Place::unused) {
+        value.place = Value::Place::output;
+        value.storage = static_cast<int>(i);
+      }
+    }
+  }
+
+  static bool is_program(Stage::Kind kind) {
+    return kind == Stage::Kind::plain || kind == Stage::Kind::row || kind == Stage::Kind::product;
+  }
+
+  void place_program(Stage& stage) {
+    for (int i : stage.items) {
+      Value& value = tape_.values[tape_.items[i].output];
+      bool leaves = value.last_stage != value.first_stage || !is_program(stage.kind);
+      if (value.place == Value::Place::unused) value.place = leaves ? Value::Place::arena : Value::Place::local;
+    }
+    if (!is_program(stage.kind)) return;
+    if (stage.kind == Stage::Kind::product) place_product(stage);
+
+    std::vector<Index> widths = assign_slots(stage);
+    stage.by_columns = stage.kind == Stage::Kind::product;
+    if (stage.kind == Stage::Kind::plain) {
+      const Value& first = tape_.values[tape_.items[stage.items.front()].output];
+      stage.width = first.width;
+      stage.by_columns = std::all_of(stage.items.begin(), stage.items.end(), [&](int i) {
+        return tape_.items[i].kind == Item::Kind::map && tape_.values[tape_.items[i].output].width == first.width;
+      });
+    }
+    if (stage.by_columns) {
+      stage.tile_elements = round_up(std::max<Index>(kTileBytes / element_bytes_ / std::max<Index>(1, widths.size()), 256), 64);
+      if (stage.kind == Stage::Kind::product) stage.tile_elements = std::max(stage.tile_elements, round_up(stage.width, 64));
+      for (std::size_t s = 0; s < widths.size(); ++s) stage.slots.push_back(static_cast<Index>(s) * stage.tile_elements);
+      stage.scratch = static_cast<Index>(widths.size()) * stage.tile_elements;
+    } else {
+      Index row = 0, touched = 1;
+      for (Index width : widths) row += width;
+      for (int i : stage.items) touched += tape_.values[tape_.items[i].output].width;
+      bool rows = stage.kind == Stage::Kind::row;
+      stage.tile_rows = rows ? std::min(max_rows_, std::max<Index>(1, kTileBytes / element_bytes_ / std::max(touched, row))) : 1;
+      for (Index width : widths) {
+        stage.slots.push_back(stage.scratch);
+        stage.scratch += round_up(width * stage.tile_rows, 16);
+      }
+    }
+    tape_.scratch = std::max(tape_.scratch, stage.scratch);
+  }
+
+  // The product writes where its first surviving epilogue result of the same size goes, if it is not needed itself:
+  // an elementwise operation may overwrite its operand, provided that nothing reads the operand afterwards.
+  void place_product(Stage& stage) {
+    Item& product = tape_.items[stage.items.front()];
+    Value& result = tape_.values[product.output];
+    if (result.place != Value::Place::local) return;
+    result.place = Value::Place::arena;
+    std::size_t last_use = 0;
+    for (std::size_t k = 1; k < stage.items.size(); ++k)
+      for (const Operand& operand : tape_.items[stage.items[k]].operands)
+        if (operand.value == product.output) last_use = k;
+    for (std::size_t k = std::max<std::size_t>(last_use, 1); k < stage.items.size(); ++k) {
+      const Value& later = tape_.values[tape_.items[stage.items[k]].output];
+      if (later.place == Value::Place::arena || later.place == Value::Place::output) {
+        shares_.push_back({product.output, tape_.items[stage.items[k]].output});
+        return;
+      }
+    }
+  }
+
+  // Slots of the local values of a program; a slot is free again after its value's last use. Returns their widths.
+  std::vector<Index> assign_slots(const Stage& stage) {
+    std::vector<Index> widths;
+    std::vector<int> busy_until;
+    std::vector<int> last_use(tape_.values.size(), -1);
+    for (std::size_t k = 0; k < stage.items.size(); ++k)
+      for (const Operand& operand : tape_.items[stage.items[k]].operands) last_use[operand.value] = static_cast<int>(k);
+    for (std::size_t k = 0; k < stage.items.size(); ++k) {
+      int v = tape_.items[stage.items[k]].output;
+      Value& value = tape_.values[v];
+      if (value.place != Value::Place::local) continue;
+      std::size_t slot = 0;
+      while (slot < widths.size() && busy_until[slot] >= static_cast<int>(k)) ++slot;
+      if (slot == widths.size()) {
+        widths.push_back(0);
+        busy_until.push_back(0);
+      }
+      widths[slot] = std::max(widths[slot], value.width);
+      busy_until[slot] = std::max(last_use[v], static_cast<int>(k));
+      value.storage = static_cast<int>(slot);
+    }
+    return widths;
+  }
+
+  void place_arena() {
+    std::vector<int> values;
+    for (std::size_t v = 0; v < tape_.values.size(); ++v) {
+      Value& value = tape_.values[v];
+      bool shares = std::any_of(shares_.begin(), shares_.end(), [&](auto& s) { return s.first == static_cast<int>(v); });
+      bool gathered = value.place == Value::Place::input;
+      if ((value.place == Value::Place::arena && !shares) || gathered) values.push_back(static_cast<int>(v));
+    }
+    std::stable_sort(values.begin(), values.end(),
+                     [&](int a, int b) { return size(tape_.values[a]) > size(tape_.values[b]); });
+    std::vector<int> placed;
+    for (int v : values) {
+      Value& value = tape_.values[v];
+      Index need = round_up(std::max<Index>(size(value), 1), 32);
+      std::vector<std::pair<Index, Index>> taken;
+      for (int other : placed) {
+        const Value& o = tape_.values[other];
+        if (o.first_stage <= value.last_stage && value.first_stage <= o.last_stage)
+          taken.push_back({o.offset, o.offset + round_up(std::max<Index>(size(o), 1), 32)});
+      }
+      std::sort(taken.begin(), taken.end());
+      Index offset = 0;
+      for (auto [begin, end] : taken) {
+        if (offset + need <= begin) break;
+        offset = std::max(offset, end);
+      }
+      value.offset = offset;
+      tape_.arena = std::max(tape_.arena, offset + need);
+      placed.push_back(v);
+    }
+    for (auto [from, to] : shares_) {
+      tape_.values[from].place = tape_.values[to].place;
+      tape_.values[from].storage = tape_.values[to].storage;
+      tape_.values[from].offset = tape_.values[to].offset;
+    }
+  }
+
+  Tape& tape_;
+  Index max_rows_;
+  Index element_bytes_;
+  std::vector<std::pair<int, int>> shares_;
+};
+
+}  // namespace
+
+void place(const TapeRequest& request, Tape& tape) { Placement(request, tape); }
+
+Tape build_tape(const TapeRequest& request) {
+  Tape tape;
+  lower(request, tape);
+  fuse(tape);
+  place(request, tape);
+  return tape;
+}
+
+}  // namespace fastbp

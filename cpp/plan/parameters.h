@@ -1,0 +1,47 @@
+// The weights. Functions and trainers built on the same Parameters share them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/errors.h"
+
+namespace fastbp {
+
+struct Parameter {
+  std::string name;
+  std::vector<Index> dims;
+  Index size = 1;
+  Buffer data;  // never moves: plans keep pointers into it
+};
+
+class Parameters {
+ public:
+  explicit Parameters(Dtype dtype) : dtype_(dtype) {}
+
+  Dtype dtype() const { return dtype_; }
+  Index element_bytes() const { return dtype_ == Dtype::float32 ? 4 : 8; }
+  int size() const { return static_cast<int>(slots_.size()); }
+
+  int add(std::string name, std::vector<Index> dims) {
+    Parameter parameter;
+    parameter.name = std::move(name);
+    for (Index d : dims) parameter.size *= d;
+    parameter.dims = std::move(dims);
+    parameter.data = Buffer(static_cast<std::size_t>(parameter.size * element_bytes()));
+    slots_.push_back(std::move(parameter));
+    return size() - 1;
+  }
+  Parameter& at(Index slot) {
+    if (slot < 0 || slot >= size())
+      throw Error(Cause::value, "slot must be 0 to " + std::to_string(size() - 1) + ", got " + std::to_string(slot));
+    return slots_[static_cast<std::size_t>(slot)];
+  }
+
+ private:
+  Dtype dtype_;
+  std::vector<Parameter> slots_;
+};
+
+}  // namespace fastbp

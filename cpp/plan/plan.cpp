@@ -1,0 +1,192 @@
+#include "plan/plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace fastbp {
+namespace {
+
+// A stage is shared between threads when that saves well more than the barriers cost.
+constexpr double kWorthSharing = 4000;  // nanoseconds of a stage
+constexpr double kWorthATeam = 15000;   // nanoseconds saved per run
+bool always_share = false;
+
+Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
+
+}  // namespace
+
+void share_always(bool on) { always_share = on; }
+
+template <class T>
+Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training, Index max_rows)
+    : max_rows_(std::max<Index>(max_rows, 1)), kernels_(kernels_for<T>()) {
+  tape_ = build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T))});
+  choose_threads();
+  allocate(parameters);
+}
+
+template <class T>
+void Plan<T>::choose_threads() {
+  int available = threads_forbidden() ? 1 : get_num_threads();
+  double saved = 0;
+  int most = 1;
+  for (const Stage& stage : tape_.stages) {
+    double cost = stage.fixed_cost + stage.row_cost * static_cast<double>(max_rows_);
+    cost_ += cost;
+    int threads = cost < kWorthSharing ? 1 : static_cast<int>(std::min<double>(available, 1 + cost / kWorthSharing));
+    if (always_share) threads = available;
+    bool serial = stage.kind == Stage::Kind::first_max || (stage.kind == Stage::Kind::plain && !stage.by_columns);
+    if (serial) threads = 1;
+    stage_threads_.push_back(threads);
+    most = std::max(most, threads);
+    saved += cost * (1.0 - 1.0 / threads);
+  }
+  threads_ = saved < kWorthATeam && !always_share ? 1 : most;
+  if (threads_ == 1) std::fill(stage_threads_.begin(), stage_threads_.end(), 1);
+}
+
+template <class T>
+void Plan<T>::allocate(Parameters& parameters) {
+  const Index element = static_cast<Index>(sizeof(T));
+  Index constants = 0, outputs = 0;
+  for (const auto& values : tape_.constants) constants += rounded(static_cast<Index>(values.size()) * element);
+  for (const Value& value : tape_.values)
+    if (value.place == Value::Place::output && !value.rows) outputs += rounded(value.width * element);
+  arena_ = Buffer(static_cast<std::size_t>(tape_.arena * element));
+  constants_ = Buffer(static_cast<std::size_t>(constants));
+  own_outputs_ = Buffer(static_cast<std::size_t>(outputs));
+  programs_ = Buffer(static_cast<std::size_t>(rounded(tape_.scratch * element) * threads_));
+
+  std::vector<T*> constant;
+  T* next = constants_.template as<T>();
+  for (const auto& values : tape_.constants) {
+    constant.push_back(next);
+    for (std::size_t i = 0; i < values.size(); ++i) next[i] = static_cast<T>(values[i]);
+    next += rounded(static_cast<Index>(values.size()) * element) / element;
+  }
+  own_.assign(tape_.values.size(), nullptr);
+  next = own_outputs_.template as<T>();
+  for (std::size_t v = 0; v < tape_.values.size(); ++v) {
+    const Value& value = tape_.values[v];
+    switch (value.place) {
+      case Value::Place::constant:
+        own_[v] = constant[static_cast<std::size_t>(value.storage)];
+        break;
+      case Value::Place::parameter: {
+        Parameter& parameter = parameters.at(value.storage);
+        if (parameter.size != value.width)
+          throw Error(Cause::value, "parameter '" + parameter.name + "' has " + std::to_string(parameter.size) +
+                                        " elements, the graph's has " + std::to_string(value.width));
+        own_[v] = parameter.data.template as<T>();
+        break;
+      }
+      case Value::Place::input:
+      case Value::Place::arena:
+        own_[v] = arena_.template as<T>() + value.offset;
+        break;
+      case Value::Place::output:
+        if (!value.rows && own_[v] == nullptr) {
+          own_[v] = next;
+          next += rounded(value.width * element) / element;
+        }
+        break;
+      default:
+        break;
+    }
+  }
+  data_ = own_;
+  for (std::size_t v = 0; v < tape_.values.size(); ++v)
+    if (tape_.values[v].place == Value::Place::output) rebind_shared(static_cast<int>(v));
+
+  for (const Item& item : tape_.items) {
+    if (item.kind != Item::Kind::first_max) continue;
+    Index groups = item.reduced[0] || !tape_.values[static_cast<std::size_t>(item.output)].rows ? 1 : max_rows_;
+    for (std::size_t axis = 0; axis < item.dims.size(); ++axis)
+      if (!item.reduced[axis + 1]) groups *= item.dims[axis];
+    first_max_.resize(std::max(first_max_.size(), static_cast<std::size_t>(groups)));
+  }
+
+  for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
+    const Stage& stage = tape_.stages[s];
+    if (stage.kind != Stage::Kind::product && stage.kind != Stage::Kind::product_rows) continue;
+    Matmul<T> whole = matmul_of(tape_.items[stage.items.front()], max_rows_);
+    for (int threads : {1, stage_threads_[s]})
+      for (int thread = 0; thread < threads; ++thread) {
+        Index row, column;
+        Matmul<T> part = share_of(whole, threads, thread, &row, &column);
+        product_scratch_ = std::max(product_scratch_, rounded(kernels_.matmul_scratch(&part)));
+      }
+  }
+  products_ = Buffer(static_cast<std::size_t>(product_scratch_ * threads_));
+}
+
+template <class T>
+bool Plan<T>::mixes_rows() const {
+  return std::any_of(tape_.items.begin(), tape_.items.end(), [](const Item& item) {
+    return item.kind == Item::Kind::over_rows || item.kind == Item::Kind::product_rows || item.count_rows ||
+           (item.kind == Item::Kind::first_max && item.reduced[0]);
+  });
+}
+
+// A product that writes in place of its epilogue's result follows it when it is bound.
+template <class T>
+void Plan<T>::rebind_shared(int value) {
+  const Value& bound = tape_.values[static_cast<std::size_t>(value)];
+  for (std::size_t v = 0; v < tape_.values.size(); ++v)
+    if (tape_.values[v].place == Value::Place::output && tape_.values[v].storage == bound.storage)
+      data_[v] = data_[static_cast<std::size_t>(value)];
+}
+
+template <class T>
+Matmul<T> Plan<T>::matmul_of(const Item& item, Index rows) const {
+  const Value& a = tape_.values[static_cast<std::size_t>(item.operands[0].value)];
+  Matmul<T> p{};
+  p.n = item.n;
+  p.a = data_[static_cast<std::size_t>(item.operands[0].value)];
+  p.b = data_[static_cast<std::size_t>(item.operands[1].value)];
+  p.c = data_[static_cast<std::size_t>(item.output)];
+  p.c_row = item.n;
+  if (item.kind == Item::Kind::product_rows) {
+    p.m = item.m;
+    p.k = item.k * rows;
+    p.a_row = 1;
+    p.a_col = item.m;
+    p.b_row = item.n;
+    p.b_col = 1;
+    p.over_rows = 1;
+    return p;
+  }
+  p.m = a.rows ? item.m * rows : item.m;
+  p.k = item.k;
+  p.a_row = item.transpose_a ? 1 : item.k;
+  p.a_col = item.transpose_a ? item.m : 1;
+  p.b_row = item.transpose_b ? 1 : item.n;
+  p.b_col = item.transpose_b ? item.k : 1;
+  return p;
+}
+
+// A thread's part of a product: columns where they are many (each thread packs its own part of b), else rows.
+template <class T>
+Matmul<T> Plan<T>::share_of(Matmul<T> whole, int threads, int thread, Index* row, Index* column) const {
+  *row = *column = 0;
+  if (threads == 1) return whole;
+  bool columns = whole.n >= 2 * threads * kernels_.tile_cols && whole.m < 4 * whole.n;
+  if (columns) {
+    Share part = share(whole.n, threads, thread, kernels_.tile_cols);
+    *column = part.begin;
+    whole.n = part.end - part.begin;
+  } else {
+    Share part = share(whole.m, threads, thread, kernels_.tile_rows);
+    *row = part.begin;
+    whole.m = part.end - part.begin;
+  }
+  whole.a += *row * whole.a_row;
+  whole.b += *column * whole.b_col;
+  if (whole.c != nullptr) whole.c += *row * whole.c_row + *column;
+  return whole;
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}  // namespace fastbp

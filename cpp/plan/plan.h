@@ -1,0 +1,112 @@
+// A plan computes chosen nodes of a graph for at most max_rows rows at a time: a tape, an arena and bound kernels.
+// Building it allocates everything; running it allocates nothing.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/buffer.h"
+#include "base/threads.h"
+#include "kernels/dispatch.h"
+#include "plan/parameters.h"
+#include "plan/tape.h"
+
+namespace fastbp {
+
+// What a run needs beside the data: how many rows there are and what their random numbers are counted by (rule 9).
+struct Frame {
+  Index rows = 0;
+  std::uint64_t seed = 0;
+  const Index* row_ids = nullptr;  // null: first_row, first_row + 1, ...
+  Index first_row = 0;
+  std::uint32_t purpose = 1;
+  std::uint32_t counter = 0;
+};
+
+template <class T>
+class Plan {
+ public:
+  // parameters must outlive the plan.
+  Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training, Index max_rows);
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+
+  Index max_rows() const { return max_rows_; }
+  double cost() const { return cost_; }  // of a run with max_rows, a guess in nanoseconds of one thread
+  int threads() const { return threads_; }  // what is worth using; 1 enters no parallel region
+
+  int inputs() const { return static_cast<int>(tape_.inputs.size()); }
+  bool reads_input(int slot) const { return slot < inputs() && tape_.inputs[slot] >= 0; }
+  Index input_width(int slot) const { return tape_.values[tape_.inputs[slot]].width; }
+  T* input_buffer(int slot) const { return own_[tape_.inputs[slot]]; }  // max_rows x width, for the caller to fill
+  void bind_input(int slot, const T* rows) { data_[tape_.inputs[slot]] = const_cast<T*>(rows); }  // read in place
+
+  const Value& output(int i) const { return tape_.values[tape_.outputs[i]]; }
+  // Whether output i is written where bind_output says; if not, the caller copies it from output_data after the run.
+  bool writes_output(int i) const { return output(i).place == Value::Place::output && output(i).storage == i; }
+  void bind_output(int i, T* data) { data_[tape_.outputs[i]] = data; rebind_shared(tape_.outputs[i]); }
+  const T* output_data(int i) const { return data_[tape_.outputs[i]]; }
+
+  void unbind() { data_ = own_; }  // inputs and outputs are the plan's own again
+
+  // Called by every thread of the team with the same frame; ends with a barrier.
+  void run(const Frame& frame, Team& team, int thread);
+
+  // Whether a row of some output may depend on other rows, so that rows can not be computed a part at a time.
+  bool mixes_rows() const;
+  Index arena_bytes() const { return static_cast<Index>(arena_.bytes()); }
+
+ private:
+  struct Region;  // rows and columns of a program
+  struct Epilogue;
+
+  void choose_threads();
+  void allocate(Parameters& parameters);
+  void rebind_shared(int value);
+
+  void run_stage(const Stage& stage, const Frame& frame, int threads, int thread);
+  void run_product(const Stage& stage, const Frame& frame, int threads, int thread);
+  void run_program(const Stage& stage, const Frame& frame, std::size_t first_item, const Region& region, T* scratch);
+  void run_item(const Stage& stage, const Item& item, const Frame& frame, const Region& tile, T* scratch);
+  void run_map(const Stage& stage, const Item& item, const Frame& frame, const Region& tile, T* scratch);
+  void run_row(const Stage& stage, const Item& item, const Region& tile, T* scratch);
+  void run_dropout(const Stage& stage, const Item& item, const Frame& frame, const Region& tile, T* scratch);
+  void run_move(const Stage& stage, const Item& item, const Region& tile, T* scratch);
+  void run_flat(const Stage& stage, const Item& item, T* scratch);
+  void run_over_rows(const Item& item, const Frame& frame, int threads, int thread);
+  void run_first_max(const Item& item, const Frame& frame);
+  Matmul<T> matmul_of(const Item& item, Index rows) const;
+  Matmul<T> share_of(Matmul<T> whole, int threads, int thread, Index* row, Index* column) const;
+  T* address(const Stage& stage, int value, const Region& tile, Index row_stride, Index col_stride, T* scratch) const;
+
+  Index max_rows_;
+  const Kernels<T>& kernels_;
+  Tape tape_;
+  int threads_ = 1;
+  double cost_ = 0;
+  std::vector<int> stage_threads_;
+  Buffer arena_, own_outputs_, constants_, programs_, products_;
+  Index product_scratch_ = 0;          // bytes per thread
+  std::vector<Index> first_max_;       // by group: its first maximal element
+  std::vector<T*> own_;                // by value: where the plan put it
+  std::vector<T*> data_;               // by value: where it is now (inputs and outputs may be bound elsewhere)
+};
+
+// Tests: plans built from now on share every stage among all threads, however small it is.
+void share_always(bool on);
+
+extern template class Plan<float>;
+extern template class Plan<double>;
+
+// The part of n that thread gets: [begin, end), cut at multiples of `multiple`.
+struct Share {
+  Index begin, end;
+};
+inline Share share(Index n, int threads, int thread, Index multiple) {
+  Index units = (n + multiple - 1) / multiple;
+  Index begin = units * thread / threads * multiple;
+  Index end = units * (thread + 1) / threads * multiple;
+  return {begin < n ? begin : n, end < n ? end : n};
+}
+
+}  // namespace fastbp

@@ -1,0 +1,65 @@
+#include "plan/source.h"
+
+namespace fastbp {
+
+void simplify(Source& source) {
+  std::vector<Index> sizes, strides;
+  source.width = 1;
+  for (std::size_t axis = 0; axis < source.sizes.size(); ++axis) {
+    const Index size = source.sizes[axis], stride = source.strides[axis];
+    source.width *= size;
+    if (size == 1) continue;
+    if (!sizes.empty() && strides.back() == stride * size) {
+      sizes.back() *= size;
+      strides.back() = stride;
+    } else {
+      sizes.push_back(size);
+      strides.push_back(stride);
+    }
+  }
+  source.sizes = sizes;
+  source.strides = strides;
+}
+
+namespace {
+
+// All axes but the last are walked here, the last by the kernel.
+template <class T>
+void gather_axes(const Kernels<T>& kernels, const Source& source, std::size_t axis, Gather<T> g) {
+  if (axis + 1 >= source.sizes.size()) {
+    g.cols = source.sizes.empty() ? 1 : source.sizes[axis];
+    g.col_bytes = source.sizes.empty() ? 0 : source.strides[axis];
+    kernels.gather(&g);
+    return;
+  }
+  Index inner = 1;
+  for (std::size_t a = axis + 1; a < source.sizes.size(); ++a) inner *= source.sizes[a];
+  for (Index i = 0; i < source.sizes[axis]; ++i) {
+    gather_axes(kernels, source, axis + 1, g);
+    g.source += source.strides[axis];
+    g.out += inner;
+  }
+}
+
+}  // namespace
+
+template <class T>
+void gather_rows(const Kernels<T>& kernels, const Source& source, const Index* index, Index first, Index begin,
+                 Index end, T* out) {
+  if (begin >= end || source.width == 0) return;
+  Gather<T> g{};
+  g.rows = end - begin;
+  g.source = source.data;
+  g.row_bytes = source.row_bytes;
+  g.element = source.element;
+  g.index = index == nullptr ? nullptr : index + begin;
+  g.first = first + begin;
+  g.out = out + begin * source.width;
+  g.out_row = source.width;
+  gather_axes(kernels, source, 0, g);
+}
+
+template void gather_rows<float>(const Kernels<float>&, const Source&, const Index*, Index, Index, Index, float*);
+template void gather_rows<double>(const Kernels<double>&, const Source&, const Index*, Index, Index, Index, double*);
+
+}  // namespace fastbp

@@ -1,0 +1,112 @@
+// The tape: what a plan executes. Built once from a graph by lower() (nodes to items), fuse() (items to stages) and
+// place() (values to memory); run by Plan<T>. Nothing here depends on the element type.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "graph/graph.h"
+
+namespace fastbp {
+
+// What an item reads or writes: `width` elements per row, or in all without rows; always contiguous, row-major.
+struct Value {
+  enum class Place {
+    unused,
+    constant,
+    parameter,  // storage: slot
+    input,      // storage: slot
+    arena,      // lives in the plan's arena at `offset`
+    output,     // written for the caller: storage = number of the output
+    local,      // lives for one tile of rows, in the scratch of the thread: slot `storage`
+  };
+  bool rows = false;
+  Index width = 0;
+  Place place = Place::unused;
+  int storage = -1;
+  Index offset = 0;  // elements
+  int first_stage = -1, last_stage = -1;
+};
+
+// An operand of a map: element (r, c) is at r*row_stride + c*col_stride of the value.
+struct Operand {
+  int value;
+  Index row_stride, col_stride;
+};
+
+// One strided copy within a row (or within an array without rows).
+struct Copy {
+  std::vector<Index> sizes, in_strides, out_strides;
+  Index in_offset = 0, out_offset = 0;
+};
+
+struct Item {
+  enum class Kind {
+    map,           // elementwise: Kernels::map
+    row,           // one of Kernels' row functions over `lead` x `last` of every row
+    move,          // strided copies: slices, concatenation, transposes, general broadcasts
+    dropout,       //
+    product,       // rule 1
+    product_rows,  // rule 2
+    over_rows,     // sum or max over rows
+    flat,          // sum or max of `lead` runs of `last` elements, without rows
+    first_max,     // of groups that span rows or scattered axes
+  };
+  Kind kind;
+  Op op;
+  std::vector<Operand> operands;
+  int output = -1;
+  Index lead = 1, last = 1;
+  Index integer = 0;
+  double number = 0;
+  bool count_rows = false;              // divide_by_count: times the rows present
+  std::vector<Copy> copies;             // move: one per operand
+  bool zero_first = false;              // move: what no copy writes is +0
+  Index m = 0, n = 0, k = 0;            // products; m or k is per row where the operand has rows
+  bool transpose_a = false, transpose_b = false;
+  std::vector<Index> dims;              // first_max: the shape
+  std::vector<bool> reduced;            // first_max: the axes that a group spans; [0] is the rows
+};
+
+// Items that run together. Row programs and products' epilogues run tile by tile while the tile is in cache.
+struct Stage {
+  enum class Kind { plain, row, product, product_rows, over_rows, first_max };
+  Kind kind;
+  std::vector<int> items;      // a product comes first, the rest is its epilogue
+  bool by_columns = false;     // plain maps of one width: threads share the columns
+  Index width = 0;             // by_columns, products: columns
+  Index tile_elements = 0;     // capacity of one local slot where all have one width (epilogues, by_columns)
+  Index tile_rows = 1;         // row programs
+  std::vector<Index> slots;    // offset in scratch (elements) of every local slot
+  Index scratch = 0;           // elements of scratch per thread
+  double fixed_cost = 0;       // nanoseconds of one thread, a rough model
+  double row_cost = 0;         // and per row
+};
+
+struct Tape {
+  std::vector<Value> values;
+  std::vector<Item> items;
+  std::vector<Stage> stages;
+  std::vector<std::vector<double>> constants;  // by Value::storage
+  std::vector<int> outputs;                    // values, in the order asked for
+  std::vector<int> inputs;                     // value by input slot, -1 where it is not read
+  Index arena = 0;                             // elements
+  Index scratch = 0;                           // elements per thread, programs only
+};
+
+struct TapeRequest {
+  const Graph* graph;
+  std::vector<int> outputs;
+  bool training;
+  Index max_rows;
+  Index element_bytes;
+};
+
+Tape build_tape(const TapeRequest& request);
+
+// The three passes, in lowering.cpp, fusion.cpp and memory.cpp.
+void lower(const TapeRequest& request, Tape& tape);
+void fuse(Tape& tape);
+void place(const TapeRequest& request, Tape& tape);
+
+}  // namespace fastbp

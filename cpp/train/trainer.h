@@ -1,0 +1,114 @@
+// Training: whole epochs of shuffled mini-batch steps, from rows to updated weights, in one call.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/buffer.h"
+#include "plan/plan.h"
+#include "plan/source.h"
+
+namespace fastbp {
+
+struct SgdSettings {
+  double learning_rate = 0.01, momentum = 0.0, weight_decay = 0.0;
+  bool nesterov = false;
+};
+
+// A step whose loss, weights or optimiser values would not be finite. Nothing of it was written.
+class NonFinite : public Error {
+ public:
+  NonFinite(Index epoch, Index step, std::string node)
+      : Error(Cause::value, "the training step is not finite"), epoch(epoch), step(step), node(std::move(node)) {}
+  Index epoch, step;
+  std::string node;  // the first node, in the order of creation, that holds Inf or NaN
+};
+
+// What a training tells while it runs, always from the thread that called it.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  // After every step; figures: cost and the others of this step. Returns whether to stop.
+  virtual bool step_done(Index step, const double* figures) = 0;
+  // At most every 0.1 s and at each epoch's end; means so far. Returns whether to stop.
+  virtual bool progress(Index epoch, Index rows_done, const double* means) = 0;
+  virtual bool wants_steps() const = 0;
+  virtual bool wants_progress() const = 0;
+  // Asked at most every 50 ms: has the user interrupted? Training then ends after the step in hand.
+  virtual bool interrupted() = 0;
+};
+
+struct FitRequest {
+  std::vector<Source> inputs;
+  Index rows = 0, batch_size = 0, epochs = 1;
+  bool shuffle = true, check_finite = false;
+};
+
+struct FitResult {
+  std::vector<double> means;  // epochs done x (1 + figures)
+  Index epochs = 0;
+  bool interrupted = false;
+};
+
+template <class T>
+class Trainer {
+ public:
+  // trainable: parameter nodes; decayed: whether weight decay applies to each.
+  Trainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
+          const std::vector<int>& trainable, const std::vector<bool>& decayed, SgdSettings settings, std::uint64_t seed);
+
+  FitResult fit(const FitRequest& request, Listener& listener);
+  // One step on these rows; the cost and the figures before the update.
+  std::vector<double> step(const std::vector<Source>& inputs, Index rows);
+
+  void set_settings(const SgdSettings& settings);
+  const SgdSettings& settings() const { return settings_; }
+  int figures() const { return figures_; }  // cost included
+  std::vector<std::pair<std::vector<Index>, T*>> state();  // velocities: shape and values
+
+  std::uint32_t epoch = 0, steps = 0;
+
+ private:
+  struct Weight {
+    Parameter* parameter;
+    bool decayed;
+    T* velocity;
+    const T* gradient;
+  };
+  struct Run;  // what the threads of one call share
+
+  void prepare(Index batch_size);
+  void allocate_velocities();
+  Sgd<T> update_of(const Weight& weight, Share part) const;
+  bool gradients_small(int threads, int thread) const;
+  bool update_is_finite(int threads, int thread) const;
+  bool update(int threads, int thread) const;
+  void train_batch(Run& run, const Frame& frame, const Index* order, Index first, Team& team, int thread);
+  void check_rows(const Run& run, int slot, Share part, const Index* order, Index first) const;
+  void run_epochs(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team, int thread);
+  void after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step, Index rows_done,
+                  Index rows_total);
+  std::string first_non_finite(const Run& run, const Frame& frame, const Index* order, Index first);
+
+  Graph graph_;
+  int cost_;
+  int figures_;
+  std::vector<int> outputs_;  // cost, figures, gradients
+  std::vector<int> trainable_;
+  std::vector<bool> decayed_;
+  std::shared_ptr<Parameters> parameters_;
+  SgdSettings settings_;
+  std::uint64_t seed_;
+  std::unique_ptr<Plan<T>> plan_;
+  const Kernels<T>* built_for_ = nullptr;
+  int built_threads_ = 0;
+  std::vector<Weight> weights_;
+  std::vector<Buffer> velocities_;
+  bool values_small_ = false;  // every weight and velocity is known to be within +-2^60
+};
+
+extern template class Trainer<float>;
+extern template class Trainer<double>;
+
+}  // namespace fastbp
