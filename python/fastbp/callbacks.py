@@ -1,0 +1,264 @@
+"""Callbacks: Keras' hooks. What is not overridden costs nothing: the engine then runs on without entering Python."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from .names import look_up
+
+Logs = Mapping[str, float]
+
+_EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
+
+
+class Callback:
+    """Base of all callbacks: override what is needed.
+
+    Attributes
+    ----------
+    model : Model
+        What is being trained; set ``self.model.stop_training = True`` to end training after the current step or epoch.
+    params : dict
+        "epochs", "steps" (per epoch), "verbose".
+
+    Each hook gets `logs`, a dict of loss and metrics (empty where there are none yet). Those of ``on_train_batch_end``
+    are means over the epoch so far.
+
+    >>> import fastbp as bp
+    >>> class Halve(bp.Callback):
+    ...     def on_epoch_end(self, epoch, logs=None):
+    ...         self.model.optimizer.learning_rate /= 2
+    """
+
+    def __init__(self) -> None:
+        self.model: Any = None
+        self.params: dict[str, Any] = {}
+
+    def set_model(self, model: Any) -> None:
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Before the first epoch of a `fit`."""
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """After the last epoch, and also when `fit` ends by Ctrl-C or `NonFiniteError`."""
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """`epoch` counts from 0 (from `initial_epoch`) in each `fit`."""
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """After the epoch's validation, whose figures `logs` hold as val_…"""
+
+    def on_train_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before step `batch` of the epoch."""
+
+    def on_train_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After step `batch` of the epoch."""
+
+    def on_test_begin(self, logs: Logs | None = None) -> None:
+        """Before `evaluate`, and before validation."""
+
+    def on_test_end(self, logs: Logs | None = None) -> None:
+        """After `evaluate`, and after validation."""
+
+    def on_test_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of `evaluate`."""
+
+    def on_test_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of `evaluate`."""
+
+    def on_predict_begin(self, logs: Logs | None = None) -> None:
+        """Before `predict`."""
+
+    def on_predict_end(self, logs: Logs | None = None) -> None:
+        """After `predict`."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Logs | None = None) -> None:
+        """Before a batch of `predict`."""
+
+    def on_predict_batch_end(self, batch: int, logs: Logs | None = None) -> None:
+        """After a batch of `predict`."""
+
+
+class History(Callback):
+    """What `fit` returns.
+
+    Attributes
+    ----------
+    history : dict of str to list of float
+        One number per epoch: "loss", the metrics, and the same of the validation with "val_" before.
+    epoch : list of int
+        The epochs' numbers.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+
+class LambdaCallback(Callback):
+    """Hooks given as functions.
+
+    Parameters
+    ----------
+    on_epoch_begin, on_epoch_end, on_train_begin, on_train_end, on_train_batch_begin, on_train_batch_end : callable
+        Called as the hook of that name would be; further hooks by keyword too.
+
+    >>> import fastbp as bp
+    >>> shout = bp.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
+    """
+
+    def __init__(self, **hooks: Callable[..., Any]) -> None:
+        super().__init__()
+        for name, function in hooks.items():
+            look_up("a hook of LambdaCallback", name, {n: n for n in dir(Callback) if n.startswith("on_")})
+            if function is not None:
+                setattr(self, name, function)
+
+
+class EarlyStopping(Callback):
+    """Ends training when a figure has stopped improving, as in Keras.
+
+    Parameters
+    ----------
+    monitor : str
+        A key of the history. Default "val_loss".
+    min_delta : float
+        What counts as an improvement must be larger than this. Default 0.
+    patience : int
+        Epochs without improvement after which training ends. Default 0.
+    verbose : int
+        1 prints a line when it acts. Default 0.
+    mode : {"auto", "min", "max"}
+        Whether smaller or larger is better; "auto" decides by the name: accuracies larger, all else smaller.
+    baseline : float, optional
+        Training ends if the figure does not get better than this.
+    restore_best_weights : bool
+        Whether the weights at the end are those of the best epoch rather than of the last. Default False.
+    start_from_epoch : int
+        Epochs before this one are not looked at. Default 0.
+
+    Attributes
+    ----------
+    stopped_epoch, best_epoch : int
+    best : float
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        min_delta: float = 0,
+        patience: int = 0,
+        verbose: int = 0,
+        mode: str = "auto",
+        baseline: float | None = None,
+        restore_best_weights: bool = False,
+        start_from_epoch: int = 0,
+    ) -> None:
+        super().__init__()
+        look_up("mode", mode, {m: m for m in ("auto", "min", "max")})
+        self.monitor = monitor
+        self.patience = patience
+        self.verbose = verbose
+        self.baseline = baseline
+        self.min_delta = abs(min_delta)
+        self.restore_best_weights = restore_best_weights
+        self.start_from_epoch = start_from_epoch
+        if mode == "auto":
+            mode = "max" if monitor.endswith(("acc", "accuracy")) else "min"
+        self.mode = mode
+        self.on_train_begin()
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        self.wait = 0
+        self.stopped_epoch = 0
+        self.best: float | None = None
+        self.best_weights: list[Any] | None = None
+        self.best_epoch = 0
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        current = (logs or {}).get(self.monitor)
+        if current is None:
+            known = ", ".join(logs or {})
+            warnings.warn(f"EarlyStopping monitors {self.monitor!r}, which is not there: {known}", stacklevel=2)
+            return
+        if epoch < self.start_from_epoch:
+            return
+        if self.restore_best_weights and self.best_weights is None:
+            self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+        self.wait += 1
+        if self._better(current, self.best):
+            self.best, self.best_epoch = current, epoch
+            if self.restore_best_weights:
+                self.best_weights = self.model.get_weights()
+            if self.baseline is None or self._better(current, self.baseline):
+                self.wait = 0
+            return
+        if self.wait >= self.patience and epoch > 0:
+            self.stopped_epoch = epoch
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        if self.stopped_epoch > 0 and self.verbose:
+            print(f"Epoch {self.stopped_epoch + 1}: early stopping")
+        if self.restore_best_weights and self.best_weights is not None:
+            if self.verbose:
+                print(f"Restoring the weights of epoch {self.best_epoch + 1}")
+            self.model.set_weights(self.best_weights)
+
+    def _better(self, value: float, reference: float | None) -> bool:
+        if reference is None:
+            return True
+        return value > reference + self.min_delta if self.mode == "max" else value < reference - self.min_delta
+
+
+class CallbackList:
+    """Calls the hooks of several callbacks, and knows which hooks any of them overrides."""
+
+    def __init__(self, callbacks: Any, model: Any, params: dict[str, Any]) -> None:
+        if callbacks is None:
+            callbacks = []
+        elif isinstance(callbacks, Callback):
+            callbacks = [callbacks]
+        self.callbacks: list[Any] = list(callbacks)
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(f"callbacks must be instances of bp.Callback, got {callback!r}")
+            callback.set_params(params)
+            callback.set_model(model)
+
+    def overrides(self, *hooks: str) -> bool:
+        """Whether any callback does something in one of `hooks`."""
+        return any(_overridden(callback, hook) for callback in self.callbacks for hook in hooks)
+
+    @property
+    def wants_epochs(self) -> bool:
+        return self.overrides(*_EPOCH_HOOKS)
+
+    def call(self, hook: str, *arguments: Any) -> None:
+        """The hook of every callback, in order; logs are passed as a fresh dict."""
+        *numbers, logs = arguments
+        for callback in self.callbacks:
+            getattr(callback, hook)(*numbers, dict(logs))
+
+
+def _overridden(callback: Any, hook: str) -> bool:
+    function: Any = getattr(callback, hook)
+    return getattr(function, "__func__", function) is not getattr(Callback, hook)
+
+
+def batches(rows: int, batch_size: int) -> Iterable[tuple[int, slice]]:
+    """(number, rows) of each batch, in order."""
+    for number, start in enumerate(range(0, rows, batch_size)):
+        yield number, slice(start, min(start + batch_size, rows))

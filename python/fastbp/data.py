@@ -1,0 +1,118 @@
+"""What users pass as data, made into arrays that the backends read in place: checked, never copied whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .expression import Input
+from .names import nearest
+
+Dims = tuple[int, ...]
+
+LABEL_CHUNK = 1 << 16  # labels checked at a time: a memory map is never read whole
+
+
+def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
+    """`value` as an array of real numbers with an axis of rows; a view wherever it is in this machine's byte order.
+
+    Parameters
+    ----------
+    value : array, data frame (through ``to_numpy``), or nested lists
+    name : str
+        How messages call it.
+    dtype : str
+        What long doubles are rounded to: the backends read all other real dtypes as they are.
+    """
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array: fill it first, with {name}.filled(value)")
+    if not isinstance(value, np.ndarray) and callable(getattr(value, "to_numpy", None)):
+        value = value.to_numpy()
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise TypeError(f"{name} must be an array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        kinds = {"O": "objects", "c": "complex numbers", "U": "strings", "S": "bytes", "T": "strings", "M": "dates"}
+        what = kinds.get(array.dtype.kind, str(array.dtype))
+        hint = "; for labels, pass whole numbers 0 … classes - 1" if array.dtype.kind in "UST" else ""
+        raise TypeError(f"{name} must hold real numbers, got {what}{hint}")
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have an axis of rows, got a single number: pass [{array}] for one row")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(dtype)
+    if not array.dtype.isnative:  # the one copy: the backends read this machine's byte order
+        array = array.astype(array.dtype.newbyteorder("="))
+    return array
+
+
+def as_inputs(data: Any, inputs: Sequence[Input], argument: str, dtype: str) -> list[np.ndarray]:
+    """One array per input: from a dict by name, a list or tuple in order, or the only one itself."""
+    names = [expression.name for expression in inputs]
+    if isinstance(data, Mapping):
+        for name in data:
+            if name not in names:
+                close = nearest(str(name), names)
+                raise ValueError(
+                    f"{argument} has data for {name!r}, but the inputs are {', '.join(map(repr, names)) or 'none'}"
+                    + (f": did you mean {close!r}?" if close else "")
+                )
+        for name in names:
+            if name not in data:
+                raise ValueError(f"{argument} must have data for the input {name!r}, got only {list(data)}")
+        values = [data[name] for name in names]
+    elif len(inputs) == 1 and not (isinstance(data, (list, tuple)) and len(data) == 1 and _is_table(data[0])):
+        values = [data]
+        names = [argument]
+    else:
+        if not isinstance(data, (list, tuple)) or len(data) != len(inputs):
+            got = f"{len(data)} of them" if isinstance(data, (list, tuple)) else type(data).__name__
+            raise ValueError(
+                f"{argument} must be a list or dict of {len(inputs)} arrays ({', '.join(names)}), got {got}"
+            )
+        values = list(data)
+    return [as_array(value, name, dtype) for value, name in zip(values, names)]
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a list of one such value is a list of one input, rather than one row."""
+    return (isinstance(value, np.ndarray) and value.ndim > 0) or hasattr(value, "to_numpy")
+
+
+def common_rows(arrays: Sequence[np.ndarray], names: Sequence[str]) -> int:
+    """The number of rows, which all must share."""
+    rows = len(arrays[0]) if arrays else 0
+    for array, name in zip(arrays, names):
+        if len(array) != rows:
+            raise ValueError(f"{name} has {len(array)} rows, but {names[0]} has {rows}")
+    return rows
+
+
+def check_dims(array: np.ndarray, name: str, expected: Dims | None, what: str) -> Dims:
+    """The shape of one row of `array`, which must be `expected` if that is known; `what` was built for it."""
+    dims = array.shape[1:]
+    if expected is None or dims == expected:
+        return dims
+    if len(dims) == len(expected) == 1:
+        raise ValueError(f"{name} has {dims[0]} features, but {what} was built for {expected[0]}")
+    raise ValueError(
+        f"{name} has the shape {array.shape}, but {what} was built for {('rows', *expected)}".replace("'", "")
+    )
+
+
+def check_labels(array: np.ndarray, classes: int, name: str) -> None:
+    """Labels must be whole and within 0 … classes−1; read in chunks."""
+    if array.dtype.kind == "b" and classes >= 2:
+        return
+    for start in range(0, len(array), LABEL_CHUNK):
+        chunk = array[start : start + LABEL_CHUNK]
+        wrong = ~((chunk >= 0) & (chunk < classes))
+        if chunk.dtype.kind == "f":
+            wrong |= np.floor(chunk) != chunk
+        if wrong.any():
+            at = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            raise ValueError(
+                f"{name} must hold whole labels 0 … {classes - 1}, got {chunk[at]} in row {start + int(at[0])}"
+            )

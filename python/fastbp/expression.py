@@ -1,0 +1,364 @@
+"""Expressions: what a user writes with ``+ - * / ** @`` and functions, before anything is computed.
+
+An expression is symbolic: an operation, its operands and a creation number. Shapes are not known here: they follow from
+the data, when `lowering.py` turns expressions into a graph.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from . import rules
+
+if TYPE_CHECKING:
+    from .lowering import Lowering
+    from .store import Store
+
+_creation = itertools.count()
+
+
+class Expression:
+    """A value that will be computed: build them from `input`, `parameter`, operators and functions.
+
+    An expression that depends on an input has the shape (rows, …): axis 0 is the rows, however many come. Others have
+    plain NumPy shapes. Rows are never mixed by broadcasting: (rows,) with (rows, 1) gives (rows, 1).
+
+    Supported are ``+ - * / ** @``, unary ``-``, ``abs()`` and slices of features: ``x[:, 1:3]``, ``x[..., 0]``.
+
+    >>> import fastbp as bp
+    >>> x, w = bp.input("x"), bp.parameter(2.0, name="w")
+    >>> f = bp.function([x], (x * w - 1) ** 2, backend="reference")
+    >>> f([1.0, 3.0])
+    array([ 1., 25.], dtype=float32)
+    """
+
+    __slots__ = ("__weakref__", "name", "number", "operands")
+    __array_ufunc__ = None  # NumPy arrays and scalars leave their operators to this class
+    __hash__ = object.__hash__
+    __iter__ = None  # without it, __getitem__ would make expressions endless sequences
+
+    operation = ""
+
+    def __init__(self, operands: Sequence[Expression] = (), name: str = "") -> None:
+        self.operands = tuple(operands)
+        self.name = name
+        self.number = next(_creation)
+
+    def lower(self, lowering: Lowering, nodes: Sequence[int]) -> int:
+        """Adds this expression to the graph, its operands being `nodes` already; returns its node."""
+        raise NotImplementedError
+
+    def __add__(self, other: Any) -> Expression:
+        return Operation("add", self, other)
+
+    def __radd__(self, other: Any) -> Expression:
+        return Operation("add", other, self)
+
+    def __sub__(self, other: Any) -> Expression:
+        return Operation("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Expression:
+        return Operation("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Expression:
+        return Operation("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Expression:
+        return Operation("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Expression:
+        return Operation("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Expression:
+        return Operation("divide", other, self)
+
+    def __pow__(self, exponent: Any) -> Expression:
+        return power(self, exponent)
+
+    def __rpow__(self, base: Any) -> Expression:
+        return Operation("power", base, self)
+
+    def __matmul__(self, other: Any) -> Expression:
+        return Shaped(rules.matmul, (self, other))
+
+    def __rmatmul__(self, other: Any) -> Expression:
+        return Shaped(rules.matmul, (other, self))
+
+    def __neg__(self) -> Expression:
+        return Operation("negative", self)
+
+    def __pos__(self) -> Expression:
+        return self
+
+    def __abs__(self) -> Expression:
+        return Operation("absolute", self)
+
+    def __getitem__(self, key: Any) -> Expression:
+        return Shaped(rules.slice_features, (self,), rules.checked_key(key))
+
+    def _no_comparison(self, other: object) -> NoReturn:
+        raise TypeError(
+            "expressions cannot be compared; for a choice by sign use bp.where_positive, bp.maximum or bp.minimum"
+        )
+
+    __lt__ = __le__ = __gt__ = __ge__ = _no_comparison
+    __eq__ = __ne__ = _no_comparison
+
+    def __bool__(self) -> bool:
+        raise TypeError("an expression has no truth value: its numbers are known only when it is computed")
+
+    def __float__(self) -> float:
+        raise TypeError("an expression has no value yet: compute it with bp.function")
+
+    def __repr__(self) -> str:
+        label = f" {self.name!r}" if self.name else ""
+        return f"<{type(self).__name__}{label} {self.operation}>".replace(" >", ">")
+
+
+class Operation(Expression):
+    """One operation of the graph whose attributes are known without shapes."""
+
+    __slots__ = ("integers", "numbers", "operation")
+
+    def __init__(
+        self,
+        operation: str,
+        *operands: Any,
+        integers: Sequence[int] = (),
+        numbers: Sequence[float] = (),
+        name: str = "",
+    ) -> None:
+        super().__init__([as_expression(o) for o in operands], name)
+        self.operation = operation
+        self.integers = tuple(integers)
+        self.numbers = tuple(numbers)
+
+    def lower(self, lowering: Lowering, nodes: Sequence[int]) -> int:
+        return lowering.add(self.operation, nodes, self.integers, self.numbers, self.name)
+
+
+class Shaped(Expression):
+    """An operation whose attributes follow from shapes: ``rule(lowering, *nodes, *attributes)`` adds it."""
+
+    __slots__ = ("attributes", "rule")
+
+    def __init__(self, rule: Callable[..., int], operands: Sequence[Any], *attributes: Any) -> None:
+        super().__init__([as_expression(o) for o in operands])
+        self.rule = rule
+        self.attributes = attributes
+
+    @property
+    def operation(self) -> str:  # type: ignore[override]
+        return self.rule.__name__
+
+    def lower(self, lowering: Lowering, nodes: Sequence[int]) -> int:
+        return self.rule(lowering, *nodes, *self.attributes)
+
+
+class Call(Expression):
+    """A function of expressions that is entered when its operands' shapes and operations are known: a layer, a loss."""
+
+    __slots__ = ("function", "layer")
+    operation = "call"
+
+    def __init__(self, function: Callable[..., Expression], *operands: Any, name: str = "", layer: Any = None) -> None:
+        super().__init__([as_expression(o) for o in operands], name)
+        self.function = function
+        self.layer = layer
+
+    def lower(self, lowering: Lowering, nodes: Sequence[int]) -> int:
+        return lowering.expand(self, nodes)
+
+
+class Input(Expression):
+    """What data are given for; made by `input`. `shape` is that of one row, None while it is not known."""
+
+    __slots__ = ("shape",)
+    operation = "input"
+
+    def __init__(self, name: str, shape: Sequence[int] | None = None) -> None:
+        super().__init__((), name)
+        self.shape = None if shape is None else rules.checked_shape("shape", shape)
+
+    def lower(self, lowering: Lowering, nodes: Sequence[int]) -> int:
+        raise ValueError(
+            f"the input {self.name!r} is needed, but it is not among the inputs: "
+            f"{', '.join(repr(i.name) for i in lowering.inputs) or 'none'}"
+        )
+
+
+class Constant(Expression):
+    """A number or an array, without rows."""
+
+    __slots__ = ("array",)
+    operation = "constant"
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.array = _real_array("a constant", value)
+
+    def lower(self, lowering: Lowering, nodes: Sequence[int]) -> int:
+        return lowering.add("constant", (), self.array.shape, self.array.ravel().astype(np.float64).tolist(), "")
+
+
+class Parameter(Expression):
+    """A value that training changes; made by `parameter` and by layers.
+
+    A parameter lives in one place at a time: here, or in the store of the model or minimisation that used it last.
+    """
+
+    __slots__ = ("_slot", "_store", "_value", "decay", "initializer", "regularizer", "shape", "trainable", "version")
+    operation = "parameter"
+
+    def __init__(
+        self,
+        value: Any = None,
+        name: str = "",
+        trainable: bool = True,
+        decay: bool = True,
+        *,
+        shape: Sequence[int] | None = None,
+        initializer: Any = None,
+        regularizer: Any = None,
+    ) -> None:
+        super().__init__((), name)
+        self._value = None if value is None else _real_array("value", value).copy()
+        self.shape = tuple(shape or ()) if self._value is None else self._value.shape
+        self.trainable = bool(trainable)
+        self.decay = bool(decay)
+        self.initializer = initializer
+        self.regularizer = regularizer
+        self.version = 0
+        self._store: Store | None = None
+        self._slot = -1
+
+    @property
+    def value(self) -> Any:
+        """A copy of the current value: a NumPy array, or a NumPy scalar for a parameter without axes."""
+        if self._store is not None:
+            return np.asarray(self._store.values.get(self._slot))[()]
+        if self._value is None:
+            raise ValueError(f"the parameter {self.name!r} has no value yet: it gets one when its model is built")
+        return self._value.copy()[()]
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        array = _real_array("value", value)
+        if array.shape != self.shape:
+            raise ValueError(
+                f"value must have the shape {self.shape} of the parameter {self.name!r}, got {array.shape}"
+            )
+        if self._store is not None:
+            self._store.values.set(self._slot, array)
+        else:
+            self._value = array.copy()
+        self.version += 1
+
+    @property
+    def store(self) -> Store | None:
+        """Where the value lives; None: in the parameter itself."""
+        return self._store
+
+    @property
+    def has_value(self) -> bool:
+        return self._store is not None or self._value is not None
+
+    def live_in(self, store: Store, slot: int) -> None:
+        """From now on the value is that of `slot` in `store`."""
+        self._store, self._slot, self._value = store, slot, None
+        self.version += 1
+
+    def lower(self, lowering: Lowering, nodes: Sequence[int]) -> int:
+        return lowering.add("parameter", (), (lowering.store.slot(self), *self.shape), (), self.name)
+
+
+def as_expression(value: Any) -> Expression:
+    """`value` itself, or the constant that a number or an array stands for."""
+    return value if isinstance(value, Expression) else Constant(value)
+
+
+def power(base: Any, exponent: Any) -> Expression:
+    """``base ** exponent``; constant whole exponents are products, 0.5 is the square root, others need base > 0."""
+    if not isinstance(exponent, Expression) and np.ndim(exponent) == 0:
+        value = float(_real_array("the exponent", exponent))
+        if value == 2:
+            return Operation("square", base)
+        if value == 0.5:
+            return Operation("sqrt", base)
+        if value.is_integer() and -(2**31) < value < 2**31:
+            return Operation("power_integer", base, integers=[int(value)])
+    return Operation("power", base, exponent)
+
+
+def _real_array(what: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise TypeError(f"{what} must be a number or an array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{what} must be a real number or an array of them, got {type(value).__name__}"
+            + (f" of {array.dtype}" if isinstance(value, np.ndarray) else "")
+        )
+    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+
+
+def input(name: str, shape: Sequence[int] | int | None = None) -> Input:
+    """A place for data, one value (or array of features) per row.
+
+    Parameters
+    ----------
+    name : str
+        The name by which `minimize` and `Model` know it.
+    shape : tuple of int, optional
+        The shape of one row, without the rows: ``()`` for one number, ``(3,)`` for three features. By default it is
+        inferred from the first data.
+
+    Returns
+    -------
+    Expression
+        Of the shape (rows, \\*shape).
+
+    >>> import fastbp as bp
+    >>> bp.input("x", shape=(3,))
+    <Input 'x' input>
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {type(name).__name__}")
+    return Input(name, (shape,) if isinstance(shape, int) else shape)
+
+
+def parameter(value: Any, name: str = "", trainable: bool = True, decay: bool = True) -> Parameter:
+    """A value that training changes.
+
+    Parameters
+    ----------
+    value : float or array
+        Where training starts; any real dtype. It is rounded once to the dtype of what uses it.
+    name : str
+        For messages.
+    trainable : bool
+        Whether training changes it. Default True.
+    decay : bool
+        Whether weight decay and the penalties of ``compile(l1=, l2=)`` apply to it; biases are spared. Default True.
+
+    Returns
+    -------
+    Parameter
+        An expression without rows, of `value`'s shape; its attribute ``value`` is the current value and can be set.
+
+    >>> import fastbp as bp
+    >>> w = bp.parameter([0.5, 1.5], name="w")
+    >>> w.value
+    array([0.5, 1.5])
+    >>> w.value = [1.0, 2.0]
+    >>> w.value
+    array([1., 2.])
+    """
+    if value is None:
+        raise TypeError("value must be a number or an array of numbers, got None")
+    return Parameter(value, name, trainable, decay)

@@ -1,0 +1,60 @@
+"""Looking things up by name, and saying what was meant when a name is unknown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like `name`, or None where none does."""
+    import difflib
+
+    found = difflib.get_close_matches(name.lower(), list(known), n=1, cutoff=0.5)
+    return found[0] if found else None
+
+
+def unknown(argument: str, name: str, known: Iterable[str]) -> ValueError:
+    """The error for a name that is not known.
+
+    >>> unknown("activation", "rellu", ["relu", "tanh"])
+    ValueError("activation must be one of relu, tanh, got 'rellu': did you mean 'relu'?")
+    """
+    known = sorted(known)
+    close = nearest(name, known)
+    hint = f": did you mean {close!r}?" if close else ""
+    return ValueError(f"{argument} must be one of {', '.join(known)}, got {name!r}{hint}")
+
+
+def look_up(argument: str, name: str, table: Mapping[str, Any]) -> Any:
+    """``table[name]``, or an error that names the argument and the nearest known name."""
+    if name in table:
+        return table[name]
+    raise unknown(argument, name, table)
+
+
+def snake_case(name: str) -> str:
+    """``"MyDense"`` -> ``"my_dense"``: how layers get their names."""
+    name = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower().lstrip("_") or "layer"
+
+
+class Namer:
+    """Gives out unique names, Keras style: dense, dense_1, dense_2 …"""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def take(self, name: str) -> None:
+        if name in self._taken:
+            raise ValueError(f"name must be unique within a model, got {name!r} twice")
+        self._taken.add(name)
+
+    def next(self, stem: str) -> str:
+        name, count = stem, 0
+        while name in self._taken:
+            count += 1
+            name = f"{stem}_{count}"
+        self._taken.add(name)
+        return name
