@@ -1,0 +1,204 @@
+"""Expressions: operators, slices, reductions and the activations mean what NumPy and Keras mean."""
+
+import fastbp as bp
+import numpy as np
+import pytest
+from scipy import special
+
+RANDOM = np.random.default_rng(5)
+X = RANDOM.normal(size=(7, 4))
+Y = RANDOM.normal(size=(7, 4)) + 3.0
+
+
+def compute(build, *arrays, **options):
+    inputs = [bp.input(f"x{i}") for i in range(len(arrays))]
+    return bp.function(inputs, build(*inputs), dtype="float64", **options)(*arrays)
+
+
+@pytest.fixture(params=["reference", "core"])
+def backend(request):
+    if request.param == "core":
+        pytest.importorskip("fastbp._core")
+    return request.param
+
+
+OPERATORS = {
+    "add": lambda a, b: a + b - 2 + (1.5 + a),
+    "subtract": lambda a, b: (a - b) - (2 - a),
+    "multiply": lambda a, b: a * b * 3 * (2.0 * a),
+    "divide": lambda a, b: a / b + 1 / b,
+    "power": lambda a, b: b**2 + b**3 + b**-1 + b**0.5 + b**0.3 + 2**a + b**a,
+    "negative": lambda a, b: -a + (+b) + abs(a),
+    "slice": lambda a, b: a[:, 1:3] + b[..., :2] + a[:, ::2],
+    "index": lambda a, b: a[:, 0] * b[..., -1],
+    "new axis": lambda a, b: a[:, :, None] * b[:, None, :],
+    "array": lambda a, b: np.arange(4.0) * a + b * np.float64(2),
+}
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_an_operator_means_what_numpy_means(name, backend):
+    build = OPERATORS[name]
+    np.testing.assert_allclose(compute(build, X, Y, backend=backend), build(X, Y), rtol=1e-14, atol=1e-14)
+
+
+@pytest.mark.parametrize("operation", ["sum", "mean", "max"])
+@pytest.mark.parametrize("axis", [None, 0, 1, -1, (0, 1)])
+def test_a_reduction_means_what_numpy_means(operation, axis, backend):
+    result = compute(lambda a: getattr(bp, operation)(a, axis=axis), X, backend=backend)
+    np.testing.assert_allclose(result, getattr(np, operation)(X, axis=axis), rtol=1e-14)
+    kept = compute(lambda a: getattr(bp, operation)(a, axis=axis, keepdims=True), X, backend=backend)
+    assert np.shape(kept) == getattr(np, operation)(X, axis=axis, keepdims=True).shape
+
+
+def keras_gelu(x):
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def numpy_elu(x, alpha=1.0):
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+
+
+ACTIVATIONS = {
+    "identity": lambda x: x,
+    "relu": lambda x: np.maximum(x, 0),
+    "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
+    "elu": numpy_elu,
+    "selu": lambda x: 1.0507009873554805 * numpy_elu(x, 1.6732632423543772),
+    "gelu": lambda x: x * special.ndtr(x),
+    "silu": lambda x: x * special.expit(x),
+    "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
+    "softplus": lambda x: np.logaddexp(0, x),
+    "sigmoid": special.expit,
+    "tanh": np.tanh,
+    "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "softmax": lambda x: special.softmax(x, axis=-1),
+    "log_softmax": lambda x: special.log_softmax(x, axis=-1),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_an_activation_has_keras_formula(name):
+    x = np.linspace(-5, 5, 24).reshape(6, 4)
+    np.testing.assert_allclose(
+        compute(bp.functions.ACTIVATIONS[name], x, backend="reference"), ACTIVATIONS[name](x), rtol=1e-12, atol=1e-15
+    )
+
+
+def test_gelu_has_a_tanh_form():
+    result = compute(lambda x: bp.gelu(x, approximate=True), X, backend="reference")
+    np.testing.assert_allclose(result, keras_gelu(X), rtol=1e-12)
+
+
+def test_elu_of_large_numbers_has_a_finite_gradient():
+    x = bp.input("x")
+    f = bp.function([x], bp.sum(bp.elu(x)), gradients=x, backend="reference")
+    np.testing.assert_array_equal(f([1000.0, -1000.0])[1], [1.0, 0.0])
+
+
+def test_products_reshapes_and_joins_mean_what_numpy_means(backend):
+    w = np.arange(12.0).reshape(4, 3)
+    np.testing.assert_allclose(compute(lambda a: a @ w, X, backend=backend), X @ w, rtol=1e-13)
+    np.testing.assert_allclose(compute(lambda a: a @ w[:, 0], X, backend=backend), X @ w[:, 0], rtol=1e-13)
+    np.testing.assert_array_equal(compute(lambda a: bp.reshape(a, (2, -1)), X, backend=backend), X.reshape(7, 2, 2))
+    joined = compute(lambda a, b: bp.concatenate([a, b[:, :1], np.ones(2)]), X, Y, backend=backend)
+    np.testing.assert_array_equal(joined, np.hstack([X, Y[:, :1], np.ones((7, 2))]))
+    np.testing.assert_allclose(compute(bp.logsumexp, X, backend=backend), special.logsumexp(X, axis=1), rtol=1e-13)
+    np.testing.assert_array_equal(compute(bp.argmax, X, backend=backend), X.argmax(axis=1))
+
+
+def test_rows_are_never_mixed_by_broadcasting():
+    result = compute(lambda a, b: a * b, np.arange(3.0), np.arange(3.0).reshape(3, 1), backend="reference")
+    np.testing.assert_array_equal(result, [[0.0], [1.0], [4.0]])
+
+
+def test_gradients_go_to_any_node():
+    x = bp.input("x")
+    z = x * 2.0
+    p = z * z
+    value, (dp, dz, dx) = bp.function([x], bp.sum(p), gradients=[p, z, x], backend="reference")([3.0])
+    assert (value, dp, dz, dx) == (36.0, 1.0, 12.0, 24.0)
+    assert isinstance(value, np.float32)
+
+
+def test_the_lectures_neuron():
+    x, y = bp.input("x"), bp.input("y")
+    w, b = bp.parameter(0.3, name="w"), bp.parameter(0.7, name="b")
+    z = w * x + b
+    p = bp.sigmoid(z)
+    f = bp.function([x, y], bp.cross_entropy(y, p), gradients=[p, z, w, b], dtype="float64", backend="reference")
+    cost, (dp, dz, dw, db) = f([1.0], [1.0])
+    figures = [cost, dp[0], dz[0], dw, db]
+    assert [round(float(v), 6) for v in figures] == [0.313262, -1.367879, -0.268941, -0.268941, -0.268941]
+    value, slope = bp.function([x], bp.sum(p), gradients=z, dtype="float64", backend="reference")([1.0])
+    assert (round(float(value), 6), round(float(slope[0]), 6)) == (0.731059, 0.196612)
+
+
+def test_parameters_have_their_current_value_in_a_function():
+    x, w = bp.input("x"), bp.parameter(2.0)
+    f = bp.function([x], x * w, backend="reference")
+    assert f([3.0]) == 6.0
+    w.value = 5.0
+    assert f([3.0]) == 15.0
+
+
+def test_dropout_drops_only_while_training():
+    x = bp.input("x")
+    ones = np.ones((50, 8))
+    np.testing.assert_array_equal(bp.function([x], bp.dropout(x, 0.5), backend="reference")(ones), ones)
+    f = bp.function([x], bp.dropout(x, 0.5), training=True, backend="reference")
+    first, second = f(ones), f(ones)
+    assert set(np.unique(first)) == {0.0, 2.0}
+    assert not np.array_equal(first, second)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (lambda x: x < 1, "cannot be compared"),
+        (lambda x: x == x, "cannot be compared"),
+        (lambda x: bool(x), "no truth value"),
+        (lambda x: list(x), "not iterable"),
+        (lambda x: x + "a", "real number"),
+        (lambda x: x + 1j, "real number"),
+        (lambda x: x["a"], "indexed by"),
+        (lambda x: bp.concatenate(x), "list"),
+    ],
+)
+def test_what_expressions_cannot_do_is_a_clear_type_error(wrong, message):
+    with pytest.raises(TypeError, match=message):
+        wrong(bp.input("x"))
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda x: x[0], "features, not rows"),
+        (lambda x: x[1:], "features, not rows"),
+        (lambda x: x[:, 9], "outside axis 1"),
+        (lambda x: x[:, 0, 0], "too many indices"),
+        (lambda x: bp.sum(x, axis=2), "axis must be within"),
+        (lambda x: bp.softmax(x, axis=0), "last feature axis"),
+        (lambda x: bp.reshape(x, (3,)), "must hold the 4 features"),
+        (lambda x: bp.concatenate([x, x], axis=0), "rows are not concatenated"),
+        (lambda x: x @ x, "right operand"),
+        (lambda x: bp.input("stranger") * x, "not among the inputs"),
+    ],
+)
+def test_what_shapes_forbid_is_a_clear_value_error(build, message):
+    with pytest.raises(ValueError, match=message):
+        compute(build, X, backend="reference")
+
+
+def test_gradients_take_scalars_only():
+    x = bp.input("x")
+    with pytest.raises(ValueError, match=r"scalar, got the shape \(rows,\): bp.sum"):
+        bp.function([x], x * 2, gradients=[x], backend="reference")([1.0])
+
+
+def test_unknown_backends_and_dtypes_name_the_nearest():
+    x = bp.input("x")
+    with pytest.raises(ValueError, match="did you mean 'reference'"):
+        bp.function([x], x, backend="referense")
+    with pytest.raises(ValueError, match="did you mean 'float32'"):
+        bp.function([x], x, backend="reference", dtype="float3")

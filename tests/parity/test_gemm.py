@@ -1,0 +1,183 @@
+"""The matrix products give the reference's bits: every shape around a threshold, layout, dtype and instruction set."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from fastbp import _core
+from fastbp.reference.fma import assert_ieee, fma
+from fastbp.reference.gemm import FEATURE_BLOCK, ROW_BLOCK, matmul, matmul_rows
+
+DTYPES = ("float32", "float64")
+GENERIC_MOST = 400_000  # multiply-adds of one product; that path has no fma instruction
+
+
+class Product(NamedTuple):
+    a: np.ndarray  # (m, k)
+    b: np.ndarray  # (k, n)
+    expected: np.ndarray
+
+
+def bits(x: np.ndarray) -> np.ndarray:
+    """The bits of x with every NaN the same."""
+    x = np.array(x)
+    x[np.isnan(x)] = np.nan
+    return x.view(f"u{x.itemsize}")
+
+
+@pytest.fixture(params=_core.available_isas())
+def isa(request: pytest.FixtureRequest) -> Iterator[str]:
+    before = _core.isa()
+    _core.set_isa(request.param)
+    try:
+        yield request.param
+    finally:
+        _core.set_isa(before)
+
+
+def specials(dtype: str) -> np.ndarray:
+    info = np.finfo(dtype)
+    smallest = np.nextafter(np.zeros(1, dtype), np.ones(1, dtype))[0]
+    roots = [np.sqrt(info.tiny), np.sqrt(info.max), np.sqrt(info.max) * (1 + info.eps)]
+    values = np.array([0, 1, 1 + info.eps, info.tiny, info.tiny / 3, smallest, 3 * smallest, info.max, *roots], dtype)
+    return np.concatenate([values, -values])
+
+
+def operand(rng: np.random.Generator, shape: tuple[int, int], dtype: str, kind: str) -> np.ndarray:
+    """ordinary: numbers near 1; extreme: of every exponent, with zeros, subnormals and limits; infinite: Inf, NaN."""
+    x = rng.standard_normal(shape)
+    if kind == "extreme":
+        info = np.finfo(dtype)
+        with np.errstate(all="ignore"):
+            x = np.ldexp(x.astype(dtype), rng.integers(info.minexp - info.nmant, info.maxexp, shape).astype(np.int32))
+        return np.where(rng.random(shape) < 0.4, rng.choice(specials(dtype), shape), x).astype(dtype)
+    if kind == "infinite":
+        return np.where(rng.random(shape) < 0.02, rng.choice([np.inf, -np.inf, np.nan], shape), x).astype(dtype)
+    return x.astype(dtype)
+
+
+def thresholds(dtype: str) -> tuple[list[int], list[int]]:
+    """Interesting (m, n): around the register tiles of all instruction sets, vectors and blocks of columns."""
+    before = _core.isa()
+    rows, columns = {0, 1, 2, 3, 5, 37, 61}, {0, 1, 2, 3, 4, 5, 10, 15, 53, 127, 129, 257, 300}
+    for name in _core.available_isas():
+        _core.set_isa(name)
+        tile_rows, tile_columns = _core.testing.tile(dtype)
+        rows |= {tile_rows - 1, tile_rows, tile_rows + 1, 2 * tile_rows + 1, 4 * tile_rows, 9 * tile_rows + 2}
+        columns |= {tile_columns // 2, tile_columns - 1, tile_columns, tile_columns + 1, 2 * tile_columns + 1}
+    _core.set_isa(before)
+    return sorted(rows), sorted(columns)
+
+
+@cache
+def products(dtype: str, over_rows: bool) -> list[Product]:
+    rng = np.random.default_rng(1 + over_rows)
+    block = ROW_BLOCK if over_rows else FEATURE_BLOCK
+    depths = [0, 1, 2, 3, 7, 17, 33, 64, 100, block - 1, block, block + 1, 2 * block, 2 * block + 1]
+    if over_rows:
+        depths += [3 * block, 4 * block, 4 * block + 1, 7 * block, 8 * block + 5, 11 * block + 3]
+    rows, columns = thresholds(dtype)
+    shapes = [(0, 3, 5), (3, 0, 5), (3, 5, 0), (8, 8, 8), (1, 300, 40), (300, 1, 40), (300, 10, 70), (60, 70, 1024)]
+    most = 700_000 if dtype == "float32" else 200_000
+    while len(shapes) < 60:
+        m, n, k = int(rng.choice(rows)), int(rng.choice(columns)), int(rng.choice(depths))
+        if rng.random() < 0.2:
+            m, n = n, m
+        if m * n * k <= most:
+            shapes.append((m, n, k))
+    result = []
+    for number, (m, n, k) in enumerate(shapes):
+        kind = ("ordinary", "ordinary", "extreme", "infinite")[number % 4]
+        if kind == "extreme" and dtype == "float64" and m * n * k > 10_000:  # each in Python's integers
+            kind = "ordinary"
+        a, b = operand(rng, (m, k), dtype, kind), operand(rng, (k, n), dtype, kind)
+        expected = matmul_rows(np.ascontiguousarray(a.T), b) if over_rows else matmul(a, b)
+        result.append(Product(a, b, expected))
+    return result
+
+
+@pytest.mark.parametrize("over_rows", [False, True], ids=["rule1", "rule2"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_equal_the_reference_in_every_layout(isa: str, dtype: str, over_rows: bool) -> None:
+    for number, (a, b, expected) in enumerate(products(dtype, over_rows)):
+        if isa == "generic" and a.size * b.shape[1] > GENERIC_MOST:
+            continue
+        for layout in range(4) if isa != "generic" else [number % 4]:
+            transpose_a, transpose_b = bool(layout & 1), bool(layout & 2)
+            result = _core.testing.matmul(
+                np.ascontiguousarray(a.T) if transpose_a else a,
+                np.ascontiguousarray(b.T) if transpose_b else b,
+                over_rows=over_rows,
+                transpose_a=transpose_a,
+                transpose_b=transpose_b,
+            )
+            assert result.shape == expected.shape
+            assert result.dtype == expected.dtype
+            different = bits(result) != bits(expected)
+            assert not different.any(), (isa, a.shape, b.shape, transpose_a, transpose_b, np.argwhere(different)[:5])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_one_fma_equals_the_reference_for_extreme_operands(isa: str, dtype: str) -> None:
+    rng = np.random.default_rng(5)
+    any_size = operand(rng, (1, 40), dtype, "extreme")[0]
+    pool = np.concatenate([specials(dtype), any_size, np.array([np.inf, np.nan], dtype)])
+    x, c = rng.choice(pool, 3000), rng.choice(pool, 3000)
+    y = rng.choice(pool, 33)
+    # c·1 + (+0) is c (but for −0), then x·y is added to it by one fma.
+    result = _core.testing.matmul(np.stack([c, x], axis=1), np.stack([np.ones_like(y), y]))
+    start = fma(c, np.ones(1, dtype), np.zeros(1, dtype))
+    expected = fma(x[:, np.newaxis], y, start[:, np.newaxis])
+    assert np.array_equal(bits(result), bits(expected))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_large_product_equals_the_reference_on_sampled_elements(dtype: str) -> None:
+    rng = np.random.default_rng(7)
+    a, b = operand(rng, (311, 1100), dtype, "ordinary"), operand(rng, (1100, 523), dtype, "ordinary")
+    i, j = rng.integers(0, 311, 40), rng.integers(0, 523, 40)
+    for over_rows in (False, True):
+        result = _core.testing.matmul(a, b, over_rows=over_rows)
+        sampled = matmul_rows(np.ascontiguousarray(a[i].T), b[:, j]) if over_rows else matmul(a[i], b[:, j])
+        assert np.array_equal(bits(result[np.ix_(i, j)]), bits(sampled))
+
+
+def nearest(exact: Fraction, dtype: str) -> np.floating:
+    """The value of dtype nearest to a rational number, ties to even: by integers alone."""
+    info = np.finfo(dtype)
+    scale = Fraction(2) ** (info.minexp - info.nmant)  # of the last bit of a subnormal number
+    magnitude = abs(exact)
+    exponent = magnitude.numerator.bit_length() - magnitude.denominator.bit_length()  # or one more than the true one
+    scale = max(scale, Fraction(2) ** (exponent - info.nmant - 1))
+    while magnitude >= scale * 2 ** (info.nmant + 1):
+        scale *= 2
+    count = round(magnitude / scale)  # Fraction rounds half to even
+    overflows = count * scale > Fraction(float(info.max))
+    value = np.dtype(dtype).type(float("inf") if overflows else float(count * scale))
+    return -value if exact < 0 else value
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_reference_fma_rounds_the_exact_value_once(dtype: str) -> None:
+    rng = np.random.default_rng(11)
+    pools = [operand(rng, (1, 900), dtype, "extreme")[0] for _ in range(3)]
+    a, b, c = (np.concatenate([pool, rng.standard_normal(300).astype(dtype)]) for pool in pools)
+    c[::3] = fma(-a[::3], b[::3], np.zeros(1, dtype))  # cancellation: what is left is the product's own error
+    c[1::30] = np.nextafter(c[1::30], np.ones(1, dtype))
+    c[~np.isfinite(c)] = 1
+    result = fma(a, b, c)
+    for x, y, z, value in zip(a, b, c, result, strict=True):
+        exact = Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z))
+        if exact != 0:
+            assert bits(value) == bits(nearest(exact, dtype)), (x, y, z, value)
+        else:
+            assert value == 0
+
+
+def test_the_reference_refuses_no_sane_machine() -> None:
+    assert_ieee()

@@ -1,0 +1,205 @@
+"""Threads: how many, from where, and that nothing that is computed depends on it."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import warnings
+from collections.abc import Iterator
+
+import fastbp as bp
+import numpy as np
+import pytest
+from fastbp import _core
+
+
+@pytest.fixture(autouse=True)
+def default_threads() -> Iterator[None]:
+    yield
+    bp.set_num_threads(0)
+
+
+def in_new_process(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    cleared = {k: v for k, v in os.environ.items() if k not in ("FASTBP_NUM_THREADS", "FASTBP_ISA")}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=cleared | environment, capture_output=True, text=True, timeout=60)
+
+
+class Work:
+    """A function large enough for several threads: a product, a sum over rows, an elementary function."""
+
+    def __init__(self) -> None:
+        draw = np.random.default_rng(0)
+        self.x = draw.standard_normal((700, 300), dtype=np.float32)
+        weights = _core.Parameters("float32")
+        weights.add(draw.standard_normal((300, 200)))
+        graph = _core.Graph()
+        x = graph.add("input", integers=[0, 300])
+        w = graph.add("parameter", integers=[0, 300, 200])
+        a = graph.add("tanh", [graph.add("matmul", [x, w], [0, 0])])
+        self.function = _core.Function(graph, [a, graph.add("sum", [a], [1])], weights)
+
+    def bits(self) -> bytes:
+        return b"".join(np.asarray(value).tobytes() for value in self.function([self.x]))
+
+
+def bits_with(threads: int) -> bytes:
+    bp.set_num_threads(threads)
+    return Work().bits()
+
+
+# --- how many
+
+
+def test_set_num_threads_is_what_get_num_threads_says() -> None:
+    for n in (1, 2, 3, 5, 1024):
+        bp.set_num_threads(n)
+        assert bp.get_num_threads() == n
+
+
+def test_zero_threads_go_back_to_the_default() -> None:
+    default = bp.get_num_threads()
+    bp.set_num_threads(default + 1)
+    bp.set_num_threads(0)
+    assert bp.get_num_threads() == default >= 1
+
+
+@pytest.mark.parametrize("n", [-1, 1025, 2**31, 2**70, -(2**70)])
+def test_a_number_out_of_range_is_a_value_error_and_changes_nothing(n: int) -> None:
+    bp.set_num_threads(3)
+    with pytest.raises(ValueError, match=r"n must be between 0 .* and 1024, got"):
+        bp.set_num_threads(n)
+    assert bp.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("n", [1.5, "2", None])
+def test_what_is_no_whole_number_is_a_type_error(n: object) -> None:
+    with pytest.raises(TypeError, match="n must be a whole number, got"):
+        bp.set_num_threads(n)  # type: ignore[arg-type]
+
+
+def test_numpy_integers_are_whole_numbers() -> None:
+    bp.set_num_threads(np.int64(2))  # type: ignore[arg-type]
+    assert bp.get_num_threads() == 2
+
+
+SHOW = "import fastbp as bp; print(bp.get_num_threads())"
+
+
+def test_the_environment_says_how_many() -> None:
+    assert in_new_process(SHOW, FASTBP_NUM_THREADS="3").stdout.strip() == "3"
+
+
+def test_an_empty_environment_variable_says_nothing() -> None:
+    assert in_new_process(SHOW, FASTBP_NUM_THREADS="").stdout == in_new_process(SHOW).stdout
+
+
+@pytest.mark.parametrize("text", ["x", "0", "-1", "2.5", "3 "])
+def test_a_wrong_environment_variable_is_named(text: str) -> None:
+    result = in_new_process(SHOW, FASTBP_NUM_THREADS=text)
+    assert result.returncode != 0
+    expected = f"ValueError: FASTBP_NUM_THREADS must be a whole number of at least 1, got '{text}'"
+    assert result.stderr.strip().splitlines()[-1] == expected
+
+
+def test_too_many_threads_in_the_environment_are_an_error() -> None:
+    result = in_new_process(SHOW, FASTBP_NUM_THREADS="99999999999999999999")
+    assert "ValueError: FASTBP_NUM_THREADS must be at most 1024" in result.stderr
+
+
+def test_set_num_threads_outranks_a_wrong_environment_variable() -> None:
+    code = "import fastbp as bp; bp.set_num_threads(2); print(bp.get_num_threads())"
+    assert in_new_process(code, FASTBP_NUM_THREADS="x").stdout.strip() == "2"
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="needs affinity masks")
+def test_the_default_keeps_to_the_affinity_mask() -> None:
+    code = f"import os; os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}}); {SHOW}"
+    assert in_new_process(code).stdout.strip() == "1"
+
+
+# --- which instruction set
+
+
+def test_an_unknown_instruction_set_ends_the_import_and_names_those_available() -> None:
+    result = in_new_process("import fastbp", FASTBP_ISA="foo")
+    available = ", ".join(_core.available_isas())
+    assert result.stderr.strip().splitlines()[-1] == f"ImportError: FASTBP_ISA must be one of: {available}; got 'foo'"
+
+
+@pytest.mark.parametrize("name", _core.available_isas())
+def test_the_environment_forces_an_instruction_set(name: str) -> None:
+    code = "from fastbp import _core; print(_core.isa())"
+    assert in_new_process(code, FASTBP_ISA=name).stdout.strip() == name
+
+
+@pytest.mark.parametrize("name", _core.available_isas())
+def test_set_isa_forces_an_instruction_set_in_the_process(name: str) -> None:
+    before = _core.isa()
+    try:
+        _core.set_isa(name)
+        assert _core.isa() == name
+    finally:
+        _core.set_isa(before)
+
+
+def test_set_isa_refuses_an_unknown_name_and_changes_nothing() -> None:
+    before = _core.isa()
+    with pytest.raises(ValueError, match=r"isa must be one of: generic.*got 'sse9'"):
+        _core.set_isa("sse9")
+    assert _core.isa() == before
+
+
+# --- that it does not matter
+
+
+def test_any_number_of_threads_gives_the_same_bits() -> None:
+    once = bits_with(1)
+    for threads in (2, 3, 5):
+        assert bits_with(threads) == once
+
+
+def test_a_forked_child_gives_the_same_bits_and_ends() -> None:
+    here = bits_with(2)  # the parent's threads are running now
+    reader, writer = os.pipe()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks with threads: that is the point
+        child = os.fork()
+    if child == 0:
+        signal.alarm(30)  # ends a child that hangs, and with it the wait below
+        status = 1
+        try:
+            status = 0 if bits_with(2) == here and Work().bits() == here else 2
+        finally:
+            os.write(writer, bytes([status]))
+            os._exit(status)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        answer = pipe.read()
+    os.waitpid(child, 0)
+    assert answer == b"\0"
+    assert bits_with(2) == here  # and the parent still has its threads
+
+
+def test_the_callers_rounding_mode_neither_reaches_a_result_nor_is_changed() -> None:
+    library = ctypes.CDLL(None)
+    if not hasattr(library, "fesetround"):
+        pytest.skip("the C library offers no rounding modes here")
+    upward = {"x86_64": 0x800, "aarch64": 0x400000}.get(os.uname().machine)
+    if upward is None:
+        pytest.skip("FE_UPWARD is not known for this machine")
+    bp.set_num_threads(2)
+    work = Work()
+    expected = work.bits()
+    nearest = library.fegetround()
+    assert library.fesetround(upward) == 0
+    try:
+        under_other_rounding = work.bits()
+        left = library.fegetround()
+    finally:
+        library.fesetround(nearest)
+    assert left == upward
+    assert under_other_rounding == expected
