@@ -154,8 +154,8 @@ __attribute__((noinline, unused)) double exact_fma(double a, double b, double c)
                        (product.exponent == addend.exponent && product.fraction >= addend.fraction);
   Unpacked large = product_first ? product : addend;
   Unpacked small = product_first ? addend : product;
-  // What is shifted out leaves a sticky bit. That can only happen by more than 19 places (the fractions have at most 106
-  // bits), where the difference cannot cancel more than one.
+  // What is shifted out leaves a sticky bit. That can only happen by more than 19 places (the fractions have at most
+  // 106 bits), where the difference cannot cancel more than one.
   int shift = large.exponent - small.exponent;
   if (shift > 127) {
     small.fraction = 1;
@@ -169,7 +169,7 @@ __attribute__((noinline, unused)) double exact_fma(double a, double b, double c)
 }
 
 FASTBP_INLINE I64 between_2_900(F64 x) {  // 2^-900 <= |x| <= 2^900
-  F64 magnitude = (F64)((U64)x & (~0ull >> 1));
+  F64 magnitude = (F64)((U64)x & (uint64_t)(~0ull >> 1));
   return (magnitude >= 0x1p-900) & (magnitude <= 0x1p900);
 }
 

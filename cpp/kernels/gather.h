@@ -58,8 +58,47 @@ void gather_elements(const Gather<T>& call) {
   }
 }
 
+FASTBP_INLINE int64_t bytes_of(Element element) {
+  switch (element) {
+    case Element::f64: case Element::i64: case Element::u64: return 8;
+    case Element::f32: case Element::i32: case Element::u32: return 4;
+    case Element::f16: case Element::i16: case Element::u16: return 2;
+    case Element::i8: case Element::u8: case Element::boolean: return 1;
+  }
+  return 1;
+}
+
+template <class T>
+void gather(const Gather<T>* call);
+
+// A piece of a row at a time is turned round, then gathered as if it had come like that. Rare, and never hot.
+template <class T>
+void gather_swapped(const Gather<T>& call) {
+  const int64_t bytes = bytes_of(call.element), most = 64;
+  unsigned char turned[64 * 8];
+  Gather<T> piece = call;
+  piece.swap = false;
+  piece.rows = 1;
+  piece.source = (const char*)turned;
+  piece.col_bytes = bytes;
+  piece.index = nullptr;
+  piece.first = 0;
+  for (int64_t r = 0; r < call.rows; ++r) {
+    const char* from = call.source + (call.index ? call.index[r] : call.first + r) * call.row_bytes;
+    for (int64_t c = 0; c < call.cols; c += most) {
+      piece.cols = call.cols - c < most ? call.cols - c : most;
+      piece.out = call.out + r * call.out_row + c;
+      for (int64_t i = 0; i < piece.cols; ++i)
+        for (int64_t b = 0; b < bytes; ++b)
+          turned[i * bytes + b] = (unsigned char)from[(c + i) * call.col_bytes + bytes - 1 - b];
+      gather(&piece);
+    }
+  }
+}
+
 template <class T>
 void gather(const Gather<T>* call) {
+  if (call->swap) return gather_swapped(*call);
   switch (call->element) {
     case Element::f32: return gather_elements<T, Plain<float>>(*call);
     case Element::f64: return gather_elements<T, Plain<double>>(*call);

@@ -35,7 +35,7 @@ template <class T>
 constexpr int64_t kBlockColumns = kBlockBytes / kDepth / (int64_t)sizeof(T);
 
 constexpr int64_t kGroupStrips = 8;  // strips of a that are packed together, to use whole cache lines
-constexpr int64_t kWholeBytes = 8 * 1024 * 1024;  // up to this all of a is packed, once and not for each block of columns
+constexpr int64_t kWholeBytes = 8 * 1024 * 1024;  // up to this all of a is packed once, not for each block of columns
 
 // The distance of two k in a packed strip of a.
 template <class T>
@@ -141,8 +141,8 @@ struct Counter {
   }
 };
 
-// One tile of c and one piece of k under rule 2. `first`: the number of blocks of RB rows before this piece; b_step: the
-// distance of two k in b.
+// One tile of c and one piece of k under rule 2. `first`: the number of blocks of RB rows before this piece; b_step:
+// the distance of two k in b.
 template <class T>
 void tile_over_rows(TileCall<T> call, Microkernel<T> kernel, int64_t b_step, int64_t first, bool last_piece,
                     const Counter<T>& counter) {

@@ -14,8 +14,8 @@ struct Rows {
   int64_t row;
 };
 
-// One call of a microkernel: out[i, j] = earlier[count-1][i, j] + (... + (earlier[0][i, j] + chain)), where the chain is
-// sum over p of a[i*a_row + p*a_col] * b[p*b_row + j], from +0. The earlier sums are the left operands (rules 1 and 2).
+// One call of a microkernel: out[i, j] = earlier[count-1][i, j] + (... + (earlier[0][i, j] + chain)), where the chain
+// is sum over p of a[i*a_row + p*a_col] * b[p*b_row + j], from +0. The earlier sums are the left operands (rules 1, 2).
 template <class T>
 struct TileCall {
   int64_t k;

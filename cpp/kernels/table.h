@@ -117,6 +117,7 @@ struct Gather {
   const char* source;
   int64_t row_bytes, col_bytes;  // strides in bytes, any sign
   Element element;
+  bool swap;                     // its bytes lie in the other order than this machine's
   const int64_t* index;  // null: first, first + 1, ...
   int64_t first;
   T* out;
