@@ -13,19 +13,18 @@ const char* name_of(Dtype dtype) { return dtype == Dtype::float32 ? "float32" : 
 
 namespace {
 
+constexpr char kOtherOrder = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '>' : '<';  // as NumPy writes it
+
 Element element_of(const std::string& name, const py::dtype& dtype) {
   const char kind = dtype.kind();
   const auto size = dtype.itemsize();
-  const bool native = dtype.byteorder() == '=' || dtype.byteorder() == '|' || dtype.byteorder() == '<';
-  if (native) {
-    if (kind == 'f' && size == 4) return Element::f32;
-    if (kind == 'f' && size == 8) return Element::f64;
-    if (kind == 'f' && size == 2) return Element::f16;
-    if (kind == 'b') return Element::boolean;
-    if (kind == 'i') return size == 1 ? Element::i8 : size == 2 ? Element::i16 : size == 4 ? Element::i32 : Element::i64;
-    if (kind == 'u') return size == 1 ? Element::u8 : size == 2 ? Element::u16 : size == 4 ? Element::u32 : Element::u64;
-  }
-  throw Error(Cause::type, name + " must hold numbers (bool, integer or float of this machine's byte order), got dtype " +
+  if (kind == 'f' && size == 4) return Element::f32;
+  if (kind == 'f' && size == 8) return Element::f64;
+  if (kind == 'f' && size == 2) return Element::f16;
+  if (kind == 'b') return Element::boolean;
+  if (kind == 'i') return size == 1 ? Element::i8 : size == 2 ? Element::i16 : size == 4 ? Element::i32 : Element::i64;
+  if (kind == 'u') return size == 1 ? Element::u8 : size == 2 ? Element::u16 : size == 4 ? Element::u32 : Element::u64;
+  throw Error(Cause::type, name + " must be an array of real numbers (bool, integer, or float of at most 64 bits), got dtype " +
                                py::str(dtype).cast<std::string>());
 }
 
@@ -35,6 +34,7 @@ Source source_of(const std::string& name, const py::array& array) {
   Source source;
   source.name = name;
   source.element = element_of(name, array.dtype());
+  source.swap = array.dtype().byteorder() == kOtherOrder;
   if (array.ndim() == 0) throw Error(Cause::value, name + " must have rows, got a single number");
   source.data = static_cast<const char*>(array.data());
   source.rows = array.shape(0);

@@ -15,7 +15,7 @@ namespace fastbp {
 Dtype dtype_named(const std::string& name);
 const char* name_of(Dtype dtype);
 
-// Error(type) where the element type is none that can be gathered (complex, text, objects, other byte orders).
+// Error(type) where the element type is none that can be gathered (complex, text, objects, long doubles).
 Source source_of(const std::string& name, const pybind11::array& array);
 
 // The inputs of a graph, checked against its input nodes: one array per slot, the same number of rows in all. A

@@ -9,6 +9,7 @@
 
 #include "bindings/arrays.h"
 #include "bindings/bindings.h"
+#include "bindings/calls.h"
 #include "kernels/dispatch.h"
 #include "plan/function.h"
 
@@ -71,6 +72,7 @@ class AnyFunction {
     if (batch_size && *batch_size < 1)
       throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(*batch_size));
     const Inputs inputs = inputs_of(graph_, arrays);
+    const Turn turn(turns_, "this function");
     return std::visit([&](auto& function) { return evaluate(*function, inputs, batch_size.value_or(0), counter); }, function_);
   }
 
@@ -78,8 +80,17 @@ class AnyFunction {
     if (batch_size < 1) throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(batch_size));
     const Inputs inputs = inputs_of(graph_, arrays);
     if (inputs.rows == 0) throw Error(Cause::value, "a mean over 0 rows does not exist");
-    py::gil_scoped_release release;
-    return std::visit([&](auto& function) { return function->means(inputs.sources, inputs.rows, batch_size); }, function_);
+    const Turn turn(turns_, "this function");
+    Signals signals;
+    std::vector<double> means;
+    {
+      py::gil_scoped_release release;
+      means = std::visit(
+          [&](auto& function) { return function->means(inputs.sources, inputs.rows, batch_size, signals.cancel()); },
+          function_);
+    }
+    signals.rethrow();
+    return means;
   }
 
  private:
@@ -92,12 +103,17 @@ class AnyFunction {
       data.push_back(array.mutable_data());
       results.append(std::move(array));
     }
-    py::gil_scoped_release release;
-    function(inputs.sources, inputs.rows, batch_size, counter, data);
+    Signals signals;
+    {
+      py::gil_scoped_release release;
+      function(inputs.sources, inputs.rows, batch_size, counter, data, signals.cancel());
+    }
+    signals.rethrow();
     return results;
   }
 
   Graph graph_;
+  Turns turns_;
   std::variant<std::unique_ptr<Function<float>>, std::unique_ptr<Function<double>>> function_;
 };
 

@@ -3,12 +3,14 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <cmath>
 #include <cstring>
 #include <optional>
 #include <variant>
 
 #include "bindings/arrays.h"
 #include "bindings/bindings.h"
+#include "bindings/calls.h"
 #include "train/trainer.h"
 
 namespace fastbp {
@@ -16,6 +18,19 @@ namespace {
 
 namespace py = pybind11;
 
+double number_of(const std::string& key, const py::handle& value) {
+  const double number = PyFloat_AsDouble(value.ptr());
+  if (PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw Error(Cause::type, key + " must be a number, got " + Py_TYPE(value.ptr())->tp_name);
+  }
+  if (!std::isfinite(number) || number < 0)
+    throw Error(Cause::value,
+                key + " must be finite and at least 0, got " + py::str(py::float_(number)).cast<std::string>());
+  return number;
+}
+
+// `SGD.configuration` is where users' values are checked; this keeps out what would break a promise of the trainer's.
 SgdSettings settings_of(const py::dict& optimizer) {
   SgdSettings settings;
   std::string name;
@@ -24,11 +39,11 @@ SgdSettings settings_of(const py::dict& optimizer) {
     if (key == "name")
       name = value.cast<std::string>();
     else if (key == "learning_rate")
-      settings.learning_rate = value.cast<double>();
+      settings.learning_rate = number_of(key, value);
     else if (key == "momentum")
-      settings.momentum = value.cast<double>();
+      settings.momentum = number_of(key, value);
     else if (key == "weight_decay")
-      settings.weight_decay = value.cast<double>();
+      settings.weight_decay = number_of(key, value);
     else if (key == "nesterov")
       settings.nesterov = value.cast<bool>();
     else
@@ -36,6 +51,9 @@ SgdSettings settings_of(const py::dict& optimizer) {
                                     "'; known are name, learning_rate, momentum, nesterov and weight_decay");
   }
   if (name != "sgd") throw Error(Cause::value, "optimizer's name must be 'sgd', got '" + name + "'");
+  if (settings.momentum > 1)
+    throw Error(Cause::value, "momentum must be at most 1, got " +
+                                  py::str(py::float_(settings.momentum)).cast<std::string>());
   return settings;
 }
 
@@ -55,25 +73,19 @@ class PythonListener : public Listener {
     py::gil_scoped_acquire acquire;
     return is_true(on_progress_(epoch, rows_done, std::vector<double>(means, means + figures_)));
   }
-  // Python runs its signal handlers here, on the main thread alone.
-  bool interrupted() override {
-    py::gil_scoped_acquire acquire;
-    if (PyErr_CheckSignals() != 0) {
-      raised_.emplace();
-      return true;
-    }
-    return false;
-  }
-  void rethrow() {
-    if (raised_) throw std::move(*raised_);
-  }
+  bool interrupted() override { return signals_.asked(); }
+  void rethrow() { signals_.rethrow(); }
 
  private:
-  static bool is_true(const py::object& answer) { return PyObject_IsTrue(answer.ptr()) == 1; }
+  static bool is_true(const py::object& answer) {
+    const int truth = PyObject_IsTrue(answer.ptr());
+    if (truth < 0) throw py::error_already_set();
+    return truth == 1;
+  }
 
   py::object on_batch_, on_progress_;
   int figures_;
-  std::optional<py::error_already_set> raised_;
+  Signals signals_;
 };
 
 class AnyTrainer {
@@ -104,12 +116,24 @@ class AnyTrainer {
     request.epochs = epochs;
     request.shuffle = shuffle;
     request.check_finite = check_finite;
-    return std::visit([&](auto& trainer) { return run(*trainer, request, on_batch, on_progress); }, trainer_);
+    const Turn turn(turns_, "this trainer");
+    finished_ = FitResult();
+    std::visit([&](auto& trainer) { run(*trainer, request, on_batch, on_progress); }, trainer_);
+    return finished();
+  }
+
+  // The epochs that the last fit finished, however it ended.
+  py::array_t<double> finished() const {
+    const int figures = std::visit([](auto& trainer) { return trainer->figures(); }, trainer_);
+    py::array_t<double> means({static_cast<py::ssize_t>(finished_.epochs), static_cast<py::ssize_t>(figures)});
+    std::copy(finished_.means.begin(), finished_.means.end(), means.mutable_data());
+    return means;
   }
 
   std::vector<double> step(const std::vector<py::array>& arrays) {
     const Inputs inputs = inputs_of(graph_, arrays);
     if (inputs.rows < 1) throw Error(Cause::value, "a training step needs at least 1 row, got 0");
+    const Turn turn(turns_, "this trainer");
     try {
       py::gil_scoped_release release;
       return std::visit([&](auto& trainer) { return trainer->step(inputs.sources, inputs.rows); }, trainer_);
@@ -118,8 +142,11 @@ class AnyTrainer {
     }
   }
 
+  // A callback of fit may call it: what it sets holds from the next step on.
   void set_optimizer(const py::dict& optimizer) {
     const SgdSettings settings = settings_of(optimizer);
+    std::optional<Turn> turn;
+    if (!turns_.is_mine()) turn.emplace(turns_, "this trainer");
     std::visit([&](auto& trainer) { trainer->set_settings(settings); }, trainer_);
   }
 
@@ -139,20 +166,15 @@ class AnyTrainer {
 
  private:
   template <class T>
-  static py::array_t<double> run(Trainer<T>& trainer, const FitRequest& request, py::object on_batch,
-                                 py::object on_progress) {
+  void run(Trainer<T>& trainer, const FitRequest& request, py::object on_batch, py::object on_progress) {
     PythonListener listener(std::move(on_batch), std::move(on_progress), trainer.figures());
-    FitResult result;
     try {
       py::gil_scoped_release release;
-      result = trainer.fit(request, listener);
+      trainer.fit(request, listener, finished_);
     } catch (const NonFinite& error) {
       raise(error);
     }
     listener.rethrow();
-    py::array_t<double> means({static_cast<py::ssize_t>(result.epochs), static_cast<py::ssize_t>(trainer.figures())});
-    std::copy(result.means.begin(), result.means.end(), means.mutable_data());
-    return means;
   }
 
   [[noreturn]] static void raise(const NonFinite& error) {
@@ -194,6 +216,8 @@ class AnyTrainer {
   }
 
   Graph graph_;
+  Turns turns_;
+  FitResult finished_;
   std::variant<std::unique_ptr<Trainer<float>>, std::unique_ptr<Trainer<double>>> trainer_;
 };
 
@@ -209,6 +233,8 @@ void register_train(py::module_& module) {
            py::arg("shuffle") = true, py::arg("rows") = py::none(), py::arg("check_finite") = false,
            py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none())
       .def("step", &AnyTrainer::step, py::arg("inputs"))
+      .def_property_readonly("finished", &AnyTrainer::finished,
+                             "The epochs that the last fit finished, however it ended.")
       .def("set_optimizer", &AnyTrainer::set_optimizer, py::arg("optimizer"))
       .def("state", &AnyTrainer::state)
       .def("set_state", &AnyTrainer::set_state, py::arg("state"))

@@ -264,6 +264,9 @@ void pack_strips(const fastbp::Matmul<T>& q, const Piece<T>& piece, const Strips
   }
 }
 
+// What an epilogue is called for at least, where there is as much: it repays the call and is still in L1.
+constexpr int64_t kEpilogueElements = 3072;
+
 // The strips of one piece. Packed strips of a are made group by group: for this block of columns alone, or in the first
 // one for all (pack_whole_a).
 template <class T>
@@ -274,11 +277,14 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piec
     T* packed = piece.strips;
     if (s.pack_whole_a) packed += first * strip_size;
     if (s.pack_a && !(s.pack_whole_a && piece.column > 0)) pack_strips(q, piece, strips, first, last, packed);
+    int64_t waiting = strips.start(first);  // the first row whose epilogue is still to come
     for (int64_t strip = first; strip < last; ++strip) {
       const int64_t row = strips.start(strip), rows = strips.rows(strip);
       multiply_strip(q, s, piece, row, rows, s.pack_a ? packed + (strip - first) * strip_size : nullptr);
-      if (piece.last && q.epilogue) {
-        q.epilogue(q.context, row, row + rows, piece.column, piece.column + piece.columns);
+      const bool enough = (row + rows - waiting) * piece.columns >= kEpilogueElements || strip + 1 == last;
+      if (piece.last && q.epilogue && enough) {
+        q.epilogue(q.context, waiting, row + rows, piece.column, piece.column + piece.columns);
+        waiting = row + rows;
       }
     }
   }

@@ -3,77 +3,118 @@
 #include <cstring>
 #include <limits>
 
-#include "plan/plan.h"
+#include "plan/worker.h"
 
 namespace fastbp {
 
-// A program's part of the rows and columns. Without rows: one row.
 template <class T>
-struct Plan<T>::Region {
-  Index row, rows;
-  Index column, columns;  // columns < 0: every value's whole width
-};
+typename Plan<T>::Worker Plan<T>::worker_of(const Frame& frame, int thread) {
+  Worker worker{};
+  worker.frame = &frame;
+  worker.thread = thread;
+  worker.rows = frame.rows;
+  worker.scratch = programs_.template as<T>() + program_scratch_ * thread;
+  return worker;
+}
+
+// Whether the rows of an input lie in memory as the kernels want them.
+template <class T>
+bool Plan<T>::read_in_place(const Frame& frame, int slot) const {
+  return frame.row_ids == nullptr && (*frame.inputs)[static_cast<std::size_t>(slot)].template is_plain<T>();
+}
 
 template <class T>
-struct Plan<T>::Epilogue {
-  Plan<T>* plan;
-  const Stage* stage;
-  const Frame* frame;
-  Index row, column;
-  T* scratch;
-};
+void Plan<T>::gather_inputs(const Frame& frame, Team& team, int thread) {
+  Share part = share(frame.rows, team.size(), thread, 1);
+  for (int slot = 0; slot < inputs(); ++slot) {
+    if (!reads_input(slot)) continue;
+    const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
+    const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
+    const bool in_place = read_in_place(frame, slot);
+    if (thread == 0) {
+      const char* first = source.data + frame.first_row * source.row_bytes;
+      data_[value] = in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : own_[value];
+    }
+    if (!in_place && !tape_.values[value].in_block)
+      gather_rows(kernels_, source, frame.row_ids, frame.first_row, part.begin, part.end, own_[value]);
+  }
+  team.barrier(thread);
+}
 
 template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
-  for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
-    int threads = std::min(stage_threads_[s], team.size());
-    if (thread < threads) run_stage(tape_.stages[s], frame, threads, thread);
+  gather_inputs(frame, team, thread);
+  const Worker worker = worker_of(frame, thread);
+  for (int s = 0; s < static_cast<int>(tape_.stages.size()); ++s) {
+    if (s == tape_.loop_begin && s < tape_.loop_end) {
+      run_loop(frame, std::min(loop_threads_, team.size()), team, thread);
+      s = tape_.loop_end - 1;
+    } else {
+      const int threads = std::min(stage_threads_[static_cast<std::size_t>(s)], team.size());
+      if (thread < threads) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, threads);
+    }
     team.barrier(thread);
   }
 }
 
+// The worker's rows of a stage, or its share of them where `threads` share the stage.
 template <class T>
-void Plan<T>::run_stage(const Stage& stage, const Frame& frame, int threads, int thread) {
-  const Index per_thread = static_cast<Index>(programs_.bytes()) / threads_ / static_cast<Index>(sizeof(T));
-  T* scratch = programs_.template as<T>() + per_thread * thread;
+void Plan<T>::run_stage(const Stage& stage, const Worker& worker, int threads) {
+  const int thread = threads == 1 ? 0 : worker.thread;
   switch (stage.kind) {
     case Stage::Kind::row: {
-      Share rows = share(frame.rows, threads, thread, 1);
-      run_program(stage, frame, 0, Region{rows.begin, rows.end - rows.begin, 0, -1}, scratch);
+      Share rows = share(worker.rows, threads, thread, 1);
+      run_program(stage, 0, worker, Region{worker.row + rows.begin, rows.end - rows.begin, 0, -1});
       break;
     }
     case Stage::Kind::plain: {
       Share columns = stage.by_columns ? share(stage.width, threads, thread, 64) : Share{0, -1};
       if (!stage.by_columns || columns.end > columns.begin)
-        run_program(stage, frame, 0, Region{0, 1, columns.begin, columns.end - columns.begin}, scratch);
+        run_program(stage, 0, worker, Region{0, 1, columns.begin, columns.end - columns.begin});
       break;
     }
     case Stage::Kind::product:
     case Stage::Kind::product_rows:
-      run_product(stage, frame, threads, thread);
+      run_product(stage, worker, threads);
       break;
     case Stage::Kind::over_rows:
-      for (int i : stage.items) run_over_rows(tape_.items[static_cast<std::size_t>(i)], frame, threads, thread);
+      for (int i : stage.items) run_over_rows(tape_.items[static_cast<std::size_t>(i)], worker, threads);
       break;
     case Stage::Kind::first_max:
-      for (int i : stage.items) run_first_max(tape_.items[static_cast<std::size_t>(i)], frame);
+      for (int i : stage.items) run_first_max(tape_.items[static_cast<std::size_t>(i)], *worker.frame);
       break;
   }
 }
 
+// Where a row of a value lies.
 template <class T>
-void Plan<T>::run_product(const Stage& stage, const Frame& frame, int threads, int thread) {
+T* Plan<T>::data_of(int value, const Worker& worker, Index row) const {
+  const Value& v = tape_.values[static_cast<std::size_t>(value)];
+  T* data = data_[static_cast<std::size_t>(value)];
+  if (worker.sums != nullptr && v.sum_offset >= 0) return worker.sums + v.sum_offset;
+  if (!v.rows) return data;
+  if (v.in_block && data == nullptr) return worker.block + v.offset + (row - worker.row) * v.width;
+  return data + row * v.width;
+}
+
+template <class T>
+void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads) {
+  const int thread = threads == 1 ? 0 : worker.thread;
   const Item& item = tape_.items[static_cast<std::size_t>(stage.items.front())];
-  const Index per_thread = static_cast<Index>(programs_.bytes()) / threads_ / static_cast<Index>(sizeof(T));
-  Epilogue epilogue{this, &stage, &frame, 0, 0, programs_.template as<T>() + per_thread * thread};
-  Matmul<T> part = share_of(matmul_of(item, frame.rows), threads, thread, &epilogue.row, &epilogue.column);
+  Epilogue epilogue{this, &stage, &worker, 0, 0};
+  Matmul<T> whole = matmul_of(item, worker.rows);
+  whole.a = data_of(item.operands[0].value, worker, worker.row);
+  whole.b = data_of(item.operands[1].value, worker, worker.row);
+  whole.c = data_of(item.output, worker, worker.row);
+  Matmul<T> part = share_of(whole, threads, thread, &epilogue.row, &epilogue.column);
   if (part.m == 0 || part.n == 0) return;
-  part.scratch = products_.template as<char>() + product_scratch_ * thread;
+  epilogue.row += worker.row;
+  part.scratch = products_.template as<char>() + product_scratch_ * worker.thread;
   if (stage.items.size() > 1) {
     part.context = &epilogue;
     part.epilogue = [](void* context, std::int64_t i0, std::int64_t i1, std::int64_t j0, std::int64_t j1) {
       const Epilogue& e = *static_cast<Epilogue*>(context);
-      e.plan->run_program(*e.stage, *e.frame, 1, Region{e.row + i0, i1 - i0, e.column + j0, j1 - j0}, e.scratch);
+      e.plan->run_program(*e.stage, 1, *e.worker, Region{e.row + i0, i1 - i0, e.column + j0, j1 - j0});
     };
   }
   if (kernels_.matmul_scratch(&part) > product_scratch_)
@@ -83,8 +124,7 @@ void Plan<T>::run_product(const Stage& stage, const Frame& frame, int threads, i
 
 // Tile by tile, so that what the items hand each other stays in cache.
 template <class T>
-void Plan<T>::run_program(const Stage& stage, const Frame& frame, std::size_t first_item, const Region& region,
-                          T* scratch) {
+void Plan<T>::run_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region) {
   Index tile_rows = stage.tile_rows, tile_columns = region.columns;
   if (stage.by_columns) {
     tile_columns = std::min(region.columns, stage.tile_elements);
@@ -96,25 +136,25 @@ void Plan<T>::run_program(const Stage& stage, const Frame& frame, std::size_t fi
       Region tile{region.row + row, std::min(tile_rows, region.rows - row), region.column + column,
                   region.columns < 0 ? -1 : std::min(tile_columns, region.columns - column)};
       for (std::size_t k = first_item; k < stage.items.size(); ++k)
-        run_item(stage, tape_.items[static_cast<std::size_t>(stage.items[k])], frame, tile, scratch);
+        run_item(stage, tape_.items[static_cast<std::size_t>(stage.items[k])], worker, tile);
       column += tile_columns;
     } while (column < region.columns);
   }
 }
 
 template <class T>
-void Plan<T>::run_item(const Stage& stage, const Item& item, const Frame& frame, const Region& tile, T* scratch) {
+void Plan<T>::run_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
   switch (item.kind) {
     case Item::Kind::map:
-      return run_map(stage, item, frame, tile, scratch);
+      return run_map(stage, item, worker, tile);
     case Item::Kind::row:
-      return run_row(stage, item, tile, scratch);
+      return run_row(stage, item, worker, tile);
     case Item::Kind::dropout:
-      return run_dropout(stage, item, frame, tile, scratch);
+      return run_dropout(stage, item, worker, tile);
     case Item::Kind::move:
-      return run_move(stage, item, tile, scratch);
+      return run_move(stage, item, worker, tile);
     case Item::Kind::flat:
-      return run_flat(stage, item, scratch);
+      return run_flat(stage, item, worker);
     default:
       throw Error(Cause::internal, "an item that no program runs");
   }
@@ -122,15 +162,14 @@ void Plan<T>::run_item(const Stage& stage, const Item& item, const Frame& frame,
 
 // Where a tile of a value begins. Local values hold the tile alone.
 template <class T>
-T* Plan<T>::address(const Stage& stage, int value, const Region& tile, Index row_stride, Index col_stride,
-                    T* scratch) const {
+T* Plan<T>::address(const Stage& stage, int value, const Worker& worker, const Region& tile, Index col_stride) const {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
-  if (v.place == Value::Place::local) return scratch + stage.slots[static_cast<std::size_t>(v.storage)];
-  return data_[static_cast<std::size_t>(value)] + tile.row * row_stride + tile.column * col_stride;
+  if (v.place == Value::Place::local) return worker.scratch + stage.slots[static_cast<std::size_t>(v.storage)];
+  return data_of(value, worker, tile.row) + tile.column * col_stride;
 }
 
 template <class T>
-void Plan<T>::run_map(const Stage& stage, const Item& item, const Frame& frame, const Region& tile, T* scratch) {
+void Plan<T>::run_map(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
   Map<T> map{};
   map.rows = tile.rows;
@@ -138,34 +177,34 @@ void Plan<T>::run_map(const Stage& stage, const Item& item, const Frame& frame, 
   for (std::size_t k = 0; k < item.operands.size(); ++k) {
     const Operand& operand = item.operands[k];
     bool local = tape_.values[static_cast<std::size_t>(operand.value)].place == Value::Place::local;
-    map.in[k] = address(stage, operand.value, tile, operand.row_stride, operand.col_stride, scratch);
+    map.in[k] = address(stage, operand.value, worker, tile, operand.col_stride);
     // A local value that is as wide as the tile has the tile's stride.
     bool cut = local && tile.columns >= 0 && operand.row_stride == out.width;
     map.row_stride[k] = cut ? map.cols : operand.row_stride;
     map.col_stride[k] = operand.col_stride;
   }
   bool local = out.place == Value::Place::local;
-  map.out = address(stage, item.output, tile, out.rows ? out.width : 0, 1, scratch);
+  map.out = address(stage, item.output, worker, tile, 1);
   map.out_row = local ? map.cols : out.width;
   map.integer = item.integer;
-  if (item.op == Op::divide_by_count) map.scalar[0] = static_cast<T>(item.integer * (item.count_rows ? frame.rows : 1));
+  if (item.op == Op::divide_by_count) map.scalar[0] = static_cast<T>(item.integer * (item.count_rows ? worker.frame->rows : 1));
   kernels_.map[static_cast<int>(map_op(item.op))](&map);
 }
 
 template <class T>
-void Plan<T>::run_row(const Stage& stage, const Item& item, const Region& tile, T* scratch) {
+void Plan<T>::run_row(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
   if (item.lead == 0) return;
   RowMap<T> map{};
   map.rows = tile.rows * item.lead;
   map.cols = item.last;
   for (std::size_t k = 0; k < item.operands.size(); ++k) {
     const Operand& operand = item.operands[k];
-    map.in[k] = address(stage, operand.value, tile, operand.row_stride, 0, scratch);
+    map.in[k] = address(stage, operand.value, worker, tile, 0);
     // As many elements per row of the map as the map has columns, or one (a label).
     map.in_row[k] = tape_.values[static_cast<std::size_t>(operand.value)].width / item.lead;
   }
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
-  map.out = address(stage, item.output, tile, out.rows ? out.width : 0, 0, scratch);
+  map.out = address(stage, item.output, worker, tile, 0);
   map.out_row = out.width / item.lead;
   switch (item.op) {
     case Op::sum: return kernels_.row_sum(&map);
@@ -184,17 +223,18 @@ void Plan<T>::run_row(const Stage& stage, const Item& item, const Region& tile, 
 }
 
 template <class T>
-void Plan<T>::run_dropout(const Stage& stage, const Item& item, const Frame& frame, const Region& tile, T* scratch) {
+void Plan<T>::run_dropout(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
   const Operand& in = item.operands[0];
   const bool rows = out.rows;
+  const Frame& frame = *worker.frame;
   Dropout<T> d{};
   d.rows = tile.rows;
   d.cols = tile.columns < 0 ? out.width : tile.columns;
   d.first_col = tile.column;
-  d.in = address(stage, in.value, tile, in.row_stride, 1, scratch);
+  d.in = address(stage, in.value, worker, tile, 1);
   d.in_row = tape_.values[static_cast<std::size_t>(in.value)].place == Value::Place::local ? d.cols : in.row_stride;
-  d.out = address(stage, item.output, tile, rows ? out.width : 0, 1, scratch);
+  d.out = address(stage, item.output, worker, tile, 1);
   d.out_row = out.place == Value::Place::local ? d.cols : out.width;
   d.seed = frame.seed;
   d.row_ids = rows && frame.row_ids != nullptr ? frame.row_ids + tile.row : nullptr;
@@ -229,40 +269,40 @@ void copy_axes(const Copy& copy, std::size_t axis, const T* in, T* out) {
 }  // namespace
 
 template <class T>
-void Plan<T>::run_move(const Stage& stage, const Item& item, const Region& tile, T* scratch) {
+void Plan<T>::run_move(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
-  T* to = address(stage, item.output, tile, out.rows ? out.width : 0, 0, scratch);
+  T* to = address(stage, item.output, worker, tile, 0);
   for (Index r = 0; r < tile.rows; ++r, to += out.width) {
     if (item.zero_first) std::fill(to, to + out.width, T(0));
     for (std::size_t k = 0; k < item.copies.size(); ++k) {
       const Operand& operand = item.operands[k];
-      const T* from = address(stage, operand.value, tile, operand.row_stride, 0, scratch) + r * operand.row_stride;
+      const T* from = address(stage, operand.value, worker, tile, 0) + r * operand.row_stride;
       copy_axes(item.copies[k], 0, from + item.copies[k].in_offset, to + item.copies[k].out_offset);
     }
   }
 }
 
 template <class T>
-void Plan<T>::run_flat(const Stage& stage, const Item& item, T* scratch) {
+void Plan<T>::run_flat(const Stage& stage, const Item& item, const Worker& worker) {
   Region all{0, 1, 0, -1};
-  const T* in = address(stage, item.operands[0].value, all, 0, 0, scratch);
-  T* out = address(stage, item.output, all, 0, 0, scratch);
+  const T* in = address(stage, item.operands[0].value, worker, all, 0);
+  T* out = address(stage, item.output, worker, all, 0);
   for (Index i = 0; i < item.lead; ++i)
     out[i] = item.op == Op::sum ? kernels_.sum_flat(in + i * item.last, item.last)
                                 : kernels_.max_flat(in + i * item.last, item.last);
 }
 
 template <class T>
-void Plan<T>::run_over_rows(const Item& item, const Frame& frame, int threads, int thread) {
+void Plan<T>::run_over_rows(const Item& item, const Worker& worker, int threads) {
   const Operand& operand = item.operands[0];
-  Share columns = share(operand.row_stride, threads, thread, 16);
+  Share columns = share(operand.row_stride, threads, threads == 1 ? 0 : worker.thread, 16);
   if (columns.begin == columns.end) return;
   OverRows<T> reduce{};
-  reduce.rows = frame.rows;
+  reduce.rows = worker.rows;
   reduce.cols = columns.end - columns.begin;
-  reduce.in = data_[static_cast<std::size_t>(operand.value)] + columns.begin;
+  reduce.in = data_of(operand.value, worker, worker.row) + columns.begin;
   reduce.in_row = operand.row_stride;
-  reduce.out = data_[static_cast<std::size_t>(item.output)] + columns.begin;
+  reduce.out = data_of(item.output, worker, worker.row) + columns.begin;
   (item.op == Op::sum ? kernels_.sum_over_rows : kernels_.max_over_rows)(&reduce);
 }
 

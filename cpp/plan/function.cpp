@@ -1,6 +1,7 @@
 #include "plan/function.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 
 namespace fastbp {
@@ -35,28 +36,9 @@ Plan<T>& Function<T>::plan_for(Index rows) {
   return *plan_;
 }
 
-// Brings rows first .. first + frame.rows into the plan's inputs and runs it; every thread of the team calls it.
-template <class T>
-void Function<T>::run_rows(Plan<T>& plan, const std::vector<Source>& inputs, Frame frame, Index first, Team& team,
-                           int thread) {
-  Share part = share(frame.rows, team.size(), thread, 1);
-  for (int slot = 0; slot < plan.inputs(); ++slot) {
-    if (!plan.reads_input(slot)) continue;
-    const Source& source = inputs[static_cast<std::size_t>(slot)];
-    if (source.is_plain<T>()) {
-      if (thread == 0) plan.bind_input(slot, reinterpret_cast<const T*>(source.data + first * source.row_bytes));
-    } else {
-      if (thread == 0) plan.bind_input(slot, plan.input_buffer(slot));
-      gather_rows(kernels_for<T>(), source, nullptr, first, part.begin, part.end, plan.input_buffer(slot));
-    }
-  }
-  team.barrier(thread);
-  plan.run(frame, team, thread);
-}
-
 template <class T>
 void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Index batch_size, std::uint32_t counter,
-                             const std::vector<T*>& outputs) {
+                             const std::vector<T*>& outputs, Cancel cancel) {
   bool all_rows = true;
   for (int i = 0; i < this->outputs(); ++i) all_rows = all_rows && shape(i).rows;
   Index at_a_time = rows;
@@ -65,10 +47,12 @@ void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Inde
     if (!plan_for(wanted).mixes_rows()) at_a_time = wanted;
   }
   Plan<T>& plan = plan_for(at_a_time);
+  std::atomic<bool> stop{false};  // thread 0 writes it before a barrier, all read it behind that
   run_team(plan.threads(), [&](Team& team, int thread) {
     Index first = 0;
     do {
       Frame frame;
+      frame.inputs = &inputs;
       frame.rows = std::min(at_a_time, rows - first);
       frame.seed = seed_;
       frame.first_row = first;
@@ -77,7 +61,7 @@ void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Inde
         for (int i = 0; i < this->outputs(); ++i)
           if (plan.writes_output(i))
             plan.bind_output(i, outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * plan.output(i).width : 0));
-      run_rows(plan, inputs, frame, first, team, thread);
+      plan.run(frame, team, thread);
       if (thread == 0)
         for (int i = 0; i < this->outputs(); ++i) {
           if (plan.writes_output(i)) continue;
@@ -86,14 +70,16 @@ void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Inde
           T* to = outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * width : 0);
           if (count > 0) std::memcpy(to, plan.output_data(i), static_cast<std::size_t>(count) * sizeof(T));
         }
+      if (thread == 0 && cancel.requested()) stop.store(true, std::memory_order_relaxed);
       team.barrier(thread);
       first += at_a_time;
-    } while (first < rows);
+    } while (first < rows && !stop.load(std::memory_order_relaxed));
   });
 }
 
 template <class T>
-std::vector<double> Function<T>::means(const std::vector<Source>& inputs, Index rows, Index batch_size) {
+std::vector<double> Function<T>::means(const std::vector<Source>& inputs, Index rows, Index batch_size,
+                                       Cancel cancel) {
   for (int i = 0; i < outputs(); ++i)
     if (shape(i).rows || shape(i).features() != 1)
       throw Error(Cause::value, "means needs scalar outputs, output " + std::to_string(i) + " has shape " +
@@ -101,17 +87,20 @@ std::vector<double> Function<T>::means(const std::vector<Source>& inputs, Index 
   std::vector<double> sums(outputs_.size(), 0.0);
   Plan<T>& plan = plan_for(std::min(rows, batch_size));
   plan.unbind();
+  std::atomic<bool> stop{false};
   run_team(plan.threads(), [&](Team& team, int thread) {
-    for (Index first = 0; first < rows; first += batch_size) {
+    for (Index first = 0; first < rows && !stop.load(std::memory_order_relaxed); first += batch_size) {
       Frame frame;
+      frame.inputs = &inputs;
       frame.rows = std::min(batch_size, rows - first);
       frame.seed = seed_;
       frame.first_row = first;
-      run_rows(plan, inputs, frame, first, team, thread);
+      plan.run(frame, team, thread);
       if (thread == 0)
         for (int i = 0; i < outputs(); ++i)
           sums[static_cast<std::size_t>(i)] +=
               static_cast<double>(*plan.output_data(i)) * static_cast<double>(frame.rows);
+      if (thread == 0 && cancel.requested()) stop.store(true, std::memory_order_relaxed);
       team.barrier(thread);
     }
   });

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/cancel.h"
 #include "plan/plan.h"
 #include "plan/source.h"
 
@@ -16,18 +17,17 @@ class Function {
            std::uint64_t seed);
 
   // Writes output i to outputs[i]: rows x features, or the plain array. batch_size 0: as many rows at a time as the
-  // engine likes. The same bits in any case.
+  // engine likes. The same bits in any case. Ends between two batches, unfinished, where it is cancelled.
   void operator()(const std::vector<Source>& inputs, Index rows, Index batch_size, std::uint32_t counter,
-                  const std::vector<T*>& outputs);
+                  const std::vector<T*>& outputs, Cancel cancel);
   // Outputs are scalars: the row-weighted means over batches, added in float64 in the order of the batches.
-  std::vector<double> means(const std::vector<Source>& inputs, Index rows, Index batch_size);
+  std::vector<double> means(const std::vector<Source>& inputs, Index rows, Index batch_size, Cancel cancel);
 
   const Shape& shape(int output) const { return graph_.node(outputs_[static_cast<std::size_t>(output)]).shape; }
   int outputs() const { return static_cast<int>(outputs_.size()); }
 
  private:
   Plan<T>& plan_for(Index rows);
-  void run_rows(Plan<T>& plan, const std::vector<Source>& inputs, Frame frame, Index first, Team& team, int thread);
 
   Graph graph_;
   std::vector<int> outputs_;

@@ -1,5 +1,6 @@
 // Items to stages: greedy, in the order of the items. A row-local item joins the stage that produces the last of its
-// operands, so that it finds them in cache; a product takes the maps that follow it as its epilogue.
+// operands, so that it finds them in cache; a product takes the maps that follow it as its epilogue. Then, where the
+// weights are small and the rows many, the stages that work on rows become one loop over blocks of rows.
 #include <algorithm>
 
 #include "plan/tape.h"
@@ -31,7 +32,7 @@ double element_cost(const Item& item) {
 
 class Fusion {
  public:
-  explicit Fusion(Tape& tape) : tape_(tape), stage_of_(tape.values.size(), -1) {
+  Fusion(const TapeRequest& request, Tape& tape) : tape_(tape), stage_of_(tape.values.size(), -1) {
     new_stage(Stage::Kind::plain);  // what depends on constants alone comes first
     for (std::size_t i = 0; i < tape.items.size(); ++i) {
       const Item& item = tape.items[i];
@@ -40,6 +41,7 @@ class Fusion {
       stage_of_[item.output] = stage;
     }
     remove_empty();
+    if (request.max_rows >= 2 * kRowBlock) make_loop(request);
     lifetimes();
     costs();
   }
@@ -129,6 +131,73 @@ class Fusion {
       if (stage >= 0) stage = number[stage];
   }
 
+  bool sums_rows(const Stage& stage) const {
+    return stage.kind == Stage::Kind::over_rows || stage.kind == Stage::Kind::product_rows;
+  }
+  bool has_rows(const Stage& stage) const {
+    return sums_rows(stage) || tape_.values[tape_.items[stage.items.front()].output].rows;
+  }
+
+  // Moves the stages that work on rows behind those that they need and before those that need their sums.
+  void make_loop(const TapeRequest& request) {
+    enum Part { before, loop, after };
+    std::vector<Part> part;
+    bool any = false;
+    for (const Stage& stage : tape_.stages) {
+      bool late = false;  // needs a sum over rows
+      for (int i : stage.items)
+        for (const Operand& operand : tape_.items[i].operands) {
+          int from = stage_of_[operand.value];
+          if (from < 0 || from == static_cast<int>(part.size())) continue;
+          late = late || part[from] == after || sums_rows(tape_.stages[from]);
+        }
+      bool rows = has_rows(stage);
+      if (stage.kind == Stage::Kind::first_max || (rows && late) || !fits_loop(stage)) return;
+      part.push_back(late ? after : rows ? loop : before);
+      any = any || rows;
+    }
+    if (!any || elements_of_loop(part, loop) * request.element_bytes > request.block_bytes) return;
+
+    std::vector<Stage> ordered;
+    std::vector<int> number(tape_.stages.size());
+    for (Part p : {before, loop, after}) {
+      if (p == loop) tape_.loop_begin = static_cast<int>(ordered.size());
+      for (std::size_t s = 0; s < part.size(); ++s)
+        if (part[s] == p) {
+          number[s] = static_cast<int>(ordered.size());
+          ordered.push_back(tape_.stages[s]);
+        }
+      if (p == loop) tape_.loop_end = static_cast<int>(ordered.size());
+    }
+    tape_.stages = ordered;
+    for (int& stage : stage_of_)
+      if (stage >= 0) stage = number[stage];
+  }
+
+  // A block of the loop must be a block of rule 2, and sums are all that it can carry from block to block.
+  bool fits_loop(const Stage& stage) const {
+    if (!sums_rows(stage)) return true;
+    return std::all_of(stage.items.begin(), stage.items.end(), [&](int i) {
+      const Item& item = tape_.items[i];
+      return item.kind == Item::Kind::product_rows ? item.k == 1 : item.op == Op::sum;
+    });
+  }
+
+  // Elements of the weights that the loop reads and of the sums that it adds.
+  template <class Part>
+  Index elements_of_loop(const std::vector<Part>& part, Part loop) const {
+    Index elements = 0;
+    for (std::size_t s = 0; s < part.size(); ++s) {
+      if (part[s] != loop) continue;
+      for (int i : tape_.stages[s].items) {
+        const Item& item = tape_.items[i];
+        if (item.kind == Item::Kind::product) elements += tape_.values[item.operands[1].value].width;
+        if (!tape_.values[item.output].rows) elements += tape_.values[item.output].width;
+      }
+    }
+    return elements;
+  }
+
   void lifetimes() {
     for (std::size_t v = 0; v < tape_.values.size(); ++v)
       tape_.values[v].first_stage = tape_.values[v].last_stage = stage_of_[v];
@@ -137,6 +206,12 @@ class Fusion {
         int& last = tape_.values[operand.value].last_stage;
         last = std::max(last, stage_of_[item.output]);
       }
+    for (Value& value : tape_.values) {
+      if (value.first_stage < tape_.loop_begin && value.last_stage >= tape_.loop_begin)
+        value.last_stage = std::max(value.last_stage, tape_.loop_end - 1);  // every block reads it
+      if (!value.rows && value.first_stage >= tape_.loop_begin && value.first_stage < tape_.loop_end)
+        value.first_stage = tape_.loop_end - 1;  // a sum, written when all blocks are done
+    }
   }
 
   void costs() {
@@ -164,6 +239,6 @@ class Fusion {
 
 }  // namespace
 
-void fuse(Tape& tape) { Fusion fusion(tape); }
+void fuse(const TapeRequest& request, Tape& tape) { Fusion fusion(request, tape); }
 
 }  // namespace fastbp

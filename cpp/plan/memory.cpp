@@ -17,12 +17,22 @@ class Placement {
   Placement(const TapeRequest& request, Tape& tape)
       : tape_(tape), max_rows_(std::max<Index>(request.max_rows, 1)), element_bytes_(request.element_bytes) {
     mark_outputs();
-    for (Stage& stage : tape.stages) place_program(stage);
-    place_arena();
+    for (std::size_t s = 0; s < tape.stages.size(); ++s) place_program(tape.stages[s], in_loop(static_cast<int>(s)));
+    for (Value& value : tape_.values) {
+      bool rows = value.rows && (value.place == Value::Place::arena || value.place == Value::Place::input);
+      bool asked_for = value.last_stage == static_cast<int>(tape_.stages.size());
+      value.in_block = rows && !asked_for && tape_.loop_end > tape_.loop_begin;
+    }
+    tape_.arena = place_arena(false);
+    tape_.block_arena = place_arena(true);
+    place_sums();
   }
 
  private:
-  Index size(const Value& value) const { return value.rows ? value.width * max_rows_ : value.width; }
+  Index size(const Value& value) const {
+    return value.rows ? value.width * (value.in_block ? kRowBlock : max_rows_) : value.width;
+  }
+  bool in_loop(int stage) const { return stage >= tape_.loop_begin && stage < tape_.loop_end; }
 
   void mark_outputs() {
     for (std::size_t i = 0; i < tape_.outputs.size(); ++i) {
@@ -39,7 +49,7 @@ class Placement {
     return kind == Stage::Kind::plain || kind == Stage::Kind::row || kind == Stage::Kind::product;
   }
 
-  void place_program(Stage& stage) {
+  void place_program(Stage& stage, bool looped) {
     for (int i : stage.items) {
       Value& value = tape_.values[tape_.items[i].output];
       bool leaves = value.last_stage != value.first_stage || !is_program(stage.kind);
@@ -67,7 +77,8 @@ class Placement {
       for (Index width : widths) row += width;
       for (int i : stage.items) touched += tape_.values[tape_.items[i].output].width;
       bool rows = stage.kind == Stage::Kind::row;
-      stage.tile_rows = rows ? std::min(max_rows_, std::max<Index>(1, kTileBytes / element_bytes_ / std::max(touched, row))) : 1;
+      const Index most = looped ? kRowBlock : max_rows_;
+      stage.tile_rows = rows ? std::min(most, std::max<Index>(1, kTileBytes / element_bytes_ / std::max(touched, row))) : 1;
       for (Index width : widths) {
         stage.slots.push_back(stage.scratch);
         stage.scratch += round_up(width * stage.tile_rows, 16);
@@ -120,13 +131,16 @@ class Placement {
     return widths;
   }
 
-  void place_arena() {
+  // The offsets of the values with the given in_block; returns the elements that they take.
+  Index place_arena(bool in_block) {
+    Index total = 0;
     std::vector<int> values;
     for (std::size_t v = 0; v < tape_.values.size(); ++v) {
       Value& value = tape_.values[v];
       bool shares = std::any_of(shares_.begin(), shares_.end(), [&](auto& s) { return s.first == static_cast<int>(v); });
       bool gathered = value.place == Value::Place::input;
-      if ((value.place == Value::Place::arena && !shares) || gathered) values.push_back(static_cast<int>(v));
+      bool wanted = (value.place == Value::Place::arena && !shares) || gathered;
+      if (wanted && value.in_block == in_block) values.push_back(static_cast<int>(v));
     }
     std::stable_sort(values.begin(), values.end(),
                      [&](int a, int b) { return size(tape_.values[a]) > size(tape_.values[b]); });
@@ -147,13 +161,23 @@ class Placement {
         offset = std::max(offset, end);
       }
       value.offset = offset;
-      tape_.arena = std::max(tape_.arena, offset + need);
+      total = std::max(total, offset + need);
       placed.push_back(v);
     }
     for (auto [from, to] : shares_) {
       tape_.values[from].place = tape_.values[to].place;
       tape_.values[from].storage = tape_.values[to].storage;
       tape_.values[from].offset = tape_.values[to].offset;
+      tape_.values[from].in_block = tape_.values[to].in_block;
+    }
+    return total;
+  }
+
+  void place_sums() {
+    for (Value& value : tape_.values) {
+      if (value.rows || value.first_stage != tape_.loop_end - 1 || tape_.loop_end == tape_.loop_begin) continue;
+      value.sum_offset = tape_.block_sums;
+      tape_.block_sums += round_up(value.width, 16);
     }
   }
 
@@ -170,7 +194,7 @@ void place(const TapeRequest& request, Tape& tape) { Placement(request, tape); }
 Tape build_tape(const TapeRequest& request) {
   Tape tape;
   lower(request, tape);
-  fuse(tape);
+  fuse(request, tape);
   place(request, tape);
   return tape;
 }

@@ -1,6 +1,7 @@
 // The weights. Functions and trainers built on the same Parameters share them.
 #pragma once
 
+#include <deque>
 #include <string>
 #include <vector>
 
@@ -41,7 +42,7 @@ class Parameters {
 
  private:
   Dtype dtype_;
-  std::vector<Parameter> slots_;
+  std::deque<Parameter> slots_;  // they stay where they are when more come: a trainer may be running
 };
 
 }  // namespace fastbp

@@ -1,5 +1,7 @@
 #include "plan/plan.h"
 
+#include "base/cpu.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -9,6 +11,7 @@ namespace {
 // A stage is shared between threads when that saves well more than the barriers cost.
 constexpr double kWorthSharing = 4000;  // nanoseconds of a stage
 constexpr double kWorthATeam = 15000;   // nanoseconds saved per run
+constexpr Index kUnitsPerThread = 4;    // of the block loop, so that threads end at about the same time
 bool always_share = false;
 
 Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
@@ -20,7 +23,8 @@ void share_always(bool on) { always_share = on; }
 template <class T>
 Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training, Index max_rows)
     : max_rows_(std::max<Index>(max_rows, 1)), kernels_(kernels_for<T>()) {
-  tape_ = build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T))});
+  const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
+  tape_ = build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes});
   choose_threads();
   allocate(parameters);
 }
@@ -28,11 +32,17 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
 template <class T>
 void Plan<T>::choose_threads() {
   int available = threads_forbidden() ? 1 : get_num_threads();
-  double saved = 0;
+  double saved = 0, looped = 0;
   int most = 1;
   for (const Stage& stage : tape_.stages) {
     double cost = stage.fixed_cost + stage.row_cost * static_cast<double>(max_rows_);
     cost_ += cost;
+    const int s = static_cast<int>(stage_threads_.size());
+    if (s >= tape_.loop_begin && s < tape_.loop_end) {
+      looped += cost;
+      stage_threads_.push_back(1);
+      continue;
+    }
     int threads = cost < kWorthSharing ? 1 : static_cast<int>(std::min<double>(available, 1 + cost / kWorthSharing));
     if (always_share) threads = available;
     bool serial = stage.kind == Stage::Kind::first_max || (stage.kind == Stage::Kind::plain && !stage.by_columns);
@@ -41,8 +51,18 @@ void Plan<T>::choose_threads() {
     most = std::max(most, threads);
     saved += cost * (1.0 - 1.0 / threads);
   }
+  if (tape_.loop_end > tape_.loop_begin) {
+    const Index blocks = (max_rows_ + kRowBlock - 1) / kRowBlock;
+    loop_threads_ = static_cast<int>(std::min<Index>(available, blocks));
+    if (looped < kWorthSharing && !always_share) loop_threads_ = 1;
+    most = std::max(most, loop_threads_);
+    saved += looped * (1.0 - 1.0 / loop_threads_);
+  }
   threads_ = saved < kWorthATeam && !always_share ? 1 : most;
-  if (threads_ == 1) std::fill(stage_threads_.begin(), stage_threads_.end(), 1);
+  if (threads_ == 1) {
+    std::fill(stage_threads_.begin(), stage_threads_.end(), 1);
+    loop_threads_ = 1;
+  }
 }
 
 template <class T>
@@ -55,7 +75,19 @@ void Plan<T>::allocate(Parameters& parameters) {
   arena_ = Buffer(static_cast<std::size_t>(tape_.arena * element));
   constants_ = Buffer(static_cast<std::size_t>(constants));
   own_outputs_ = Buffer(static_cast<std::size_t>(outputs));
-  programs_ = Buffer(static_cast<std::size_t>(rounded(tape_.scratch * element) * threads_));
+  program_scratch_ = rounded(tape_.scratch * element) / element;
+  programs_ = Buffer(static_cast<std::size_t>(program_scratch_ * element * threads_));
+  if (tape_.loop_end > tape_.loop_begin) {
+    const Index most_blocks = (max_rows_ + kRowBlock - 1) / kRowBlock;
+    for (counter_slots_ = 2; (Index(1) << (counter_slots_ - 2)) <= most_blocks; ++counter_slots_) {
+    }
+    tape_.block_arena = rounded(tape_.block_arena * element) / element;
+    tape_.block_sums = rounded(tape_.block_sums * element) / element;
+    blocks_ = Buffer(static_cast<std::size_t>(tape_.block_arena * element * loop_threads_));
+    sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * counter_slots_ * loop_threads_));
+    const Index most_units = loop_threads_ == 1 ? 1 : std::min(most_blocks, 2 * kUnitsPerThread * loop_threads_ + 1);
+    unit_sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * most_units));
+  }
 
   std::vector<T*> constant;
   T* next = constants_.template as<T>();
@@ -82,7 +114,7 @@ void Plan<T>::allocate(Parameters& parameters) {
       }
       case Value::Place::input:
       case Value::Place::arena:
-        own_[v] = arena_.template as<T>() + value.offset;
+        own_[v] = value.in_block ? nullptr : arena_.template as<T>() + value.offset;
         break;
       case Value::Place::output:
         if (!value.rows && own_[v] == nullptr) {
@@ -109,7 +141,8 @@ void Plan<T>::allocate(Parameters& parameters) {
   for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
     const Stage& stage = tape_.stages[s];
     if (stage.kind != Stage::Kind::product && stage.kind != Stage::Kind::product_rows) continue;
-    Matmul<T> whole = matmul_of(tape_.items[stage.items.front()], max_rows_);
+    const bool looped = static_cast<int>(s) >= tape_.loop_begin && static_cast<int>(s) < tape_.loop_end;
+    Matmul<T> whole = matmul_of(tape_.items[stage.items.front()], looped ? kRowBlock : max_rows_);
     for (int threads : {1, stage_threads_[s]})
       for (int thread = 0; thread < threads; ++thread) {
         Index row, column;
@@ -142,9 +175,6 @@ Matmul<T> Plan<T>::matmul_of(const Item& item, Index rows) const {
   const Value& a = tape_.values[static_cast<std::size_t>(item.operands[0].value)];
   Matmul<T> p{};
   p.n = item.n;
-  p.a = data_[static_cast<std::size_t>(item.operands[0].value)];
-  p.b = data_[static_cast<std::size_t>(item.operands[1].value)];
-  p.c = data_[static_cast<std::size_t>(item.output)];
   p.c_row = item.n;
   if (item.kind == Item::Kind::product_rows) {
     p.m = item.m;
@@ -165,14 +195,23 @@ Matmul<T> Plan<T>::matmul_of(const Item& item, Index rows) const {
   return p;
 }
 
+// Blocks of the loop that one thread adds up by itself: a power of two, so that its sum is a node of rule 2's tree.
+template <class T>
+Index Plan<T>::unit_of(Index blocks, int threads) const {
+  Index unit = 1;
+  while (threads == 1 ? unit < blocks : 2 * unit * kUnitsPerThread * threads <= blocks) unit *= 2;
+  return unit;
+}
+
 // A thread's part of a product: columns where they are many (each thread packs its own part of b), else rows.
+// A part begins at a multiple of 8 columns: an epilogue's dropout needs it.
 template <class T>
 Matmul<T> Plan<T>::share_of(Matmul<T> whole, int threads, int thread, Index* row, Index* column) const {
   *row = *column = 0;
   if (threads == 1) return whole;
   bool columns = whole.n >= 2 * threads * kernels_.tile_cols && whole.m < 4 * whole.n;
   if (columns) {
-    Share part = share(whole.n, threads, thread, kernels_.tile_cols);
+    Share part = share(whole.n, threads, thread, std::max<Index>(kernels_.tile_cols, 8));
     *column = part.begin;
     whole.n = part.end - part.begin;
   } else {
@@ -180,9 +219,11 @@ Matmul<T> Plan<T>::share_of(Matmul<T> whole, int threads, int thread, Index* row
     *row = part.begin;
     whole.m = part.end - part.begin;
   }
-  whole.a += *row * whole.a_row;
-  whole.b += *column * whole.b_col;
-  if (whole.c != nullptr) whole.c += *row * whole.c_row + *column;
+  if (whole.c != nullptr) {
+    whole.a += *row * whole.a_row;
+    whole.b += *column * whole.b_col;
+    whole.c += *row * whole.c_row + *column;
+  }
   return whole;
 }
 

@@ -9,16 +9,18 @@
 #include "base/threads.h"
 #include "kernels/dispatch.h"
 #include "plan/parameters.h"
+#include "plan/source.h"
 #include "plan/tape.h"
 
 namespace fastbp {
 
-// What a run needs beside the data: how many rows there are and what their random numbers are counted by (rule 9).
+// What a run is about: which rows of the inputs, and what random numbers are counted by (rule 9).
 struct Frame {
+  const std::vector<Source>* inputs = nullptr;  // by slot
   Index rows = 0;
-  std::uint64_t seed = 0;
   const Index* row_ids = nullptr;  // null: first_row, first_row + 1, ...
   Index first_row = 0;
+  std::uint64_t seed = 0;
   std::uint32_t purpose = 1;
   std::uint32_t counter = 0;
 };
@@ -37,9 +39,6 @@ class Plan {
 
   int inputs() const { return static_cast<int>(tape_.inputs.size()); }
   bool reads_input(int slot) const { return slot < inputs() && tape_.inputs[slot] >= 0; }
-  Index input_width(int slot) const { return tape_.values[tape_.inputs[slot]].width; }
-  T* input_buffer(int slot) const { return own_[tape_.inputs[slot]]; }  // max_rows x width, for the caller to fill
-  void bind_input(int slot, const T* rows) { data_[tape_.inputs[slot]] = const_cast<T*>(rows); }  // read in place
 
   const Value& output(int i) const { return tape_.values[tape_.outputs[i]]; }
   // Whether output i is written where bind_output says; if not, the caller copies it from output_data after the run.
@@ -47,9 +46,10 @@ class Plan {
   void bind_output(int i, T* data) { data_[tape_.outputs[i]] = data; rebind_shared(tape_.outputs[i]); }
   const T* output_data(int i) const { return data_[tape_.outputs[i]]; }
 
-  void unbind() { data_ = own_; }  // inputs and outputs are the plan's own again
+  void unbind() { data_ = own_; }  // outputs are the plan's own again
 
-  // Called by every thread of the team with the same frame; ends with a barrier.
+  // Brings the rows to the inputs (or reads them in place) and runs the tape. Called by every thread of the team with
+  // the same frame; ends with a barrier.
   void run(const Frame& frame, Team& team, int thread);
 
   // Whether a row of some output may depend on other rows, so that rows can not be computed a part at a time.
@@ -58,26 +58,36 @@ class Plan {
 
  private:
   struct Region;  // rows and columns of a program
+  struct Worker;  // what one thread works with
   struct Epilogue;
 
   void choose_threads();
   void allocate(Parameters& parameters);
   void rebind_shared(int value);
 
-  void run_stage(const Stage& stage, const Frame& frame, int threads, int thread);
-  void run_product(const Stage& stage, const Frame& frame, int threads, int thread);
-  void run_program(const Stage& stage, const Frame& frame, std::size_t first_item, const Region& region, T* scratch);
-  void run_item(const Stage& stage, const Item& item, const Frame& frame, const Region& tile, T* scratch);
-  void run_map(const Stage& stage, const Item& item, const Frame& frame, const Region& tile, T* scratch);
-  void run_row(const Stage& stage, const Item& item, const Region& tile, T* scratch);
-  void run_dropout(const Stage& stage, const Item& item, const Frame& frame, const Region& tile, T* scratch);
-  void run_move(const Stage& stage, const Item& item, const Region& tile, T* scratch);
-  void run_flat(const Stage& stage, const Item& item, T* scratch);
-  void run_over_rows(const Item& item, const Frame& frame, int threads, int thread);
+  bool read_in_place(const Frame& frame, int slot) const;
+  void gather_inputs(const Frame& frame, Team& team, int thread);
+  void run_loop(const Frame& frame, int threads, Team& team, int thread);
+  void run_block(Worker& worker, Index block);
+  T* fold(Worker& worker, T* total);
+  void combine_units(Index blocks, Index unit, int threads, int thread);
+  void run_stage(const Stage& stage, const Worker& worker, int threads);
+  void run_product(const Stage& stage, const Worker& worker, int threads);
+  void run_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region);
+  void run_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
+  void run_map(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
+  void run_row(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
+  void run_dropout(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
+  void run_move(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
+  void run_flat(const Stage& stage, const Item& item, const Worker& worker);
+  void run_over_rows(const Item& item, const Worker& worker, int threads);
   void run_first_max(const Item& item, const Frame& frame);
   Matmul<T> matmul_of(const Item& item, Index rows) const;
   Matmul<T> share_of(Matmul<T> whole, int threads, int thread, Index* row, Index* column) const;
-  T* address(const Stage& stage, int value, const Region& tile, Index row_stride, Index col_stride, T* scratch) const;
+  Worker worker_of(const Frame& frame, int thread);
+  T* data_of(int value, const Worker& worker, Index row) const;
+  T* address(const Stage& stage, int value, const Worker& worker, const Region& tile, Index col_stride) const;
+  Index unit_of(Index blocks, int threads) const;
 
   Index max_rows_;
   const Kernels<T>& kernels_;
@@ -85,8 +95,12 @@ class Plan {
   int threads_ = 1;
   double cost_ = 0;
   std::vector<int> stage_threads_;
-  Buffer arena_, own_outputs_, constants_, programs_, products_;
+  Buffer arena_, own_outputs_, constants_;
+  Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread, but for the last
+  Index program_scratch_ = 0;          // elements per thread
   Index product_scratch_ = 0;          // bytes per thread
+  int loop_threads_ = 1;
+  int counter_slots_ = 0;              // of a thread's binary counter
   std::vector<Index> first_max_;       // by group: its first maximal element
   std::vector<T*> own_;                // by value: where the plan put it
   std::vector<T*> data_;               // by value: where it is now (inputs and outputs may be bound elsewhere)

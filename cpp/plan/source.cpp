@@ -52,6 +52,7 @@ void gather_rows(const Kernels<T>& kernels, const Source& source, const Index* i
   g.source = source.data;
   g.row_bytes = source.row_bytes;
   g.element = source.element;
+  g.swap = source.swap;
   g.index = index == nullptr ? nullptr : index + begin;
   g.first = first + begin;
   g.out = out + begin * source.width;

@@ -13,6 +13,7 @@ struct Source {
   std::string name;
   const char* data = nullptr;
   Element element = Element::f32;
+  bool swap = false;  // the bytes lie in the other order than this machine's
   Index rows = 0;
   Index row_bytes = 0;
   std::vector<Index> sizes, strides;  // of a row's features; strides in bytes, adjacent axes merged where possible
@@ -24,7 +25,7 @@ struct Source {
     const Element own = sizeof(T) == 4 ? Element::f32 : Element::f64;
     const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0;
     const bool packed = sizes.empty() || (sizes.size() == 1 && strides[0] == static_cast<Index>(sizeof(T)));
-    return element == own && aligned && packed && row_bytes == width * static_cast<Index>(sizeof(T));
+    return element == own && !swap && aligned && packed && row_bytes == width * static_cast<Index>(sizeof(T));
   }
 };
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/graph.h"
+#include "kernels/table.h"
 
 namespace fastbp {
 
@@ -26,6 +27,8 @@ struct Value {
   int storage = -1;
   Index offset = 0;  // elements
   int first_stage = -1, last_stage = -1;
+  bool in_block = false;  // arena and input: lives for one block of rows, in the block arena of the thread
+  Index sum_offset = -1;  // a sum over rows inside the block loop: where each block's part of it lies
 };
 
 // An operand of a map: element (r, c) is at r*row_stride + c*col_stride of the value.
@@ -91,6 +94,11 @@ struct Tape {
   std::vector<int> outputs;                    // values, in the order asked for
   std::vector<int> inputs;                     // value by input slot, -1 where it is not read
   Index arena = 0;                             // elements
+  // Stages loop_begin .. loop_end - 1 run one block of kRowBlock rows after another, so that a block's values are still
+  // in cache when the next stage reads them; sums over rows are added up as rule 2 says. Empty: no such loop.
+  int loop_begin = 0, loop_end = 0;
+  Index block_arena = 0;                       // elements per thread
+  Index block_sums = 0;                        // elements: all sums over rows of the loop
   Index scratch = 0;                           // elements per thread, programs only
 };
 
@@ -100,13 +108,14 @@ struct TapeRequest {
   bool training;
   Index max_rows;
   Index element_bytes;
+  Index block_bytes;  // the loop is worth it while the weights that it reads and the sums that it adds stay below this
 };
 
 Tape build_tape(const TapeRequest& request);
 
 // The three passes, in lowering.cpp, fusion.cpp and memory.cpp.
 void lower(const TapeRequest& request, Tape& tape);
-void fuse(Tape& tape);
+void fuse(const TapeRequest& request, Tape& tape);
 void place(const TapeRequest& request, Tape& tape);
 
 }  // namespace fastbp

@@ -46,11 +46,16 @@ class Draws {
 
 }  // namespace
 
-void shuffle(const KernelTable& kernels, std::uint64_t seed, std::uint32_t epoch, Index n, Index* order) {
+bool shuffle(const KernelTable& kernels, std::uint64_t seed, std::uint32_t epoch, Index n, Index* order,
+             Cancel& cancel) {
+  constexpr Index kBetweenLooks = 1 << 16;  // about a millisecond
   for (Index i = 0; i < n; ++i) order[i] = i;
   Draws draws(kernels, seed, epoch);
-  for (Index i = n - 1; i > 0; --i)
+  for (Index i = n - 1; i > 0; --i) {
     std::swap(order[i], order[static_cast<Index>(draws.below(static_cast<std::uint64_t>(i) + 1))]);
+    if (i % kBetweenLooks == 0 && cancel.requested()) return false;
+  }
+  return true;
 }
 
 }  // namespace fastbp

@@ -25,16 +25,20 @@ bool moderate(const SgdSettings& s) {
 
 template <class T>
 struct Trainer<T>::Run {
-  const std::vector<Source>* inputs = nullptr;
-  bool check_finite = false;
-  std::vector<Index> order;
-  std::vector<char> flags;     // by thread
+  // What thread 0 tells the others at the barrier before a step.
+  Frame frame;
+  bool over = false;
+
+  std::vector<char> flags;      // by thread
   std::vector<double> figures;  // of the step
-  std::vector<double> sums;     // of the epoch: figure x rows; the last is the rows
-  std::vector<double> means;
-  Index look_every = 1;         // steps between two looks at the clock
-  std::atomic<bool> stop{false};
-  bool failed = false;          // a step that was not finite
+  bool finite = true;           // the step; if not, nothing of it was written
+
+  // Thread 0's own.
+  std::vector<Index> order;
+  std::vector<double> sums, means;  // of the epoch: figure x rows; divided by the rows
+  Index rows_done = 0;              // of the epoch
+  Index look_every = 1;             // steps between two looks at the clock
+  Buffer checked;                   // for check_finite: rows of one input
   Cancel cancel;
   Clock::time_point told = Clock::now();
 };
@@ -78,6 +82,7 @@ void Trainer<T>::allocate_velocities() {
   velocities_ = std::move(velocities);
 }
 
+// Also between two steps of a fit, from the thread that called it: the others wait then.
 template <class T>
 void Trainer<T>::set_settings(const SgdSettings& settings) {
   SgdSettings before = settings_;
@@ -88,6 +93,12 @@ void Trainer<T>::set_settings(const SgdSettings& settings) {
     settings_ = before;
     throw;
   }
+  for (std::size_t i = 0; i < weights_.size(); ++i) weights_[i].velocity = velocity_of(i);
+}
+
+template <class T>
+T* Trainer<T>::velocity_of(std::size_t i) const {
+  return settings_.momentum != 0.0 ? velocities_[i].template as<T>() : nullptr;
 }
 
 template <class T>
@@ -108,6 +119,7 @@ void Trainer<T>::prepare(Index batch_size) {
   if (!fits || built_for_ != kernels || built_threads_ != threads) {
     plan_.reset();
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size);
+    pace_ = Pace(plan_->threads(), plan_->cost());
     built_for_ = kernels;
     built_threads_ = threads;
   }
@@ -116,7 +128,7 @@ void Trainer<T>::prepare(Index batch_size) {
     Weight weight;
     weight.parameter = &parameters_->at(graph_.node(trainable_[i]).integers[0]);
     weight.decayed = decayed_[i];
-    weight.velocity = settings_.momentum != 0.0 ? velocities_[i].template as<T>() : nullptr;
+    weight.velocity = velocity_of(i);
     weight.gradient = plan_->output_data(figures_ + static_cast<int>(i));
     weights_.push_back(weight);
   }
@@ -166,41 +178,43 @@ bool Trainer<T>::update(int threads, int thread) const {
   return small;
 }
 
-// fit(check_finite=True): the rows of this step, before anything is computed from them.
+// fit(check_finite=True): the first number of the first input that is not finite, before anything is computed from it.
 template <class T>
-void Trainer<T>::check_rows(const Run& run, int slot, Share part, const Index* order, Index first) const {
-  const Index width = plan_->input_width(slot);
-  const T* rows = plan_->input_buffer(slot) + part.begin * width;
-  if (kernels_for<T>().within(rows, (part.end - part.begin) * width, std::numeric_limits<T>::max())) return;
-  for (Index i = 0; i < (part.end - part.begin) * width; ++i) {
-    if (std::isfinite(rows[i])) continue;
-    const Index in_batch = part.begin + i / width;
-    const Index row = order != nullptr ? order[in_batch] : first + in_batch;
-    throw Error(Cause::value, (*run.inputs)[static_cast<std::size_t>(slot)].name + " must be finite, row " +
-                                  std::to_string(row) + ", column " + std::to_string(i % width) + " is " +
-                                  (std::isnan(rows[i]) ? "nan" : rows[i] > 0 ? "inf" : "-inf"));
+void Trainer<T>::check_rows(Run& run) const {
+  const Frame& frame = run.frame;
+  for (int slot = 0; slot < plan_->inputs(); ++slot) {
+    const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
+    if (!plan_->reads_input(slot)) continue;
+    for (Index begin = 0; begin < frame.rows; begin += kRowBlock) {
+      const Index rows = std::min(kRowBlock, frame.rows - begin);
+      const std::size_t bytes = static_cast<std::size_t>(kRowBlock * source.width) * sizeof(T);
+      if (run.checked.bytes() < bytes) run.checked = Buffer(bytes);
+      T* numbers = run.checked.template as<T>();
+      const Index* order = frame.row_ids == nullptr ? nullptr : frame.row_ids + begin;
+      gather_rows(kernels_for<T>(), source, order, frame.first_row + begin, 0, rows, numbers);
+      if (kernels_for<T>().within(numbers, rows * source.width, std::numeric_limits<T>::max())) continue;
+      const T* bad = std::find_if(numbers, numbers + rows * source.width, [](T x) { return !std::isfinite(x); });
+      const Index in_block = (bad - numbers) / source.width, column = (bad - numbers) % source.width;
+      const Index row = order != nullptr ? order[in_block] : frame.first_row + begin + in_block;
+      throw Error(Cause::value, source.name + " must be finite, row " + std::to_string(row) + ", column " +
+                                    std::to_string(column) + " is " +
+                                    (std::isnan(*bad) ? "nan" : *bad > 0 ? "inf" : "-inf"));
+    }
   }
 }
 
-// Gathers, computes, checks, updates. Sets run.failed, and writes nothing, where the step is not finite.
+// One step on the rows of run.frame: computes, checks, updates. Writes nothing where the step is not finite.
 template <class T>
-void Trainer<T>::train_batch(Run& run, const Frame& frame, const Index* order, Index first, Team& team, int thread) {
-  Share part = share(frame.rows, team.size(), thread, 1);
-  for (int slot = 0; slot < plan_->inputs(); ++slot) {
-    if (!plan_->reads_input(slot)) continue;
-    gather_rows(kernels_for<T>(), (*run.inputs)[static_cast<std::size_t>(slot)], order, first, part.begin, part.end,
-                plan_->input_buffer(slot));
-    if (run.check_finite) check_rows(run, slot, part, order, first);
-  }
-  team.barrier(thread);
-  if (run.stop.load(std::memory_order_relaxed)) return;
-  plan_->run(frame, team, thread);
+void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
+  plan_->run(run.frame, team, thread);
   for (int i = thread; i < figures_; i += team.size())
     run.figures[static_cast<std::size_t>(i)] = static_cast<double>(*plan_->output_data(i));
   run.flags[static_cast<std::size_t>(thread)] = gradients_small(team.size(), thread);
   team.barrier(thread);
 
-  const auto all_set = [&run] { return std::all_of(run.flags.begin(), run.flags.end(), [](char f) { return f != 0; }); };
+  const auto all_set = [&run, &team] {
+    return std::all_of(run.flags.begin(), run.flags.begin() + team.size(), [](char flag) { return flag != 0; });
+  };
   bool good = std::isfinite(run.figures[0]);
   if (good && !(all_set() && values_small_ && moderate(settings_))) {
     team.barrier(thread);  // everyone has read the flags
@@ -209,103 +223,109 @@ void Trainer<T>::train_batch(Run& run, const Frame& frame, const Index* order, I
     good = all_set();
   }
   team.barrier(thread);
-  if (!good) {
-    if (thread == 0) run.failed = true;
-    team.barrier(thread);
-    return;
-  }
-  run.flags[static_cast<std::size_t>(thread)] = update(team.size(), thread);
+  if (good) run.flags[static_cast<std::size_t>(thread)] = update(team.size(), thread);
   team.barrier(thread);
-  if (thread == 0) values_small_ = all_set();
+  if (thread != 0) return;
+  run.finite = good;
+  values_small_ = good && all_set();
 }
 
+// Thread 0: every step of every epoch, on the team or alone, whichever is faster at the time.
 template <class T>
-void Trainer<T>::run_epochs(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team,
-                            int thread) {
-  for (Index e = 0; e < request.epochs; ++e) {
-    if (thread == 0) {
-      if (request.shuffle) shuffle(kernels(), seed_, epoch, request.rows, run.order.data());
-      std::fill(run.sums.begin(), run.sums.end(), 0.0);
-    }
-    team.barrier(thread);
-    Index step = 0;
-    for (Index first = 0; first < request.rows; first += request.batch_size, ++step) {
-      Frame frame;
-      frame.rows = std::min(request.batch_size, request.rows - first);
-      frame.seed = seed_;
-      frame.row_ids = request.shuffle ? run.order.data() + first : nullptr;
-      frame.first_row = first;
-      frame.purpose = 0;
+void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team) {
+  Team alone(1);
+  pace_.start();
+  Frame& frame = run.frame;
+  bool stop = false;
+  for (Index e = 0; e < request.epochs && !stop; ++e) {
+    if (request.shuffle && !shuffle(kernels(), seed_, epoch, request.rows, run.order.data(), run.cancel)) break;
+    std::fill(run.sums.begin(), run.sums.end(), 0.0);
+    run.rows_done = 0;
+    for (Index step = 0; run.rows_done < request.rows && !stop; ++step) {
+      frame.first_row = run.rows_done;
+      frame.row_ids = request.shuffle ? run.order.data() + frame.first_row : nullptr;
+      frame.rows = std::min(request.batch_size, request.rows - frame.first_row);
       frame.counter = epoch;
-      train_batch(run, frame, frame.row_ids, first, team, thread);
-      if (run.stop.load(std::memory_order_relaxed)) return;
-      if (run.failed) {
-        if (thread == 0) throw NonFinite(epoch, step, first_non_finite(run, frame, frame.row_ids, first));
-        team.barrier(thread);  // until the team is stopped
-      }
-      if (thread == 0) after_step(run, listener, result, e, step, first + frame.rows, request.rows);
+      if (request.check_finite) check_rows(run);
+      const bool together = pace_.together();
+      if (together) team.barrier(0);
+      train_batch(run, together ? team : alone, 0);
+      pace_.step_done();
+      if (!run.finite) throw NonFinite(epoch, step, first_non_finite(run));
+      stop = after_step(run, listener, result, e, step, request.rows);
     }
-    // The figures of this epoch must be told before the next one clears them; the counter is read by every thread.
+  }
+  run.over = true;
+  team.barrier(0);
+}
+
+// The other threads: a step whenever thread 0 calls for one.
+template <class T>
+void Trainer<T>::follow(Run& run, Team& team, int thread) {
+  for (;;) {
     team.barrier(thread);
-    if (thread == 0) ++epoch;
-    team.barrier(thread);
-    if (run.stop.load(std::memory_order_relaxed)) return;
+    if (run.over) return;
+    train_batch(run, team, thread);
   }
 }
 
-// Thread 0, while the others already gather the next step: figures, callbacks, Ctrl-C.
+// Figures, callbacks, Ctrl-C. Returns whether to stop.
 template <class T>
-void Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step,
-                            Index rows_done, Index rows_total) {
+bool Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step,
+                            Index rows_total) {
   ++steps;
-  const Index before = result.epochs;
-  const std::size_t n = run.sums.size();
-  const double rows = static_cast<double>(rows_done) - run.sums[n - 1];  // sums ends with the rows so far
-  for (std::size_t i = 0; i + 1 < n; ++i) run.sums[i] += run.figures[i] * rows;
-  run.sums[n - 1] = static_cast<double>(rows_done);
-  bool stop = listener.wants_steps() && listener.step_done(step, run.figures.data());
+  run.rows_done += run.frame.rows;
+  const double rows = static_cast<double>(run.frame.rows), rows_done = static_cast<double>(run.rows_done);
+  for (std::size_t i = 0; i < run.sums.size(); ++i) run.sums[i] += run.figures[i] * rows;
+  const auto add_to_result = [&run, &result, rows_done] {
+    for (double sum : run.sums) result.means.push_back(sum / rows_done);
+    ++result.epochs;
+  };
 
-  const bool last = rows_done == rows_total;
+  const bool last = run.rows_done == rows_total;
+  if (last) {  // before anything that may throw: the epoch is whole
+    add_to_result();
+    ++epoch;
+  }
+  bool stop = listener.wants_steps() && listener.step_done(step, run.figures.data());
   const bool look = last || step % run.look_every == 0;
-  if (look && run.cancel.requested()) result.interrupted = stop = true;
   const Clock::time_point now = look && listener.wants_progress() ? Clock::now() : run.told;
   const bool tell = listener.wants_progress() && (last || now - run.told >= std::chrono::milliseconds(100));
-  if (tell || last || stop) {
-    for (std::size_t i = 0; i + 1 < n; ++i) run.means[i] = run.sums[i] / run.sums[n - 1];
-    if (last || stop) {
-      result.means.insert(result.means.end(), run.means.begin(), run.means.end());  // within what fit reserved
-      result.epochs = before + 1;
-    }
-    if (tell) {
-      run.told = now;
-      stop = listener.progress(epoch_index, rows_done, run.means.data()) || stop;
-    }
+  if (tell) {
+    run.told = now;
+    for (std::size_t i = 0; i < run.sums.size(); ++i) run.means[i] = run.sums[i] / rows_done;
+    stop = listener.progress(epoch_index, run.rows_done, run.means.data()) || stop;
   }
-  if (stop) run.stop.store(true, std::memory_order_relaxed);
+  if (listener.wants_steps() || tell) values_small_ = false;  // a callback may set weights
+  if (stop && !last) add_to_result();
+  // Asked last: what Ctrl-C cuts short is no epoch of the result.
+  return stop || (look && run.cancel.requested());
 }
 
 template <class T>
-FitResult Trainer<T>::fit(const FitRequest& request, Listener& listener) {
+void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& result) {
   if (request.rows >= Index(1) << 32) throw Error(Cause::value, "a data set must have fewer than 2^32 rows");
   prepare(std::min(request.batch_size, request.rows));
   values_small_ = false;
   Run run;
-  run.inputs = &request.inputs;
-  run.check_finite = request.check_finite;
+  run.frame.inputs = &request.inputs;
+  run.frame.seed = seed_;
+  run.frame.purpose = 0;
   run.cancel = Cancel([](void* of) { return static_cast<Listener*>(of)->interrupted(); }, &listener);
   if (request.shuffle) run.order.resize(static_cast<std::size_t>(request.rows));
   run.figures.resize(static_cast<std::size_t>(figures_));
-  run.sums.resize(static_cast<std::size_t>(figures_) + 1);
+  run.sums.resize(static_cast<std::size_t>(figures_));
   run.means.resize(static_cast<std::size_t>(figures_));
-  run.look_every = static_cast<Index>(std::min(64.0, std::max(1.0, 20000.0 / plan_->cost())));
-  FitResult result;
-  result.means.reserve(static_cast<std::size_t>(figures_ * request.epochs));
+  run.flags.resize(static_cast<std::size_t>(plan_->threads()));
+  run.look_every = static_cast<Index>(std::min(16.0, std::max(1.0, 20000.0 / plan_->cost())));
+  constexpr Index kReserved = 1 << 16;  // epochs whose figures need no allocation while training
+  result.means.reserve(static_cast<std::size_t>(figures_ * std::min(request.epochs, kReserved)));
   run_team(plan_->threads(), [&](Team& team, int thread) {
-    if (thread == 0) run.flags.assign(static_cast<std::size_t>(team.size()), 0);
-    team.barrier(thread);
-    run_epochs(run, request, listener, result, team, thread);
+    if (thread == 0)
+      drive(run, request, listener, result, team);
+    else
+      follow(run, team, thread);
   });
-  return result;
 }
 
 template <class T>
@@ -313,25 +333,22 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   prepare(rows);
   values_small_ = false;
   Run run;
-  run.inputs = &inputs;
+  run.frame.inputs = &inputs;
+  run.frame.rows = rows;
+  run.frame.seed = seed_;
+  run.frame.counter = steps;
   run.figures.resize(static_cast<std::size_t>(figures_));
-  Frame frame;
-  frame.rows = rows;
-  frame.seed = seed_;
-  frame.counter = steps;
-  run_team(plan_->threads(), [&](Team& team, int thread) {
-    if (thread == 0) run.flags.assign(static_cast<std::size_t>(team.size()), 0);
-    team.barrier(thread);
-    train_batch(run, frame, nullptr, 0, team, thread);
-  });
-  if (run.failed) throw NonFinite(epoch, steps, first_non_finite(run, frame, nullptr, 0));
+  run.flags.resize(static_cast<std::size_t>(plan_->threads()));
+  run_team(plan_->threads(), [&](Team& team, int thread) { train_batch(run, team, thread); });
+  if (!run.finite) throw NonFinite(epoch, steps, first_non_finite(run));
   ++steps;
   return run.figures;
 }
 
 // The failed step again, on one thread, with every node kept; nothing of it was written, so it fails alike.
 template <class T>
-std::string Trainer<T>::first_non_finite(const Run& run, const Frame& frame, const Index* order, Index first) {
+std::string Trainer<T>::first_non_finite(const Run& run) {
+  const Frame& frame = run.frame;
   std::vector<int> nodes;
   for (int i = 0; i < graph_.size(); ++i)
     if (graph_.node(i).op != Op::constant) nodes.push_back(i);
@@ -342,12 +359,6 @@ std::string Trainer<T>::first_non_finite(const Run& run, const Frame& frame, con
     if (!all.writes_output(static_cast<int>(i)) || !value.rows) continue;
     buffers.emplace_back(static_cast<std::size_t>(value.width * frame.rows) * sizeof(T));
     all.bind_output(static_cast<int>(i), buffers.back().template as<T>());
-  }
-  for (int slot = 0; slot < all.inputs(); ++slot) {
-    if (!all.reads_input(slot)) continue;
-    // The failed plan's own inputs may have been overwritten by values that came later.
-    gather_rows(kernels_for<T>(), (*run.inputs)[static_cast<std::size_t>(slot)], order, first, 0, frame.rows,
-                all.input_buffer(slot));
   }
   Team alone(1);
   all.run(frame, alone, 0);

@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "plan/plan.h"
 #include "plan/source.h"
+#include "train/pace.h"
 
 namespace fastbp {
 
@@ -45,10 +46,10 @@ struct FitRequest {
   bool shuffle = true, check_finite = false;
 };
 
+// Grows epoch by epoch, and holds those that were finished also where fit throws.
 struct FitResult {
   std::vector<double> means;  // epochs done x (1 + figures)
-  Index epochs = 0;
-  bool interrupted = false;
+  Index epochs = 0;           // the one that a callback cut short included
 };
 
 template <class T>
@@ -58,7 +59,7 @@ class Trainer {
   Trainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
           const std::vector<int>& trainable, const std::vector<bool>& decayed, SgdSettings settings, std::uint64_t seed);
 
-  FitResult fit(const FitRequest& request, Listener& listener);
+  void fit(const FitRequest& request, Listener& listener, FitResult& result);
   // One step on these rows; the cost and the figures before the update.
   std::vector<double> step(const std::vector<Source>& inputs, Index rows);
 
@@ -84,12 +85,13 @@ class Trainer {
   bool gradients_small(int threads, int thread) const;
   bool update_is_finite(int threads, int thread) const;
   bool update(int threads, int thread) const;
-  void train_batch(Run& run, const Frame& frame, const Index* order, Index first, Team& team, int thread);
-  void check_rows(const Run& run, int slot, Share part, const Index* order, Index first) const;
-  void run_epochs(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team, int thread);
-  void after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step, Index rows_done,
-                  Index rows_total);
-  std::string first_non_finite(const Run& run, const Frame& frame, const Index* order, Index first);
+  T* velocity_of(std::size_t i) const;
+  void train_batch(Run& run, Team& team, int thread);
+  void check_rows(Run& run) const;
+  void drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team);
+  void follow(Run& run, Team& team, int thread);
+  bool after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step, Index rows_total);
+  std::string first_non_finite(const Run& run);
 
   Graph graph_;
   int cost_;
@@ -103,6 +105,7 @@ class Trainer {
   std::unique_ptr<Plan<T>> plan_;
   const Kernels<T>* built_for_ = nullptr;
   int built_threads_ = 0;
+  Pace pace_;
   std::vector<Weight> weights_;
   std::vector<Buffer> velocities_;
   bool values_small_ = false;  // every weight and velocity is known to be within +-2^60

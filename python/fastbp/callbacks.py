@@ -231,6 +231,8 @@ class CallbackList:
             callbacks = []
         elif isinstance(callbacks, Callback):
             callbacks = [callbacks]
+        elif not isinstance(callbacks, Iterable):
+            raise TypeError(f"callbacks must be a list of bp.Callback, got {callbacks!r}")
         self.callbacks: list[Any] = list(callbacks)
         for callback in self.callbacks:
             if not isinstance(callback, Callback):

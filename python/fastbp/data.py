@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ LABEL_CHUNK = 1 << 16  # labels checked at a time: a memory map is never read wh
 
 
 def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
-    """`value` as an array of real numbers with an axis of rows; a view wherever it is in this machine's byte order.
+    """`value` as an array of real numbers with an axis of rows; a view of any array that the backends read as it is.
 
     Parameters
     ----------
@@ -28,24 +30,60 @@ def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
     """
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array: fill it first, with {name}.filled(value)")
-    if not isinstance(value, np.ndarray) and callable(getattr(value, "to_numpy", None)):
-        value = value.to_numpy()
     try:
-        array = np.asarray(value)
-    except (ValueError, TypeError) as error:
+        is_frame = not isinstance(value, np.ndarray) and callable(getattr(value, "to_numpy", None))
+        array = _of_frame(value, name) if is_frame else np.asarray(value)
+    except ValueError as error:
         raise TypeError(f"{name} must be an array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
-        kinds = {"O": "objects", "c": "complex numbers", "U": "strings", "S": "bytes", "T": "strings", "M": "dates"}
-        what = kinds.get(array.dtype.kind, str(array.dtype))
-        hint = "; for labels, pass whole numbers 0 … classes - 1" if array.dtype.kind in "UST" else ""
-        raise TypeError(f"{name} must hold real numbers, got {what}{hint}")
+        raise TypeError(f"{name} must hold real numbers, got {_what_came(value, array)}")
     if array.ndim == 0:
         raise ValueError(f"{name} must have an axis of rows, got a single number: pass [{array}] for one row")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        array = array.astype(dtype)
-    if not array.dtype.isnative:  # the one copy: the backends read this machine's byte order
-        array = array.astype(array.dtype.newbyteorder("="))
+        array = array.astype(dtype)  # the one copy: the backends read no long doubles
     return array
+
+
+def _of_frame(frame: Any, name: str) -> np.ndarray:
+    """The numbers of a data frame or series. Columns of several kinds, and missing values (as NaN), give float64."""
+    array = np.asarray(frame.to_numpy())
+    if array.dtype.kind in "biuf" or not (hasattr(frame, "dtypes") or hasattr(frame, "dtype")):
+        return array
+    columns = zip(frame.columns, frame.dtypes) if array.ndim == 2 else [(None, frame.dtype)]
+    for column, dtype in columns:
+        if not _is_number(dtype):
+            where = "" if column is None else f" in column {column!r}"
+            hint = "; for labels, pass whole numbers 0 … classes - 1"
+            raise TypeError(f"{name} must hold real numbers, got {dtype}{where}{hint}")
+    if array.dtype.kind != "O":
+        return array
+    try:
+        return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
+    except TypeError:  # polars' to_numpy takes no dtype, and leaves None where a truth value is missing
+        return array.astype(np.float64)
+
+
+def _is_number(dtype: Any) -> bool:
+    """Whether a column of this dtype, of pandas or polars, holds numbers or truth values."""
+    if hasattr(dtype, "is_numeric"):
+        return bool(dtype.is_numeric()) or str(dtype) == "Boolean"
+    kind = getattr(getattr(dtype, "categories", dtype), "dtype", dtype).kind  # a category is what its labels are
+    return kind in "biuf"
+
+
+def _what_came(value: Any, array: np.ndarray) -> str:
+    """How a message calls what holds no real numbers, with a way out where there is one."""
+    kind = array.dtype.kind
+    if kind in "UST":
+        return ("bytes" if kind == "S" else "strings") + "; for labels, pass whole numbers 0 … classes - 1"
+    if kind == "O" and callable(getattr(value, "toarray", None)):
+        return f"{type(value).__name__}: pass x.toarray()"
+    if kind == "O" and array.ndim == 0:
+        return type(value).__name__
+    if kind == "O":
+        found = [item for item in array.flat if not isinstance(item, Real)][:1]
+        return f"objects such as {reprlib.repr(found[0])}" if found else "objects: pass np.asarray(x, np.float64)"
+    return {"c": "complex numbers", "M": "dates", "m": "times"}.get(kind, str(array.dtype))
 
 
 def as_inputs(data: Any, inputs: Sequence[Input], argument: str, dtype: str) -> list[np.ndarray]:

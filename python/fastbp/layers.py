@@ -42,6 +42,7 @@ class Layer:
         self, name: str | None = None, trainable: bool = True, input_shape: Sequence[int] | None = None
     ) -> None:
         self.name = name or ""
+        self.name_is_automatic = False  # the first model that it is part of named it
         self.trainable = trainable
         self.input_shape = None if input_shape is None else rules.checked_shape("input_shape", input_shape)
         self.built = False

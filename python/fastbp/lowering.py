@@ -148,7 +148,7 @@ class Lowering:
         if call.layer is None:
             return self.node(self._returned(call, call.function(*operands)))
         if not call.layer.name:
-            call.layer.name = self.namer.next(snake_case(type(call.layer).__name__))
+            call.layer.name, call.layer.name_is_automatic = self.namer.next(snake_case(type(call.layer).__name__)), True
         with self._inside(call.layer) as record:
             out = self.node(self._returned(call, call.function(*operands)))
             rows, dims = self.shape(out)

@@ -68,6 +68,8 @@ def get_metrics(metrics: Any) -> list[tuple[str, Loss]]:
     """(name, function) of each metric; `metrics` is a list of names and functions, or one of them, or None."""
     if metrics is None:
         return []
+    if not (isinstance(metrics, Iterable) or callable(metrics)):
+        raise TypeError(f"metrics must be a list of names or functions, got {metrics!r}")
     found: list[tuple[str, Loss]] = []
     listed: Iterable[Any] = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
     for metric in listed:

@@ -94,7 +94,7 @@ def minimize(
         raise TypeError(f"cost must be an expression, got {type(cost).__name__}")
     inputs = checked_inputs([e for e in expressions_below([cost]) if isinstance(e, Input)])
     configuration = get_optimizer(optimizer).configuration()
-    epochs = at_least("epochs", epochs, 0)
+    epochs, seed = at_least("epochs", epochs, 0, 2**32 - 1), at_least("seed", seed, 0, 2**64 - 1)
     store = Store(backend, dtype, seed)
     arrays = as_inputs(data, inputs, "data", store.dtype)
     rows = common_rows(arrays, [i.name for i in inputs])
@@ -150,10 +150,12 @@ def _lowered(cost: Expression, store: Store, inputs: list[Input], arrays: list[n
     return lowering, node
 
 
-def at_least(argument: str, value: Any, least: int) -> int:
-    """`value` as a whole number of at least `least`."""
+def at_least(argument: str, value: Any, least: int, most: int | None = None) -> int:
+    """`value` as a whole number of at least `least`, and at most `most`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
         raise TypeError(f"{argument} must be a whole number, got {value!r}")
     if value < least:
         raise ValueError(f"{argument} must be at least {least}, got {value}")
+    if most is not None and value > most:
+        raise ValueError(f"{argument} must be at most {most}, got {value}")
     return int(value)

@@ -20,7 +20,7 @@ from .optimizers import SGD, get_optimizer
 from .program import Goal, Prediction, Training
 from .regularizers import checked_penalty
 from .store import Store
-from .training import Fit, figures_in_order, split_rows, validated_epochs
+from .training import MOST_EPOCHS, Fit, figures_in_order, split_rows, validated_epochs
 
 
 class Model(Network):
@@ -42,7 +42,8 @@ class Model(Network):
     ----------
     layers : list of Layer
     optimizer : SGD
-        What `compile` was given; its ``learning_rate`` may be set between epochs.
+        What `compile` was given; its ``learning_rate`` and the rest may be set at any time, by callbacks too: they
+        hold from the next step on.
     stop_training : bool
         Set by callbacks.
     history : History
@@ -68,6 +69,7 @@ class Model(Network):
         self._trained_rows = 0  # m of the penalties: of the last fit
         self._epochs = self._steps = 0  # counters of the random numbers
         self._velocities: tuple[list[Parameter], Any] | None = None  # the trainer used last, and what it trains
+        self._is_training = False
 
     def compile(
         self,
@@ -94,6 +96,7 @@ class Model(Network):
         backend : {"core", "reference"}
             Both give the same bits.
         """
+        self._refuse_while_training("compile")
         get_backend(backend)
         if loss is None:
             raise ValueError("loss must be a name or a function (y_true, y_pred), got None")
@@ -180,7 +183,8 @@ class Model(Network):
             By Ctrl-C; the weights are those of the last whole step.
         """
         self._compiled()
-        epochs, initial_epoch = at_least("epochs", epochs, 0), at_least("initial_epoch", initial_epoch, 0)
+        self._refuse_while_training("fit")
+        epochs, initial_epoch = at_least("epochs", epochs, 0, MOST_EPOCHS), at_least("initial_epoch", initial_epoch, 0)
         batch_size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
         validation_batch = batch_size if validation_batch_size is None else validation_batch_size
         at_least("validation_batch_size", validation_batch, 1)
@@ -216,6 +220,7 @@ class Model(Network):
     def train_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
         """One step on these rows; the loss, or [loss, metrics…], of before the update."""
         self._compiled()
+        self._refuse_while_training("train_on_batch")
         arrays, rows = self._data(x, y)
         training = self._training_for(arrays)
         training.check(arrays)
@@ -295,7 +300,8 @@ class Model(Network):
                 hooks.call("on_test_batch_end", number, dict(zip(training.goal.names, (sums / seen).tolist())))
             values = (sums / seen).tolist()
         else:
-            values = [float(v) for v in training.evaluation.means(list(arrays), batch_size=batch_size)]
+            at_a_time = min(batch_size, len(arrays[-1]))
+            values = [float(v) for v in training.evaluation.means(list(arrays), batch_size=at_a_time)]
         hooks.call("on_test_end", dict(zip(training.goal.names, values)))
         return values
 
@@ -305,6 +311,10 @@ class Model(Network):
         if self._goal is None:
             raise ValueError("the model must be compiled first: compile(optimizer=…, loss=…)")
         return self._goal
+
+    def _refuse_while_training(self, method: str) -> None:
+        if self._is_training:
+            raise RuntimeError(f"{method} cannot be called while the model is being trained: not from its callbacks")
 
     def _data(self, x: Any, y: Any, prefix: str = "") -> tuple[list[np.ndarray], int]:
         """Inputs, then targets; at least one row."""
@@ -333,21 +343,34 @@ class Model(Network):
     def _trainer(self, training: Training) -> Iterator[Any]:
         """The trainer of this graph, with the optimiser's present settings and the model's counters, in and out."""
         assert self.optimizer is not None
-        _, made = next(entry for entry in self._trainings.values() if entry[0] is training)
-        configuration = self.optimizer.configuration()
+        made = self._made(training)
         if "trainer" not in made:
+            configuration = self.optimizer.configuration()
             made["trainer"], made["configuration"] = training.make_trainer(self.optimizer, self.seed), configuration
+        self._apply_settings(training)
         trainer = made["trainer"]
-        if made["configuration"] != configuration:
-            trainer.set_optimizer(configuration)
-            made["configuration"] = configuration
         if self._velocities is not None and self._velocities[1] is not trainer:
             trained, last = self._velocities
             if [id(p) for p in trained] == [id(p) for p in training.trainable]:
                 trainer.set_state(last.state())
         self._velocities = training.trainable, trainer
         trainer.epoch, trainer.steps = self._epochs, self._steps
+        self._is_training = True
         try:
             yield trainer
         finally:
+            self._is_training = False
             self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
+
+    def _made(self, training: Training) -> dict[str, Any]:
+        """What was made for this graph: its trainer, the settings that has, its gradients."""
+        return next(made for known, made in self._trainings.values() if known is training)
+
+    def _apply_settings(self, training: Training) -> None:
+        """Tells the trainer the optimiser's settings, if they are others than before."""
+        assert self.optimizer is not None
+        made = self._made(training)
+        configuration = self.optimizer.configuration()
+        if made["configuration"] != configuration:
+            made["trainer"].set_optimizer(configuration)
+            made["configuration"] = configuration

@@ -25,7 +25,7 @@ class Network:
 
     def __init__(self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str = "model") -> None:
         self.inputs = checked_inputs([inputs] if isinstance(inputs, Expression) else list(inputs))
-        self.seed = at_least("seed", seed, 0)
+        self.seed = at_least("seed", seed, 0, 2**64 - 1)
         self.dtype = dtype_name(dtype)
         self.name = name
         self._backend = "core"
@@ -48,13 +48,23 @@ class Network:
         for expression in found:
             if isinstance(expression, Call) and expression.layer is not None and expression.layer not in self.layers:
                 self.layers.append(expression.layer)
+        self._name_layers()
+
+    def _name_layers(self) -> None:
+        """Names that users gave must differ. Two layers that were named in other models may be called the same: then
+        the later one has another name in this model."""
         self._namer = Namer()
-        for layer in self.layers:
-            if layer.name:
-                self._namer.take(layer.name)
-        for layer in self.layers:
+        self._layer_names: dict[Any, str] = {}
+        given = [layer for layer in self.layers if layer.name and not layer.name_is_automatic]
+        for layer in given:
+            self._namer.take(layer.name)
+            self._layer_names[layer] = layer.name
+        others = [layer for layer in self.layers if layer not in self._layer_names]
+        for layer in sorted(others, key=lambda layer: not layer.name):  # new ones last
+            is_free = layer.name and layer.name not in self._layer_names.values()
+            self._layer_names[layer] = self._namer.next(layer.name if is_free else snake_case(type(layer).__name__))
             if not layer.name:
-                layer.name = self._namer.next(snake_case(type(layer).__name__))
+                layer.name, layer.name_is_automatic = self._layer_names[layer], True
 
     def __call__(self, *operands: Any) -> Expression:
         """The model as a layer of another one: an expression that shares its weights."""
@@ -139,7 +149,7 @@ class Network:
 
     def get_layer(self, name: str) -> Any:
         """The layer of that name."""
-        return look_up("name", name, {layer.name: layer for layer in self.layers})
+        return look_up("name", name, {own: layer for layer, own in self._layer_names.items()})
 
     def summary(self, line_length: int = 80, print_fn: Callable[[str], Any] | None = None) -> None:
         """Prints each layer's name, output shape, parameters and bytes.
@@ -154,7 +164,7 @@ class Network:
         if self._prediction is None and all(i.shape is not None for i in self.inputs):
             self.build()
         calls = None if self._prediction is None else self._prediction.lowering.calls
-        for line in summary_lines(self.name, self.layers, calls, self.dtype, max(64, line_length)):
+        for line in summary_lines(self.name, self._layer_names, calls, self.dtype, max(64, line_length)):
             (print_fn or print)(line)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, callbacks: Any = None) -> Any:
@@ -175,6 +185,7 @@ class Network:
         """
         size = 1024 if batch_size is None else at_least("batch_size", batch_size, 1)
         arrays, _, rows = self._inputs(x)
+        size = min(size, max(rows, 1))
         function = self._built_for([a.shape[1:] for a in arrays]).function
         hooks = CallbackList(callbacks, self, {"steps": -(-rows // size), "verbose": verbose})
         hooks.call("on_predict_begin", {})

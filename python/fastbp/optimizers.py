@@ -21,7 +21,7 @@ class SGD:
     Parameters
     ----------
     learning_rate : float
-        At least 0. Default 0.01. May be set between epochs.
+        At least 0. Default 0.01. May be set at any time, and holds from the next step on.
     momentum : float
         0 ≤ momentum < 1. Default 0.
     nesterov : bool

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
-WIDTH = 24  # of the bar, in characters
+from .names import unknown
+
+WIDTH = 24  # of the bar, in characters; less where the terminal is narrow
 
 
 class Progress:
@@ -68,6 +71,7 @@ class Bar(Lines):
     def __init__(self, epochs: int, rows: int, stream: Any = None) -> None:
         super().__init__(epochs, rows, stream)
         self.drawn = 0  # characters on the current line
+        self.marks = "━╌" if _can_write("━╌", self.stream) else "=-"
 
     def begin_epoch(self, epoch: int) -> None:
         super().begin_epoch(epoch)
@@ -80,7 +84,7 @@ class Bar(Lines):
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
         seconds = self.trained or time.perf_counter() - self.start
-        self._draw(self.rows, f"{seconds:.1f} s  {self._speed(self.rows, seconds)}  {_text(logs)}")
+        self._draw(self.rows, f"{seconds:.1f} s  {self._speed(self.rows, seconds)}  {_text(logs)}", last=True)
         self.close()
 
     def close(self) -> None:
@@ -89,9 +93,13 @@ class Bar(Lines):
             self.stream.flush()
             self.drawn = 0
 
-    def _draw(self, done: int, text: str) -> None:
-        filled = WIDTH * done // max(self.rows, 1)
-        line = f"{self._head()}  {'━' * filled}{'╌' * (WIDTH - filled)}  {done}/{self.rows}  {text}"
+    def _draw(self, done: int, text: str, last: bool = False) -> None:
+        head, tail = self._head(), f"{done}/{self.rows}  {text}"
+        room = shutil.get_terminal_size().columns - 1  # a line that the terminal has wrapped cannot be drawn over
+        width = max(0, min(WIDTH, room - len(head) - len(tail) - 4))
+        filled = width * done // max(self.rows, 1)
+        line = f"{head}  {self.marks[0] * filled}{self.marks[1] * (width - filled)}  {tail}"
+        line = line if last else line[:room]
         self.stream.write("\r" + line.ljust(self.drawn))
         self.stream.flush()
         self.drawn = len(line)
@@ -130,12 +138,22 @@ def _text(figures: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
 
 
+def _can_write(text: str, stream: Any) -> bool:
+    try:
+        text.encode(getattr(stream, "encoding", None) or "utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def make_progress(verbose: Any, epochs: int, first_epoch: int, rows: int) -> Progress:
     """What `verbose` asks for: "auto" (a bar on a terminal, lines elsewhere), 0, 1 (bar), 2 (lines), "tqdm"."""
     if verbose == "auto":
         verbose = 1 if sys.stdout.isatty() else 2
     if verbose == "tqdm":
         return Tqdm(epochs, rows, first_epoch)
+    if isinstance(verbose, str):
+        raise unknown("verbose", verbose, ("auto", "tqdm", "0", "1", "2"))
     if verbose not in (0, 1, 2):
         raise ValueError(f"verbose must be 'auto', 0, 1, 2 or 'tqdm', got {verbose!r}")
     if not verbose:

@@ -58,7 +58,7 @@ class Sequential(Model):
 
 
 def _checked(layer: Any) -> Any:
-    if isinstance(layer, (Layer, Sequential)):
+    if isinstance(layer, (Layer, Model)):
         return layer
     if isinstance(layer, type):
         raise TypeError(f"layers must be instances, got the class {layer.__name__}: write {layer.__name__}(…)")

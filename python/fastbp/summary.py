@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .expression import Parameter
@@ -25,20 +25,20 @@ def bytes_text(count: int) -> str:
 
 
 def summary_lines(
-    name: str, layers: Sequence[Any], calls: Sequence[LayerCall] | None, dtype: str, line_length: int
+    name: str, names: Mapping[Any, str], calls: Sequence[LayerCall] | None, dtype: str, line_length: int
 ) -> list[str]:
-    """The table as lines; `calls` is None while no shapes are known."""
+    """The table as lines; `names` are those of the layers, `calls` is None while no shapes are known."""
     size = 4 if dtype == "float32" else 8
     rows: list[tuple[str, str, str, str]] = []
     seen: set[Parameter] = set()
     if calls is None:
-        rows = [(f"{layer.name} ({type(layer).__name__})", "?", "?", "?") for layer in layers]
+        rows = [(f"{own} ({type(layer).__name__})", "?", "?", "?") for layer, own in names.items()]
     for call in calls or []:
         new = [p for p in call.parameters if p not in seen]
         seen.update(new)
         count = parameter_count(new)
         shape = "(" + ", ".join("rows" if d is None else str(d) for d in call.shape) + ")"
-        label = f"{call.layer.name} ({type(call.layer).__name__})"
+        label = f"{names.get(call.layer, call.layer.name)} ({type(call.layer).__name__})"
         rows.append((label, shape.replace("(rows)", "(rows,)"), f"{count:,}", bytes_text(count * size)))
     widths = [line_length - 48, 20, 14, 14]
     lines = [f"{name}, {dtype}", "─" * line_length, _row(("Layer", "Output shape", "Parameters", "Bytes"), widths)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from .progress import Progress, make_progress
 if TYPE_CHECKING:
     from .model import Model
     from .program import Training
+
+MOST_EPOCHS = 2**32 - 1  # the counters of the random numbers have 32 bits (rule 9)
 
 
 class Fit:
@@ -49,6 +52,7 @@ class Fit:
         is_validated: Callable[[int], bool],
     ) -> None:
         self.model, self.training, self.arrays, self.rows = model, training, arrays, rows
+        batch_size = min(batch_size, rows)
         self.batch_size, self.epochs, self.initial_epoch = batch_size, epochs, initial_epoch
         self.options = {"batch_size": batch_size, "shuffle": shuffle, "rows": rows, "check_finite": check_finite}
         self.steps = math.ceil(rows / batch_size)
@@ -64,6 +68,7 @@ class Fit:
         self.wants_batches = self.callbacks.overrides("on_train_batch_begin", "on_train_batch_end")
         self.sums = np.zeros(len(self.names))  # of figure × rows in this epoch, float64
         self.seen = 0
+        self.finished: np.ndarray = np.empty((0, len(self.names)))  # epochs of the last call of the engine
 
     def run(self) -> History:
         model, epoch = self.model, self.initial_epoch
@@ -116,24 +121,31 @@ class Fit:
                 current += 1
                 if current < epoch + count:
                     self.progress.begin_epoch(current)
-            return False
+            return bool(self.model.stop_training)
 
         self.progress.begin_epoch(epoch)
-        for index, row in enumerate(self._train(count, on_progress if self.verbose else None)):
-            logs = self._logs(row)
-            self.history.on_epoch_end(epoch + index, logs)
+        try:
+            self._train(count, on_progress if self.verbose else None)
+        finally:  # what was finished before Ctrl-C or an error is history
+            for index, row in enumerate(self.finished):
+                logs = self._logs(row)
+                self.history.on_epoch_end(epoch + index, logs)
         return logs
 
     def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
+        self.finished = self.finished[:0]
         with self.model._trainer(self.training) as trainer:
-            figures = trainer.fit(
-                self.arrays,
-                epochs=epochs,
-                on_batch=self._on_batch if self.wants_batches else None,
-                on_progress=on_progress,
-                **self.options,
-            )
-        return np.asarray(figures)
+            try:
+                trainer.fit(
+                    self.arrays,
+                    epochs=epochs,
+                    on_batch=self._on_batch if self.wants_batches else None,
+                    on_progress=on_progress,
+                    **self.options,
+                )
+            finally:
+                self.finished = np.asarray(trainer.finished)
+        return self.finished
 
     def _on_batch(self, step: int, figures: Sequence[float]) -> bool:
         rows = min(self.batch_size, self.rows - step * self.batch_size)
@@ -143,11 +155,12 @@ class Fit:
         stop = bool(self.model.stop_training)
         if not stop and step + 1 < self.steps:
             self.callbacks.call("on_train_batch_begin", step + 1, {})
+        self.model._apply_settings(self.training)
         return stop
 
     def _on_progress(self, _: int, done: int, means: Sequence[float]) -> bool:
         self.progress.update(done, self._logs(means))
-        return False
+        return bool(self.model.stop_training)
 
     def _logs(self, figures: Any) -> dict[str, float]:
         return {name: float(value) for name, value in zip(self.names, figures)}
@@ -158,6 +171,8 @@ class Fit:
 
 def split_rows(rows: int, validation_split: float) -> int:
     """How many rows, from the first, are trained on; the rest validates. As in Keras."""
+    if isinstance(validation_split, bool) or not isinstance(validation_split, Real):
+        raise TypeError(f"validation_split must be a number, got {validation_split!r}")
     if not 0 <= validation_split < 1:
         raise ValueError(f"validation_split must be at least 0 and below 1, got {validation_split}")
     trained = math.floor(rows * (1.0 - validation_split))

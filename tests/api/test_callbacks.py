@@ -179,3 +179,127 @@ def test_unknown_hooks_and_callbacks_are_named():
         bp.LambdaCallback(on_epoch_ends=print)
     with pytest.raises(TypeError, match="callbacks must be instances"):
         network().fit(X, Y, callbacks=[print], verbose=0)
+
+
+def test_the_learning_rate_of_a_batch_hook_holds_from_the_next_step(backend):
+    rates = [0.1, 0.05, 0.0, 0.2]
+    net, by_hand = network(backend, rates[0]), network(backend, rates[0])
+
+    def set_rate(batch, logs):
+        if batch + 1 < len(rates):
+            net.optimizer.learning_rate = rates[batch + 1]
+            net.optimizer.momentum = 0.5 if batch == 1 else 0.0  # velocities begin in the middle of a fit
+
+    net.fit(X, Y, batch_size=5, shuffle=False, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=set_rate)])
+    for step, rate in enumerate(rates):
+        by_hand.optimizer.learning_rate = rate
+        by_hand.optimizer.momentum = 0.5 if step == 2 else 0.0
+        by_hand.train_on_batch(X[5 * step : 5 * step + 5], Y[5 * step : 5 * step + 5])
+    assert [w.tobytes() for w in net.get_weights()] == [w.tobytes() for w in by_hand.get_weights()]
+
+
+def test_the_learning_rate_may_change_in_a_fit_of_several_threads():
+    core = pytest.importorskip("fastbp._core")
+    weights = []
+    for threads in (1, 3):
+        bp.set_num_threads(threads)
+        core.testing.share_always(True)
+        net = network("core")
+
+        def halve(batch, logs, net=net):
+            net.optimizer.learning_rate *= 0.9
+            net.optimizer.momentum = 0.5
+
+        net.fit(X, Y, batch_size=3, epochs=5, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_begin=halve)])
+        weights.append([w.tobytes() for w in net.get_weights()])
+    assert weights[0] == weights[1]
+
+
+def test_a_learning_rate_that_makes_no_sense_ends_training_where_it_was_set(backend):
+    net = network(backend)
+
+    def spoil(batch, logs):
+        net.optimizer.learning_rate = -1.0
+
+    with pytest.raises(ValueError, match=r"learning_rate must be finite and at least 0, got -1\.0"):
+        net.fit(X, Y, batch_size=5, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=spoil)])
+    assert net._steps == 1
+
+
+def test_the_logs_are_those_of_keras(backend):
+    net, seen = network(backend), {}
+    net.compile(bp.SGD(0.01), "mse", ["mae"], backend=backend)
+    hooks = {
+        name: lambda *given, name=name: seen.setdefault(name, list(given[-1]))
+        for name in ("on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_test_begin",
+                     "on_test_batch_end", "on_test_end", "on_epoch_end", "on_train_end")
+    }  # fmt: skip
+    net.fit(X, Y, validation_data=(X, Y), verbose=0, callbacks=[bp.LambdaCallback(**hooks)])
+    assert seen == {
+        "on_train_begin": [],
+        "on_epoch_begin": [],
+        "on_train_batch_begin": [],
+        "on_train_batch_end": ["loss", "mae"],
+        "on_test_begin": [],
+        "on_test_batch_end": ["loss", "mae"],
+        "on_test_end": ["loss", "mae"],
+        "on_epoch_end": ["loss", "mae", "val_loss", "val_mae"],
+        "on_train_end": ["loss", "mae", "val_loss", "val_mae"],
+    }
+
+
+def test_the_history_of_a_broken_off_fit_holds_the_finished_epochs(backend):
+    whole, broken = network(backend), network(backend)
+    expected = whole.fit(X, Y, batch_size=5, epochs=3, verbose=0).history["loss"]
+
+    def interrupt(epoch, logs):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken.fit(X, Y, batch_size=5, epochs=3, verbose=0, callbacks=[bp.LambdaCallback(on_epoch_begin=interrupt)])
+    assert broken.history.history == {"loss": expected[:2]}
+    assert broken.history.epoch == [0, 1]
+
+
+@pytest.mark.parametrize(("baseline", "last"), [(None, 2), (0.1, 1)])
+def test_patience_is_not_renewed_above_the_baseline(baseline, last):
+    stop = bp.EarlyStopping(monitor="loss", baseline=baseline, patience=2)
+    stop.set_model(network())
+    stop.on_train_begin()
+    for epoch in range(5):
+        stop.on_epoch_end(epoch, {"loss": 1.0})
+        if stop.model.stop_training:
+            break
+    assert epoch == last
+
+
+def test_the_line_of_a_narrow_terminal_does_not_wrap(monkeypatch):
+    for columns in (100, 60, 30, 10):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        stream = io.StringIO()
+        bar = Bar(epochs=3, rows=60000, stream=stream)
+        bar.begin_epoch(0)
+        bar.update(30000, {"loss": 0.123456, "accuracy": 0.5})
+        bar.update(60000, {"loss": 0.123456, "accuracy": 0.5})
+        assert all(len(line) < columns for line in stream.getvalue().split("\r"))
+        assert ("loss 0.1235" in stream.getvalue()) == (columns >= 60)
+
+
+def test_a_stream_without_the_bars_characters_gets_others():
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+    bar = Bar(epochs=1, rows=10, stream=stream)
+    bar.begin_epoch(0)
+    bar.update(5, {"loss": 1.0})
+    bar.end_epoch({"loss": 1.0})
+    assert b"====" in raw.getvalue()
+
+
+def test_tqdm_counts_the_rows_of_all_epochs(backend, capsys):
+    pytest.importorskip("tqdm")
+    network(backend).fit(X, Y, epochs=3, batch_size=5, verbose="tqdm", validation_data=(X, Y))
+    error = capsys.readouterr().err
+    assert "60.0/60.0" in error
+    assert "Epoch 3" in error
+    assert "val_loss" in error

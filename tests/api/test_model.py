@@ -279,3 +279,52 @@ def test_a_failed_build_leaves_a_model_that_can_be_built():
         net.predict(X)
     assert not net.built
     assert not net.layers[0].built
+
+
+def two_models():
+    """Two models whose layers got the same names."""
+    return [
+        bp.Sequential([bp.Dense(4, activation="relu"), bp.Dense(2)], seed=seed, name=name)
+        for seed, name in enumerate(["a", "b"])
+    ]
+
+
+def test_models_whose_layers_have_the_same_names_join_in_a_third(backend):
+    a, b = two_models()
+    left, right = bp.input("left", (5,)), bp.input("right", (5,))
+    both = bp.Model([left, right], bp.Dense(1)(bp.concatenate([a(left), b(right)])))
+    both.compile(bp.SGD(0.1), "mse", backend=backend)
+    both.fit([X, -X], X[:, 0], epochs=2, batch_size=10, verbose=0)
+    assert len(both.get_weights()) == 10
+    joined = np.concatenate([a.predict(X), b.predict(-X)], axis=1)
+    kernel, bias = both.get_weights()[-2:]
+    np.testing.assert_allclose(both.predict([X, -X]), joined @ kernel + bias, rtol=1e-5, atol=1e-6)
+    # The weights are shared, whoever used them last.
+    before = both.predict([X, -X])
+    a.set_weights([2 * w for w in a.get_weights()])
+    assert both.predict([X, -X]).tobytes() != before.tobytes()
+
+
+def test_layers_of_two_models_have_different_names_in_a_third():
+    a, b = two_models()
+    x = bp.input("x", (5,))
+    third = bp.Model(x, bp.concatenate([b.layers[0](x), a.layers[0](x), bp.Dense(3)(x), bp.Dense(1, name="mine")(x)]))
+    assert third.get_layer("dense") is b.layers[0]
+    assert third.get_layer("dense_1") is a.layers[0]
+    assert third.get_layer("dense_2") is third.layers[2]
+    assert a.get_layer("dense") is a.layers[0]
+    lines = []
+    third.summary(print_fn=lines.append)
+    assert all(any(f"{name} (Dense)" in line for line in lines) for name in ("dense", "dense_1", "dense_2", "mine"))
+    with pytest.raises(ValueError, match="name must be unique within a model, got 'mine' twice"):
+        bp.Model(x, bp.concatenate([bp.Dense(1, name="mine")(x), bp.Dense(1, name="mine")(x)]))
+
+
+def test_a_model_is_a_layer_of_a_sequential(backend):
+    x = bp.input("x", (5,))
+    inner = bp.Model(x, bp.Dense(4, activation="tanh")(x))
+    net = bp.Sequential([inner, bp.Dense(3, activation="softmax")])
+    net.compile(bp.SGD(0.1), "categorical_crossentropy", backend=backend)
+    before = inner.get_weights()
+    net.fit(X, LABELS, verbose=0)
+    assert any((v != w).any() for v, w in zip(before, inner.get_weights()))

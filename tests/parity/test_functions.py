@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compare import assert_same, differing
 from fastbp import _core
 from fastbp.reference import coefficients, functions
 from numpy.typing import NDArray
@@ -34,12 +35,6 @@ def load_tool(name: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def differing(a: Array, b: Array) -> Array:
-    """Where the bits differ, two NaN counting as equal."""
-    word = WORD[a.dtype.name]
-    return np.flatnonzero((a.view(word) != b.view(word)) & ~(np.isnan(a) & np.isnan(b)))
 
 
 def in_core(name: str, *operands: Array) -> Array:
@@ -123,8 +118,7 @@ def test_the_core_gives_the_references_bits(
     name: str, dtype: str, isa: str, reference_results: dict[tuple[str, str], tuple[list[Array], Array]]
 ) -> None:
     operands, expected = reference_results[name, dtype]
-    wrong = differing(in_core(name, *operands), expected)
-    assert not wrong.size, f"{wrong.size} of {expected.size}, first at {[x[wrong[0]] for x in operands]}"
+    assert_same(in_core(name, *operands), expected, name)
 
 
 def test_core_and_reference_have_the_same_constants() -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from compare import assert_same, bits
 from fastbp import _core
 from fastbp.reference.fma import assert_ieee, fma
 from fastbp.reference.gemm import FEATURE_BLOCK, ROW_BLOCK, matmul, matmul_rows
@@ -21,13 +22,6 @@ class Product(NamedTuple):
     a: np.ndarray  # (m, k)
     b: np.ndarray  # (k, n)
     expected: np.ndarray
-
-
-def bits(x: np.ndarray) -> np.ndarray:
-    """The bits of x with every NaN the same."""
-    x = np.array(x)
-    x[np.isnan(x)] = np.nan
-    return x.view(f"u{x.itemsize}")
 
 
 @pytest.fixture(params=_core.available_isas())
@@ -116,10 +110,7 @@ def test_products_equal_the_reference_in_every_layout(isa: str, dtype: str, over
                 transpose_a=transpose_a,
                 transpose_b=transpose_b,
             )
-            assert result.shape == expected.shape
-            assert result.dtype == expected.dtype
-            different = bits(result) != bits(expected)
-            assert not different.any(), (isa, a.shape, b.shape, transpose_a, transpose_b, np.argwhere(different)[:5])
+            assert_same(result, expected, (a.shape, b.shape, transpose_a, transpose_b))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -132,8 +123,7 @@ def test_one_fma_equals_the_reference_for_extreme_operands(isa: str, dtype: str)
     # c·1 + (+0) is c (but for −0), then x·y is added to it by one fma.
     result = _core.testing.matmul(np.stack([c, x], axis=1), np.stack([np.ones_like(y), y]))
     start = fma(c, np.ones(1, dtype), np.zeros(1, dtype))
-    expected = fma(x[:, np.newaxis], y, start[:, np.newaxis])
-    assert np.array_equal(bits(result), bits(expected))
+    assert_same(result, fma(x[:, np.newaxis], y, start[:, np.newaxis]))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -144,7 +134,7 @@ def test_a_large_product_equals_the_reference_on_sampled_elements(dtype: str) ->
     for over_rows in (False, True):
         result = _core.testing.matmul(a, b, over_rows=over_rows)
         sampled = matmul_rows(np.ascontiguousarray(a[i].T), b[:, j]) if over_rows else matmul(a[i], b[:, j])
-        assert np.array_equal(bits(result[np.ix_(i, j)]), bits(sampled))
+        assert_same(result[np.ix_(i, j)], sampled, over_rows)
 
 
 def nearest(exact: Fraction, dtype: str) -> np.floating:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from compare import assert_same, every_isa, finite, specials, values
 from fastbp import _core
 from fastbp.reference import elementwise, random, reduce, update
 from fastbp.reference.operations import ELEMENTWISE
@@ -14,53 +15,6 @@ kernel = _core.testing
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 WIDTHS = (0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 67, 131)
-
-
-def every_isa() -> Iterator[str]:
-    before = _core.isa()
-    try:
-        for name in _core.available_isas():
-            _core.set_isa(name)
-            yield name
-    finally:
-        _core.set_isa(before)
-
-
-def bits(x: np.ndarray) -> np.ndarray:
-    """The bits of x with every NaN the same."""
-    x = np.array(x)  # contiguous, and an array even without axes
-    x[np.isnan(x)] = np.nan
-    return x.view(f"u{x.itemsize}")
-
-
-def assert_same(result: np.ndarray, expected: np.ndarray, what: object = "") -> None:
-    assert (result.dtype, result.shape) == (expected.dtype, expected.shape), what
-    different = bits(result) != bits(expected)
-    assert not different.any(), (what, _core.isa(), np.argwhere(different)[:5], result[different], expected[different])
-
-
-def specials(dtype: str) -> np.ndarray:
-    info = np.finfo(dtype)
-    tiny, huge = info.tiny, info.max
-    values = [0, 1, 0.5, 2, 3, info.eps, tiny, tiny / 2, tiny * info.eps, 3 * tiny * info.eps, huge, huge / 2, np.inf]
-    values += [0.1, np.pi, 17, 88, 104, 709, 746, 1e10]
-    return np.array([*values, *(-v for v in values), np.nan], dtype)
-
-
-def values(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
-    """Ordinary numbers, numbers of every size and special ones."""
-    rng = np.random.default_rng(seed)
-    ordinary = rng.normal(size=shape)
-    any_size = rng.normal(size=shape) * 2.0 ** rng.integers(-40, 40, size=shape)
-    special = specials(dtype)[rng.integers(0, specials(dtype).size, size=shape)]
-    kind = rng.random(size=shape)
-    return np.where(kind < 0.5, ordinary, np.where(kind < 0.8, any_size, special)).astype(dtype)
-
-
-def finite(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
-    """Numbers whose sums depend on their order."""
-    rng = np.random.default_rng(seed)
-    return (rng.normal(size=shape) * 2.0 ** rng.integers(-8, 8, size=shape)).astype(dtype)
 
 
 # ---- elementwise ----

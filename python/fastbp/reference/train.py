@@ -37,7 +37,10 @@ def check_optimizer(optimizer: Mapping[str, Any]) -> dict[str, Any]:
             raise ValueError(f"optimizer has no '{key}'; did you mean '{nearest_name(key, SGD)}'?")
     settings = {**SGD, **settings}
     for key in ("learning_rate", "momentum", "weight_decay"):
-        settings[key] = float(settings[key])
+        try:
+            settings[key] = float(settings[key])
+        except (TypeError, ValueError):
+            raise TypeError(f"{key} must be a number, got {type(settings[key]).__name__}") from None
         if not (math.isfinite(settings[key]) and settings[key] >= 0):
             raise ValueError(f"{key} must be finite and at least 0, got {settings[key]}")
     if settings["momentum"] > 1:
@@ -102,6 +105,7 @@ class Trainer:
         self._velocities: list[Array] = []
         self.epoch = 0
         self.steps = 0
+        self._finished: list[list[float]] = []
         self.set_optimizer(optimizer)
 
     def fit(
@@ -122,7 +126,7 @@ class Trainer:
         and at the end of every epoch (counted from 0 in this call); either may return True to stop after this step.
         """
         arrays, rows = self._check_fit(inputs, batch_size, epochs, rows)
-        history: list[list[float]] = []
+        history = self._finished = []
         stopped = False
         told = time.monotonic()
         for epoch in range(epochs):
@@ -140,17 +144,24 @@ class Trainer:
                 self.steps += 1
                 sums = [total + figure * len(index) for total, figure in zip(sums, figures)]
                 means = [total / done for total in sums]
+                if done == rows:  # before anything that may raise: the epoch is whole
+                    history.append(means)
+                    self.epoch += 1
                 stopped = on_batch is not None and bool(on_batch(step, figures))
                 if on_progress is not None and (done == rows or time.monotonic() - told >= PROGRESS_SECONDS):
                     stopped = bool(on_progress(epoch, done, means)) or stopped
                     told = time.monotonic()
                 if stopped:
                     break
-            history.append(means)
-            self.epoch += done == rows
             if stopped:
+                history += [means] if done < rows else []
                 break
-        return np.array(history, np.float64).reshape(len(history), len(self._figures))
+        return self.finished
+
+    @property
+    def finished(self) -> NDArray[np.float64]:
+        """What the last `fit` returned, or the epochs that it finished before it was interrupted."""
+        return np.array(self._finished, np.float64).reshape(len(self._finished), len(self._figures))
 
     def step(self, inputs: Sequence[Any]) -> list[float]:
         """One step on all these rows; cost and figures before the update."""

@@ -1,0 +1,126 @@
+// The loop over blocks of rows: all stages on one block, then all on the next, and sums over rows by rule 2's counter.
+#include <algorithm>
+#include <cstring>
+
+#include "plan/worker.h"
+
+namespace fastbp {
+namespace {
+
+// sum = earlier + sum, elementwise.
+template <class T>
+void add_earlier(const Kernels<T>& kernels, const T* earlier, T* sum, Index n) {
+  Map<T> map{};
+  map.rows = 1;
+  map.cols = n;
+  map.out = sum;
+  map.in[0] = earlier;
+  map.in[1] = sum;
+  map.out_row = map.row_stride[0] = map.row_stride[1] = n;
+  map.col_stride[0] = map.col_stride[1] = 1;
+  kernels.map[static_cast<int>(MapOp::add)](&map);
+}
+
+}  // namespace
+
+// Every thread adds up whole units of blocks; then the units are combined. Ends without a barrier.
+template <class T>
+void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) {
+  const Index blocks = (frame.rows + kRowBlock - 1) / kRowBlock;
+  const Index unit = unit_of(blocks, threads), units = (blocks + unit - 1) / unit;
+  if (thread < threads) {
+    Worker worker = worker_of(frame, thread);
+    worker.block = blocks_.template as<T>() + tape_.block_arena * thread;
+    T* sums = sums_.template as<T>() + tape_.block_sums * counter_slots_ * thread;
+    Share mine = share(units, threads, thread, 1);
+    for (Index u = mine.begin; u < mine.end; ++u) {
+      std::fill(worker.slot, worker.slot + Worker::kLevels, nullptr);
+      worker.free_slots = 0;
+      for (int i = 0; i < counter_slots_; ++i) worker.free[worker.free_slots++] = sums + tape_.block_sums * i;
+      for (Index b = u * unit; b < std::min((u + 1) * unit, blocks); ++b) run_block(worker, b);
+      if (tape_.block_sums > 0)
+        std::memcpy(unit_sums_.template as<T>() + tape_.block_sums * u, fold(worker, nullptr),
+                    static_cast<std::size_t>(tape_.block_sums) * sizeof(T));
+    }
+  }
+  if (tape_.block_sums == 0) return;
+  team.barrier(thread);
+  combine_units(blocks, unit, team.size(), thread);
+}
+
+template <class T>
+void Plan<T>::run_block(Worker& worker, Index block) {
+  const Frame& frame = *worker.frame;
+  worker.row = block * kRowBlock;
+  worker.rows = std::min(kRowBlock, frame.rows - worker.row);
+  for (int slot = 0; slot < inputs(); ++slot) {
+    if (!reads_input(slot)) continue;
+    const int value = tape_.inputs[static_cast<std::size_t>(slot)];
+    if (data_[static_cast<std::size_t>(value)] != nullptr) continue;
+    gather_rows(kernels_, (*frame.inputs)[static_cast<std::size_t>(slot)],
+                frame.row_ids == nullptr ? nullptr : frame.row_ids + worker.row, frame.first_row + worker.row, 0,
+                worker.rows, data_of(value, worker, worker.row));
+  }
+  worker.sums = tape_.block_sums > 0 ? worker.free[--worker.free_slots] : nullptr;
+  for (int s = tape_.loop_begin; s < tape_.loop_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
+  if (worker.sums == nullptr) return;
+  int level = 0;
+  for (; worker.slot[level] != nullptr; ++level) {
+    add_earlier(kernels_, worker.slot[level], worker.sums, tape_.block_sums);
+    worker.free[worker.free_slots++] = worker.slot[level];
+    worker.slot[level] = nullptr;
+  }
+  worker.slot[level] = worker.sums;
+}
+
+// What is in the counter, from the lowest level up.
+template <class T>
+T* Plan<T>::fold(Worker& worker, T* total) {
+  for (T* slot : worker.slot) {
+    if (slot == nullptr) continue;
+    if (total != nullptr) add_earlier(kernels_, slot, total, tape_.block_sums);
+    else total = slot;
+  }
+  return total;
+}
+
+// The units are the counter's numbers now: all of 2^l blocks, but for the last, which may have fewer and then stands
+// below every level of the others.
+template <class T>
+void Plan<T>::combine_units(Index blocks, Index unit, int threads, int thread) {
+  const Index whole = blocks / unit;
+  for (std::size_t v = 0; v < tape_.values.size(); ++v) {
+    const Value& value = tape_.values[v];
+    if (value.sum_offset < 0) continue;
+    Share part = share(value.width, threads, thread, 1024);
+    const Index n = part.end - part.begin;
+    if (n == 0) continue;
+    T* out = data_[v] + part.begin;
+    if (blocks == 0) {
+      std::fill(out, out + n, T(0));
+      continue;
+    }
+    auto unit_sum = [&](Index u) { return unit_sums_.template as<T>() + tape_.block_sums * u + value.sum_offset + part.begin; };
+    T* slot[Worker::kLevels] = {};
+    for (Index u = 0; u < whole; ++u) {
+      int level = 0;
+      for (; slot[level] != nullptr; ++level) {
+        add_earlier(kernels_, slot[level], unit_sum(u), n);
+        slot[level] = nullptr;
+      }
+      slot[level] = unit_sum(u);
+    }
+    T* total = whole * unit < blocks ? unit_sum(whole) : nullptr;
+    for (T* sum : slot) {
+      if (sum == nullptr) continue;
+      if (total != nullptr) add_earlier(kernels_, sum, total, n);
+      else total = sum;
+    }
+    std::memcpy(out, total, static_cast<std::size_t>(n) * sizeof(T));
+  }
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}  // namespace fastbp

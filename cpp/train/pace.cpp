@@ -1,0 +1,71 @@
+#include "train/pace.h"
+
+#include <algorithm>
+
+namespace fastbp {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr double kWindow = 100e3;  // nanoseconds
+constexpr int kProbe = 4;          // windows: alone, together, alone, together
+constexpr int kHopeless = 3;       // times as long as alone: once is enough
+constexpr int kTooSlow = 4;        // times what the probe promised
+constexpr auto kShortestHold = 10ms;
+constexpr auto kLongestHold = 2s;
+constexpr int kLoserShare = 40;    // the slower mode's part of a probe takes at most one 40th of the time
+
+long steps_in(double nanoseconds, double step) {
+  return static_cast<long>(std::clamp(nanoseconds / std::max(step, 1.0), 1.0, 1000.0));
+}
+
+}  // namespace
+
+Pace::Pace(int threads, double step_nanoseconds)
+    : has_choice_(threads > 1),
+      steps_per_window_(steps_in(kWindow, step_nanoseconds)),
+      hold_(kShortestHold) {
+  begin_probe();
+}
+
+void Pace::start() {
+  steps_ = 0;
+  if (has_choice_) window_began_ = Clock::now();
+}
+
+void Pace::begin_probe() {
+  probe_ = 0;
+  slow_ = 0;
+  together_ = false;
+  for (int mode : {0, 1}) {
+    best_[mode] = Duration::max();
+    probing_[mode] = Duration::zero();
+  }
+}
+
+void Pace::step_done() {
+  if (!has_choice_ || ++steps_ < steps_per_window_) return;
+  const Clock::time_point now = Clock::now();
+  window_done(now - window_began_, now);
+  window_began_ = now;
+  steps_ = 0;
+}
+
+void Pace::window_done(Duration took, Clock::time_point now) {
+  if (probe_ < kProbe) {
+    best_[together_] = std::min(best_[together_], took);
+    probing_[together_] += took;
+    together_ = !together_;
+    if (best_[1] != Duration::max() && best_[1] / kHopeless > best_[0]) probe_ = kProbe - 1;
+    if (++probe_ < kProbe) return;
+    together_ = best_[1] < best_[0];
+    hold_until_ = now + std::max<Duration>(hold_, kLoserShare * probing_[!together_]);
+    hold_ = std::min<Duration>(2 * hold_, kLongestHold);
+    return;
+  }
+  slow_ = took > kTooSlow * best_[together_] ? slow_ + 1 : 0;
+  if (slow_ == 2) hold_ = kShortestHold;
+  if (slow_ == 2 || now >= hold_until_) begin_probe();
+}
+
+}  // namespace fastbp

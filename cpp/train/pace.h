@@ -1,0 +1,38 @@
+// Whether a step goes faster on the whole team or on one thread alone. A plan guesses; this measures, again and again,
+// because other programs come and go: on a busy machine a barrier can cost more than the step. Bits do not depend on it.
+#pragma once
+
+#include <chrono>
+
+namespace fastbp {
+
+class Pace {
+ public:
+  Pace() = default;  // of one thread: no choice
+  // threads: of the team; step_nanoseconds: a guess, which sets how often the clock is read.
+  Pace(int threads, double step_nanoseconds);
+
+  void start();  // after a pause
+
+  bool together() const { return together_; }  // the next step
+  void step_done();
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  using Duration = Clock::duration;
+
+  void window_done(Duration took, Clock::time_point now);
+  void begin_probe();
+
+  bool has_choice_ = false;
+  long steps_per_window_ = 1;
+  bool together_ = false;
+  long steps_ = 0;                 // of this window
+  int probe_ = 0;                  // windows measured in this probe; kProbe: none is under way
+  Duration best_[2], probing_[2];  // by mode: the shortest window and all of them, of the last probe
+  Duration hold_{};                // from the end of a probe to the next
+  int slow_ = 0;                   // windows in a row that were far slower than the probe promised
+  Clock::time_point window_began_, hold_until_;
+};
+
+}  // namespace fastbp

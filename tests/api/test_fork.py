@@ -1,0 +1,105 @@
+"""A forked child trains alone, to the same bits, and never waits for threads that it does not have."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import warnings
+from collections.abc import Callable
+
+import fastbp as bp
+import numpy as np
+import pytest
+from fastbp import _core
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+
+X = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+Y = X[:, :1] - 1
+SECONDS = 30  # after which a child counts as hanging
+
+
+@pytest.fixture(autouse=True)
+def threads_that_share_everything() -> None:
+    bp.set_num_threads(3)
+    _core.testing.share_always(True)
+
+
+def network() -> bp.Sequential:
+    net = bp.Sequential([bp.Dense(16, activation="tanh"), bp.Dropout(0.3), bp.Dense(1)], seed=2)
+    net.compile(bp.SGD(0.1, momentum=0.5), "mse")
+    return net
+
+
+def trained(net: bp.Sequential) -> bytes:
+    net.fit(X, Y, batch_size=8, epochs=2, verbose=0)
+    return b"".join(w.tobytes() for w in net.get_weights()) + net.predict(X).tobytes()
+
+
+def in_child(work: Callable[[], bool]) -> bool:
+    """What `work` returns in a forked child; an alarm ends one that hangs."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks beside threads: that is the point
+        child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            signal.alarm(SECONDS)
+            status = 0 if work() else 2
+        finally:
+            os._exit(status)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_goes_on_training_where_its_parent_was() -> None:
+    net, twin = network(), network()
+    assert trained(net) == trained(twin)
+    here = trained(twin)
+    assert in_child(lambda: trained(net) == here)
+    assert trained(net) == here  # the child's training was its own, and the parent still has its threads
+
+
+def test_a_child_makes_and_trains_new_models() -> None:
+    here = trained(network())
+    assert in_child(lambda: trained(network()) == here)
+
+
+def test_a_child_of_a_child_too() -> None:
+    here = trained(network())
+    assert in_child(lambda: in_child(lambda: trained(network()) == here))
+
+
+def test_a_child_of_a_callback_can_predict() -> None:
+    net, forked = network(), []
+
+    class Fork(bp.Callback):
+        def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+            if batch == 2:
+                here = net.predict(X).tobytes()
+                forked.append(in_child(lambda: net.predict(X).tobytes() == here))
+
+    net.fit(X, Y, batch_size=8, verbose=0, callbacks=[Fork()])
+    assert forked == [True]
+
+
+def _train_and_send(sender: object) -> None:
+    signal.alarm(SECONDS)
+    sender.send_bytes(trained(network()))  # type: ignore[attr-defined]
+
+
+def test_multiprocessing_by_fork() -> None:
+    here = trained(network())
+    context = multiprocessing.get_context("fork")
+    results = []
+    for _ in range(2):
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_train_and_send, args=(sender,))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
+        sender.close()
+        results.append(receiver.recv_bytes() if receiver.poll(SECONDS) else None)
+        process.join(SECONDS)
+        assert process.exitcode == 0
+    assert results == [here, here]

@@ -1,0 +1,24 @@
+"""What all tests share: the machine's settings are put back after each, and what was compared is told at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from compare import TALLY
+from fastbp import _core
+
+
+@pytest.fixture(autouse=True)
+def machine_as_it_was() -> Iterator[None]:
+    """Puts instruction set and threads back, also after a failure."""
+    isa = _core.isa()
+    yield
+    _core.testing.share_always(False)
+    _core.set_num_threads(0)
+    _core.set_isa(isa)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if TALLY.comparisons:
+        terminalreporter.write_line(str(TALLY), green=not TALLY.bits, red=bool(TALLY.bits))
