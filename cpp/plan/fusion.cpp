@@ -1,6 +1,7 @@
 // Items to stages: greedy, in the order of the items. A row-local item joins the stage that produces the last of its
 // operands, so that it finds them in cache; a product takes the maps that follow it as its epilogue. Then, where the
-// weights are small and the rows many, the stages that work on rows become one loop over blocks of rows.
+// rows are many and either the weights small or the values of all rows huge, the stages that work on rows become one
+// loop over blocks of rows.
 #include <algorithm>
 
 #include "plan/tape.h"
@@ -156,7 +157,7 @@ class Fusion {
       part.push_back(late ? after : rows ? loop : before);
       any = any || rows;
     }
-    if (!any || elements_of_loop(part, loop) * request.element_bytes > request.block_bytes) return;
+    if (!any || !is_worth_it(request, part, loop)) return;
 
     std::vector<Stage> ordered;
     std::vector<int> number(tape_.stages.size());
@@ -183,19 +184,22 @@ class Fusion {
     });
   }
 
-  // Elements of the weights that the loop reads and of the sums that it adds.
+  // Weights that stay in cache from block to block; or so many rows that their values would fill the memory. In both
+  // cases little to add up.
   template <class Part>
-  Index elements_of_loop(const std::vector<Part>& part, Part loop) const {
-    Index elements = 0;
+  bool is_worth_it(const TapeRequest& request, const std::vector<Part>& part, Part loop) const {
+    Index weights = 0, sums = 0, row = 0;
     for (std::size_t s = 0; s < part.size(); ++s) {
       if (part[s] != loop) continue;
       for (int i : tape_.stages[s].items) {
         const Item& item = tape_.items[i];
-        if (item.kind == Item::Kind::product) elements += tape_.values[item.operands[1].value].width;
-        if (!tape_.values[item.output].rows) elements += tape_.values[item.output].width;
+        const Value& output = tape_.values[item.output];
+        if (item.kind == Item::Kind::product) weights += tape_.values[item.operands[1].value].width;
+        (output.rows ? row : sums) += output.width;
       }
     }
-    return elements;
+    const Index most = request.block_bytes / request.element_bytes;
+    return sums <= most && (weights + sums <= most || row * request.max_rows > 64 * most);
   }
 
   void lifetimes() {
@@ -223,7 +227,7 @@ class Fusion {
         double flops = 2.0 * static_cast<double>(item.m) * static_cast<double>(item.n) * static_cast<double>(item.k);
         if (item.kind == Item::Kind::product || item.kind == Item::Kind::product_rows) {
           bool per_row = output.rows || item.kind == Item::Kind::product_rows;
-          (per_row ? stage.row_cost : stage.fixed_cost) += flops / 50.0;
+          (per_row ? stage.row_cost : stage.fixed_cost) += flops / 90.0;
         } else {
           const Value& input = item.operands.empty() ? output : tape_.values[item.operands[0].value];
           double elements = static_cast<double>(std::max(output.width, input.width)) * element_cost(item);

@@ -9,8 +9,8 @@ namespace fastbp {
 namespace {
 
 // A stage is shared between threads when that saves well more than the barriers cost.
-constexpr double kWorthSharing = 4000;  // nanoseconds of a stage
-constexpr double kWorthATeam = 15000;   // nanoseconds saved per run
+constexpr double kWorthSharing = 6000;  // nanoseconds of a stage
+constexpr double kWorthATeam = 40000;   // nanoseconds saved per run: a team is woken and waits for its slowest
 constexpr Index kUnitsPerThread = 4;    // of the block loop, so that threads end at about the same time
 bool always_share = false;
 
@@ -19,6 +19,7 @@ Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
 }  // namespace
 
 void share_always(bool on) { always_share = on; }
+bool shares_always() { return always_share; }
 
 template <class T>
 Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training, Index max_rows)

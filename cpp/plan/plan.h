@@ -54,7 +54,6 @@ class Plan {
 
   // Whether a row of some output may depend on other rows, so that rows can not be computed a part at a time.
   bool mixes_rows() const;
-  Index arena_bytes() const { return static_cast<Index>(arena_.bytes()); }
 
  private:
   struct Region;  // rows and columns of a program
@@ -108,6 +107,7 @@ class Plan {
 
 // Tests: plans built from now on share every stage among all threads, however small it is.
 void share_always(bool on);
+bool shares_always();
 
 extern template class Plan<float>;
 extern template class Plan<double>;
@@ -117,6 +117,7 @@ struct Share {
   Index begin, end;
 };
 inline Share share(Index n, int threads, int thread, Index multiple) {
+  if (threads == 1) return {0, n};
   Index units = (n + multiple - 1) / multiple;
   Index begin = units * thread / threads * multiple;
   Index end = units * (thread + 1) / threads * multiple;

@@ -108,7 +108,7 @@ struct TapeRequest {
   bool training;
   Index max_rows;
   Index element_bytes;
-  Index block_bytes;  // the loop is worth it while the weights that it reads and the sums that it adds stay below this
+  Index block_bytes;  // what the loop over blocks may keep in cache of weights and sums over rows
 };
 
 Tape build_tape(const TapeRequest& request);

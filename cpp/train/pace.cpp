@@ -21,11 +21,12 @@ long steps_in(double nanoseconds, double step) {
 
 }  // namespace
 
-Pace::Pace(int threads, double step_nanoseconds)
-    : has_choice_(threads > 1),
+Pace::Pace(int threads, double step_nanoseconds, bool always)
+    : has_choice_(threads > 1 && !always),
       steps_per_window_(steps_in(kWindow, step_nanoseconds)),
       hold_(kShortestHold) {
   begin_probe();
+  together_ = always && threads > 1;
 }
 
 void Pace::start() {

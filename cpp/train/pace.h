@@ -9,8 +9,8 @@ namespace fastbp {
 class Pace {
  public:
   Pace() = default;  // of one thread: no choice
-  // threads: of the team; step_nanoseconds: a guess, which sets how often the clock is read.
-  Pace(int threads, double step_nanoseconds);
+  // threads: of the team; step_nanoseconds: a guess, which sets how often the clock is read. always: no step alone.
+  Pace(int threads, double step_nanoseconds, bool always);
 
   void start();  // after a pause
 

@@ -119,7 +119,7 @@ void Trainer<T>::prepare(Index batch_size) {
   if (!fits || built_for_ != kernels || built_threads_ != threads) {
     plan_.reset();
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size);
-    pace_ = Pace(plan_->threads(), plan_->cost());
+    pace_ = Pace(plan_->threads(), plan_->cost(), shares_always());
     built_for_ = kernels;
     built_threads_ = threads;
   }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -219,7 +220,7 @@ class EarlyStopping(Callback):
 
     def _better(self, value: float, reference: float | None) -> bool:
         if reference is None:
-            return True
+            return not math.isnan(value)
         return value > reference + self.min_delta if self.mode == "max" else value < reference - self.min_delta
 
 

@@ -303,3 +303,12 @@ def test_tqdm_counts_the_rows_of_all_epochs(backend, capsys):
     assert "60.0/60.0" in error
     assert "Epoch 3" in error
     assert "val_loss" in error
+
+
+def test_nan_is_never_the_best():
+    stop = bp.EarlyStopping(monitor="loss", patience=3)
+    stop.set_model(network())
+    stop.on_train_begin()
+    for epoch, value in enumerate([float("nan"), 2.0, float("nan")]):
+        stop.on_epoch_end(epoch, {"loss": value})
+    assert (stop.best, stop.best_epoch) == (2.0, 1)

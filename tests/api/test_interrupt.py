@@ -1,7 +1,7 @@
 """Ctrl-C: whatever runs ends soon, the weights are those of the last whole step, and all goes on afterwards.
 
-Every case is real: SIGINT comes while the core works, in a process of its own, on data that take minutes. Those data are
-one row repeated without memory, so that the replay can do the same steps.
+Every case is real: SIGINT comes while the core works, in a process of its own, on data that take minutes. Those data
+are one row repeated without memory, so that the replay can do the same steps.
 """
 
 from __future__ import annotations
