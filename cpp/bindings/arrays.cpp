@@ -24,8 +24,9 @@ Element element_of(const std::string& name, const py::dtype& dtype) {
   if (kind == 'b') return Element::boolean;
   if (kind == 'i') return size == 1 ? Element::i8 : size == 2 ? Element::i16 : size == 4 ? Element::i32 : Element::i64;
   if (kind == 'u') return size == 1 ? Element::u8 : size == 2 ? Element::u16 : size == 4 ? Element::u32 : Element::u64;
-  throw Error(Cause::type, name + " must be an array of real numbers (bool, integer, or float of at most 64 bits), got dtype " +
-                               py::str(dtype).cast<std::string>());
+  throw Error(Cause::type,
+              name + " must be an array of real numbers (bool, integer, or float of at most 64 bits), got dtype " +
+                  py::str(dtype).cast<std::string>());
 }
 
 }  // namespace
@@ -83,7 +84,8 @@ Inputs inputs_of(const Graph& graph, const std::vector<py::array>& arrays) {
   }
   if (nodes.size() != arrays.size() && !nodes.empty()) {
     std::string names;
-    for (const Node* node : nodes) names += (names.empty() ? "" : ", ") + (node != nullptr ? name_of_input(*node) : "-");
+    for (const Node* node : nodes)
+      names += (names.empty() ? "" : ", ") + (node != nullptr ? name_of_input(*node) : "-");
     throw Error(Cause::value, "the graph takes " + std::to_string(nodes.size()) + " inputs (" + names + "), got " +
                                   std::to_string(arrays.size()));
   }

@@ -39,11 +39,16 @@ void register_graph(py::module_& module) {
       .def("gradients", &Graph::gradients, py::arg("cost"), py::arg("wrt"),
            "Append the backward graph of `cost`; the nodes that hold d cost / d wrt[i].")
       .def("shape", &shape, py::arg("node"))
-      .def("operation", [](const Graph& graph, int node) { return name_of(graph.node(node).op); }, py::arg("node"))
-      .def("inputs", [](const Graph& graph, int node) { return graph.node(node).inputs; }, py::arg("node"))
-      .def("integers", [](const Graph& graph, int node) { return graph.node(node).integers; }, py::arg("node"))
-      .def("numbers", [](const Graph& graph, int node) { return graph.node(node).numbers; }, py::arg("node"))
-      .def("name", [](const Graph& graph, int node) { return graph.node(node).name; }, py::arg("node"))
+      .def(
+          "operation", [](const Graph& graph, int node) { return name_of(graph.node(node).op); }, py::arg("node"))
+      .def(
+          "inputs", [](const Graph& graph, int node) { return graph.node(node).inputs; }, py::arg("node"))
+      .def(
+          "integers", [](const Graph& graph, int node) { return graph.node(node).integers; }, py::arg("node"))
+      .def(
+          "numbers", [](const Graph& graph, int node) { return graph.node(node).numbers; }, py::arg("node"))
+      .def(
+          "name", [](const Graph& graph, int node) { return graph.node(node).name; }, py::arg("node"))
       .def("__len__", &Graph::size);
 }
 

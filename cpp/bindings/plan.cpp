@@ -43,7 +43,8 @@ py::array get_parameter(Parameters& parameters, Index slot) {
   const Parameter& parameter = parameters.at(slot);
   std::vector<py::ssize_t> shape(parameter.dims.begin(), parameter.dims.end());
   py::array copy(py::dtype(name_of(parameters.dtype())), shape);
-  if (parameter.size > 0) std::memcpy(copy.mutable_data(), parameter.data.data(), static_cast<std::size_t>(copy.nbytes()));
+  if (parameter.size > 0)
+    std::memcpy(copy.mutable_data(), parameter.data.data(), static_cast<std::size_t>(copy.nbytes()));
   return copy;
 }
 
@@ -51,16 +52,17 @@ void set_parameter(Parameters& parameters, Index slot, const py::object& value) 
   Parameter& parameter = parameters.at(slot);
   py::array values = converted(parameters, value);
   if (dims_of(values) != parameter.dims)
-    throw Error(Cause::value, "parameter '" + parameter.name + "' has shape " + to_string(Shape{false, parameter.dims}) +
-                                  ", got " + to_string(Shape{false, dims_of(values)}));
+    throw Error(Cause::value, "parameter '" + parameter.name + "' has shape " +
+                                  to_string(Shape{false, parameter.dims}) + ", got " +
+                                  to_string(Shape{false, dims_of(values)}));
   write(parameter, values);
 }
 
 // One class in Python for both element types.
 class AnyFunction {
  public:
-  AnyFunction(const Graph& graph, const std::vector<int>& outputs, std::shared_ptr<Parameters> parameters, bool training,
-              std::uint64_t seed)
+  AnyFunction(const Graph& graph, const std::vector<int>& outputs, std::shared_ptr<Parameters> parameters,
+              bool training, std::uint64_t seed)
       : graph_(graph) {
     if (parameters->dtype() == Dtype::float32)
       function_ = std::make_unique<Function<float>>(graph, outputs, parameters, training, seed);
@@ -73,7 +75,8 @@ class AnyFunction {
       throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(*batch_size));
     const Inputs inputs = inputs_of(graph_, arrays);
     const Turn turn(turns_, "this function");
-    return std::visit([&](auto& function) { return evaluate(*function, inputs, batch_size.value_or(0), counter); }, function_);
+    return std::visit([&](auto& function) { return evaluate(*function, inputs, batch_size.value_or(0), counter); },
+                      function_);
   }
 
   std::vector<double> means(const std::vector<py::array>& arrays, Index batch_size) {
@@ -136,7 +139,8 @@ py::array_t<double> random_numbers(void (*kernel)(const Random*), std::uint64_t 
 }  // namespace
 
 void register_plan(py::module_& module) {
-  py::class_<Parameters, std::shared_ptr<Parameters>>(module, "Parameters", "The weights that functions and trainers share.")
+  py::class_<Parameters, std::shared_ptr<Parameters>>(module, "Parameters",
+                                                      "The weights that functions and trainers share.")
       .def(py::init([](const std::string& dtype) { return std::make_shared<Parameters>(dtype_named(dtype)); }),
            py::arg("dtype"))
       .def("add", &add_parameter, py::arg("value"), py::arg("name") = "", "Append a parameter; returns its slot.")

@@ -47,13 +47,13 @@ SgdSettings settings_of(const py::dict& optimizer) {
     else if (key == "nesterov")
       settings.nesterov = value.cast<bool>();
     else
-      throw Error(Cause::value, "optimizer has no '" + key +
-                                    "'; known are name, learning_rate, momentum, nesterov and weight_decay");
+      throw Error(Cause::value,
+                  "optimizer has no '" + key + "'; known are name, learning_rate, momentum, nesterov and weight_decay");
   }
   if (name != "sgd") throw Error(Cause::value, "optimizer's name must be 'sgd', got '" + name + "'");
   if (settings.momentum > 1)
-    throw Error(Cause::value, "momentum must be at most 1, got " +
-                                  py::str(py::float_(settings.momentum)).cast<std::string>());
+    throw Error(Cause::value,
+                "momentum must be at most 1, got " + py::str(py::float_(settings.momentum)).cast<std::string>());
   return settings;
 }
 
@@ -98,7 +98,8 @@ class AnyTrainer {
     if (parameters->dtype() == Dtype::float32)
       trainer_ = std::make_unique<Trainer<float>>(graph, cost, figures, parameters, trainable, decayed, settings, seed);
     else
-      trainer_ = std::make_unique<Trainer<double>>(graph, cost, figures, parameters, trainable, decayed, settings, seed);
+      trainer_ =
+          std::make_unique<Trainer<double>>(graph, cost, figures, parameters, trainable, decayed, settings, seed);
   }
 
   py::array_t<double> fit(const std::vector<py::array>& arrays, Index batch_size, Index epochs, bool shuffle,
@@ -179,7 +180,8 @@ class AnyTrainer {
 
   [[noreturn]] static void raise(const NonFinite& error) {
     py::object type = py::module_::import("fastbp.errors").attr("NonFiniteError");
-    py::object exception = type(py::arg("epoch") = error.epoch, py::arg("step") = error.step, py::arg("node") = error.node);
+    py::object exception =
+        type(py::arg("epoch") = error.epoch, py::arg("step") = error.step, py::arg("node") = error.node);
     PyErr_SetObject(type.ptr(), exception.ptr());
     throw py::error_already_set();
   }
@@ -201,15 +203,16 @@ class AnyTrainer {
     using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
     auto state = trainer.state();
     if (values.size() != state.size())
-      throw Error(Cause::value, "state must have " + std::to_string(state.size()) + " arrays, got " +
-                                    std::to_string(values.size()));
+      throw Error(Cause::value,
+                  "state must have " + std::to_string(state.size()) + " arrays, got " + std::to_string(values.size()));
     std::vector<Array> arrays;
     for (std::size_t i = 0; i < state.size(); ++i) {
       arrays.push_back(values[i].cast<Array>());
       const std::vector<Index> dims(arrays[i].shape(), arrays[i].shape() + arrays[i].ndim());
       if (dims != state[i].first)
         throw Error(Cause::value, "state[" + std::to_string(i) + "] must have shape " +
-                                      to_string(Shape{false, state[i].first}) + ", got " + to_string(Shape{false, dims}));
+                                      to_string(Shape{false, state[i].first}) + ", got " +
+                                      to_string(Shape{false, dims}));
     }
     for (std::size_t i = 0; i < state.size(); ++i)
       std::memcpy(state[i].second, arrays[i].data(), static_cast<std::size_t>(arrays[i].nbytes()));

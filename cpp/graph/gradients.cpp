@@ -253,8 +253,8 @@ Maybe rule(Op op, int operand, Value g, Value y, const std::vector<Value>& x) {
 
 // Rule 7: is this operand a probability, whose gradient is reported and does not flow on?
 bool is_report_only(Op op, int operand) {
-  return operand == 1 && (op == Op::sigmoid_cross_entropy || op == Op::softmax_cross_entropy ||
-                          op == Op::sparse_softmax_cross_entropy);
+  return operand == 1 &&
+         (op == Op::sigmoid_cross_entropy || op == Op::softmax_cross_entropy || op == Op::sparse_softmax_cross_entropy);
 }
 
 // The gradient at the probability's own node, by the plain formula.

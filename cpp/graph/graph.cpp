@@ -20,15 +20,14 @@ int Graph::add(Op op, std::vector<int> inputs, std::vector<Index> integers, std:
   std::vector<Shape> shapes;
   for (int input : inputs) shapes.push_back(node(input).shape);
   Shape shape = infer_shape({op, std::move(shapes), integers, numbers, describe_as(op, size(), name)});
-  nodes_.push_back(
-      {op, std::move(inputs), std::move(integers), std::move(numbers), std::move(name), std::move(shape)});
+  nodes_.push_back({op, std::move(inputs), std::move(integers), std::move(numbers), std::move(name), std::move(shape)});
   return size() - 1;
 }
 
 const Node& Graph::node(int i) const {
   if (i < 0 || i >= size()) {
-    throw Error(Cause::value, "node " + std::to_string(i) + " does not exist: the graph has " +
-                                  std::to_string(size()) + " nodes");
+    throw Error(Cause::value,
+                "node " + std::to_string(i) + " does not exist: the graph has " + std::to_string(size()) + " nodes");
   }
   return nodes_[static_cast<std::size_t>(i)];
 }

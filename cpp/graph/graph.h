@@ -11,11 +11,13 @@
 namespace fastbp {
 
 // Structural operations; the elementwise ones are in kernels/operations.h.
+// clang-format off
 #define FASTBP_STRUCTURAL_OPERATIONS(X)                                                                      \
   X(input, 0) X(parameter, 0) X(constant, 0) X(matmul, 2) X(matmul_rows, 2) X(sum, 1) X(max, 1)              \
   X(first_max, 1) X(argmax, 1) X(softmax, 1) X(log_softmax, 1) X(logsumexp, 1) X(softmax_cross_entropy, 3)   \
   X(sparse_softmax_cross_entropy, 3) X(one_hot, 1) X(pick, 2) X(reshape, 1) X(broadcast, 1)                  \
   X(concatenate, -1) X(slice, 1) X(unslice, 1) X(transpose, 1) X(dropout, 1)
+// clang-format on
 
 // The first map_operations values are MapOp's, in the same order (`copy` is never the operation of a node).
 enum class Op : int {

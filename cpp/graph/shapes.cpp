@@ -125,8 +125,8 @@ Shape matmul_rows(const Request& r) {
   const bool alike = x.rows && g.rows && !x.dims.empty() && x.dims.size() == g.dims.size() &&
                      std::equal(x.dims.begin(), x.dims.end() - 1, g.dims.begin());
   if (!alike) {
-    fail(r, "both operands must have rows and the same axes but the last, got " + to_string(x) + " and " +
-                to_string(g));
+    fail(r,
+         "both operands must have rows and the same axes but the last, got " + to_string(x) + " and " + to_string(g));
   }
   return {false, {x.dims.back(), g.dims.back()}};
 }

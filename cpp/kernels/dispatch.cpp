@@ -60,6 +60,13 @@ bool known(const std::string& name) {
   return false;
 }
 
+std::string in_lower_case(std::string name) {
+  for (char& letter : name) {
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  }
+  return name;
+}
+
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
   for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
@@ -74,7 +81,8 @@ const KernelTable& table_named(const std::string& name, const std::string& what)
   const std::string available = joined(available_isas());
   if (known(name))
     throw Error(Cause::value, what + " is '" + name + "', which this machine does not have; it has: " + available);
-  throw Error(Cause::value, what + " must be one of: " + available + "; got '" + name + "'");
+  const std::string hint = known(in_lower_case(name)) ? ": did you mean '" + in_lower_case(name) + "'?" : "";
+  throw Error(Cause::value, what + " must be one of: " + available + "; got '" + name + "'" + hint);
 }
 
 const KernelTable& table_at_load() {

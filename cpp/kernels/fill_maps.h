@@ -16,7 +16,7 @@ namespace {
 
 template <class T>
 void fill_maps(Kernels<T>& kernels) {
-#define FASTBP_X(name, operands) \
+#define FASTBP_X(name, operands)                                                                                       \
   kernels.map[static_cast<int>(MapOp::name)] = map_kernel<T, operation::name<T>, operands>;
   FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X)
 #undef FASTBP_X

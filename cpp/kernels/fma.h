@@ -23,12 +23,8 @@ FASTBP_INLINE F64 fma_of(F64 a, F64 b, F64 c) { return (F64)_mm256_fmadd_pd((__m
 
 #elif defined(__aarch64__)
 
-FASTBP_INLINE F32 fma_of(F32 a, F32 b, F32 c) {
-  return (F32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b);
-}
-FASTBP_INLINE F64 fma_of(F64 a, F64 b, F64 c) {
-  return (F64)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
-}
+FASTBP_INLINE F32 fma_of(F32 a, F32 b, F32 c) { return (F32)vfmaq_f32((float32x4_t)c, (float32x4_t)a, (float32x4_t)b); }
+FASTBP_INLINE F64 fma_of(F64 a, F64 b, F64 c) { return (F64)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b); }
 
 #elif defined(__ARM_FEATURE_FMA)
 
@@ -145,8 +141,8 @@ __attribute__((noinline, unused)) double exact_fma(double a, double b, double c)
   if (a == 0 || b == 0) return a * b + c;
 
   int negative = (int)((a_bits ^ b_bits) >> 63);
-  Unpacked product = normalised(negative, exponent_of(a_bits) + exponent_of(b_bits),
-                                (Wide)fraction_of(a_bits) * fraction_of(b_bits));
+  Unpacked product =
+      normalised(negative, exponent_of(a_bits) + exponent_of(b_bits), (Wide)fraction_of(a_bits) * fraction_of(b_bits));
   Unpacked addend = normalised((int)(c_bits >> 63), exponent_of(c_bits), fraction_of(c_bits));
   if (addend.fraction == 0) return rounded(product.negative, product.exponent, product.fraction);
 
@@ -194,8 +190,8 @@ FASTBP_INLINE F64 fma_of(F64 a, F64 b, F64 c) {
 
   I64 no_product = (product == 0) & ((a == 0) | (b == 0));
   result = select(no_product, product + c, result);
-  I64 easy = no_product | (between_2_900(a) & between_2_900(b) & between_2_900(product) &
-                           (between_2_900(c) | (c == 0)));
+  I64 easy =
+      no_product | (between_2_900(a) & between_2_900(b) & between_2_900(product) & (between_2_900(c) | (c == 0)));
   for (int i = 0; i < Vector<double>::lanes; ++i) {
     if (__builtin_expect(!easy[i], 0)) result[i] = exact_fma(a[i], b[i], c[i]);
   }

@@ -60,10 +60,18 @@ void gather_elements(const Gather<T>& call) {
 
 FASTBP_INLINE int64_t bytes_of(Element element) {
   switch (element) {
-    case Element::f64: case Element::i64: case Element::u64: return 8;
-    case Element::f32: case Element::i32: case Element::u32: return 4;
-    case Element::f16: case Element::i16: case Element::u16: return 2;
-    case Element::i8: case Element::u8: case Element::boolean: return 1;
+    case Element::f64:
+    case Element::i64:
+    case Element::u64: return 8;
+    case Element::f32:
+    case Element::i32:
+    case Element::u32: return 4;
+    case Element::f16:
+    case Element::i16:
+    case Element::u16: return 2;
+    case Element::i8:
+    case Element::u8:
+    case Element::boolean: return 1;
   }
   return 1;
 }

@@ -50,9 +50,9 @@ constexpr int64_t kFlippedRows = 15;
 template <class T>
 struct Blocking {
   bool flipped;  // cT = bT aT: vectors lie along the rows of c
-  bool along;    // b's k is contiguous and few rows use it: transposed in registers
+  bool along;  // b's k is contiguous and few rows use it: transposed in registers
   bool pack_a, pack_whole_a, pack_b;
-  int64_t strips;   // of nearly equal height
+  int64_t strips;  // of nearly equal height
   int64_t vectors;  // a panel's width
   int64_t a_bytes, b_bytes, slot_bytes;
   int64_t bytes() const { return a_bytes + b_bytes + slot_bytes; }
@@ -131,9 +131,9 @@ Blocking<T> blocking_of(const fastbp::Matmul<T>& q) {
 // Where one tile of c stands in the counting of blocks, and where its sums wait.
 template <class T>
 struct Counter {
-  T* local;         // the lowest kLevelsInPiece levels: tiles of `local_row` columns, on the stack
+  T* local;  // the lowest kLevelsInPiece levels: tiles of `local_row` columns, on the stack
   int64_t local_row, local_level;
-  T* slots;         // the levels above: matrices of m x kBlockColumns in the scratch, at this tile
+  T* slots;  // the levels above: matrices of m x kBlockColumns in the scratch, at this tile
   int64_t slot_level;
   Rows<T> level(int64_t l) const {
     if (l < kLevelsInPiece) return {local + l * local_level, local_row};
@@ -185,10 +185,10 @@ struct Strips {
 template <class T>
 struct Piece {
   int64_t column, columns;  // of c
-  int64_t start, depth;     // of k
+  int64_t start, depth;  // of k
   bool last;
   const T* panels;  // packed b, or null
-  T* strips;        // packed strips of a, or room for a group of them, or null
+  T* strips;  // packed strips of a, or room for a group of them, or null
   T* slots;
 };
 

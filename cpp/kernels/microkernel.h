@@ -197,10 +197,12 @@ constexpr Microkernel<T> microkernel_for() {
 
 template <class T, bool masked>
 Microkernel<T> microkernel(int64_t rows, int64_t vectors) {
-#define FASTBP_ROW(R)                                                                                      \
-  {microkernel_for<T, R, 1, masked>(), microkernel_for<T, R, 2, masked>(), microkernel_for<T, R, 3, masked>(), \
-   microkernel_for<T, R, 4, masked>(), microkernel_for<T, R, 5, masked>(), microkernel_for<T, R, 6, masked>(), \
-   microkernel_for<T, R, 7, masked>(), microkernel_for<T, R, 8, masked>()}
+#define FASTBP_ROW(R)                                                                                                  \
+  {                                                                                                                    \
+    microkernel_for<T, R, 1, masked>(), microkernel_for<T, R, 2, masked>(), microkernel_for<T, R, 3, masked>(),        \
+        microkernel_for<T, R, 4, masked>(), microkernel_for<T, R, 5, masked>(), microkernel_for<T, R, 6, masked>(),    \
+        microkernel_for<T, R, 7, masked>(), microkernel_for<T, R, 8, masked>()                                         \
+  }
   static constexpr Microkernel<T> table[14][kMostVectors] = {
       FASTBP_ROW(1), FASTBP_ROW(2), FASTBP_ROW(3),  FASTBP_ROW(4),  FASTBP_ROW(5),  FASTBP_ROW(6),  FASTBP_ROW(7),
       FASTBP_ROW(8), FASTBP_ROW(9), FASTBP_ROW(10), FASTBP_ROW(11), FASTBP_ROW(12), FASTBP_ROW(13), FASTBP_ROW(14)};

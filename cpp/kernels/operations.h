@@ -2,6 +2,7 @@
 // Semantics: docs/numerics.md, rules 4, 5 and 7. `attribute` is Map::scalar[0] unless said otherwise.
 #pragma once
 
+// clang-format off
 #define FASTBP_ELEMENTWISE_OPERATIONS(X)                                                            \
   X(negative, 1)                                                                                    \
   X(absolute, 1)                                                                                    \
@@ -35,6 +36,7 @@
   X(maximum_gate, 3)          /* (a, b, g), integer w: is a chosen by maximum(a, b)? w==0: g : +0; w==1: +0 : g */ \
   X(minimum_gate, 3)          /* the same for minimum(a, b) */                                      \
   X(sigmoid_cross_entropy, 3) /* (z, p, y); p is not read */
+// clang-format on
 
 namespace fastbp {
 

@@ -142,9 +142,8 @@ void log_softmax(const RowMap<T>* call) {
 
 template <class T>
 void logsumexp(const RowMap<T>* call) {
-  for_scaled_rows<T>(call, [call](int64_t r, const T*, T max, T log_sum) {
-    call->out[r * call->out_row] = max + log_sum;
-  });
+  for_scaled_rows<T>(call,
+                     [call](int64_t r, const T*, T max, T log_sum) { call->out[r * call->out_row] = max + log_sum; });
 }
 
 // -sum of y * log_softmax(z): the products rounded, then rule 3, then the sign.

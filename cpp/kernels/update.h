@@ -10,7 +10,7 @@ namespace {
 template <class T>
 FASTBP_INLINE V<T> magnitude(V<T> x) {
   using Bits = typename Vector<T>::bits;
-  return (V<T>)((Bits)x & (((typename Vector<T>::word)-1 >> 1) + Bits{}));
+  return (V<T>)((Bits)x & (((typename Vector<T>::word) - 1 >> 1) + Bits{}));
 }
 
 // Whether no lane of `mask` is zero.

@@ -74,9 +74,7 @@ void Plan<T>::run_stage(const Stage& stage, const Worker& worker, int threads) {
       break;
     }
     case Stage::Kind::product:
-    case Stage::Kind::product_rows:
-      run_product(stage, worker, threads);
-      break;
+    case Stage::Kind::product_rows: run_product(stage, worker, threads); break;
     case Stage::Kind::over_rows:
       for (int i : stage.items) run_over_rows(tape_.items[static_cast<std::size_t>(i)], worker, threads);
       break;
@@ -147,18 +145,12 @@ void Plan<T>::run_program(const Stage& stage, std::size_t first_item, const Work
 template <class T>
 void Plan<T>::run_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
   switch (item.kind) {
-    case Item::Kind::map:
-      return run_map(stage, item, worker, tile);
-    case Item::Kind::row:
-      return run_row(stage, item, worker, tile);
-    case Item::Kind::dropout:
-      return run_dropout(stage, item, worker, tile);
-    case Item::Kind::move:
-      return run_move(stage, item, worker, tile);
-    case Item::Kind::flat:
-      return run_flat(stage, item, worker);
-    default:
-      throw Error(Cause::internal, "an item that no program runs");
+    case Item::Kind::map: return run_map(stage, item, worker, tile);
+    case Item::Kind::row: return run_row(stage, item, worker, tile);
+    case Item::Kind::dropout: return run_dropout(stage, item, worker, tile);
+    case Item::Kind::move: return run_move(stage, item, worker, tile);
+    case Item::Kind::flat: return run_flat(stage, item, worker);
+    default: throw Error(Cause::internal, "an item that no program runs");
   }
 }
 
@@ -189,7 +181,8 @@ void Plan<T>::run_map(const Stage& stage, const Item& item, const Worker& worker
   map.out = address(stage, item.output, worker, tile, 1);
   map.out_row = local ? map.cols : out.width;
   map.integer = item.integer;
-  if (item.op == Op::divide_by_count) map.scalar[0] = static_cast<T>(item.integer * (item.count_rows ? worker.frame->rows : 1));
+  if (item.op == Op::divide_by_count)
+    map.scalar[0] = static_cast<T>(item.integer * (item.count_rows ? worker.frame->rows : 1));
   kernels_.map[static_cast<int>(map_op(item.op))](&map);
 }
 

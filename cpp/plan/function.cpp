@@ -60,7 +60,8 @@ void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Inde
       if (thread == 0)
         for (int i = 0; i < this->outputs(); ++i)
           if (plan.writes_output(i))
-            plan.bind_output(i, outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * plan.output(i).width : 0));
+            plan.bind_output(i,
+                             outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * plan.output(i).width : 0));
       plan.run(frame, team, thread);
       if (thread == 0)
         for (int i = 0; i < this->outputs(); ++i) {
@@ -78,12 +79,11 @@ void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Inde
 }
 
 template <class T>
-std::vector<double> Function<T>::means(const std::vector<Source>& inputs, Index rows, Index batch_size,
-                                       Cancel cancel) {
+std::vector<double> Function<T>::means(const std::vector<Source>& inputs, Index rows, Index batch_size, Cancel cancel) {
   for (int i = 0; i < outputs(); ++i)
     if (shape(i).rows || shape(i).features() != 1)
-      throw Error(Cause::value, "means needs scalar outputs, output " + std::to_string(i) + " has shape " +
-                                    to_string(shape(i)));
+      throw Error(Cause::value,
+                  "means needs scalar outputs, output " + std::to_string(i) + " has shape " + to_string(shape(i)));
   std::vector<double> sums(outputs_.size(), 0.0);
   Plan<T>& plan = plan_for(std::min(rows, batch_size));
   plan.unbind();

@@ -12,22 +12,25 @@ namespace {
 // Nanoseconds of one thread for one element; rough, they only decide how many threads a stage gets.
 double element_cost(const Item& item) {
   switch (item.kind) {
-    case Item::Kind::dropout:
-      return 1.0;
-    case Item::Kind::row:
-      return item.op == Op::sum || item.op == Op::max ? 0.2 : 3.0;
+    case Item::Kind::dropout: return 1.0;
+    case Item::Kind::row: return item.op == Op::sum || item.op == Op::max ? 0.2 : 3.0;
     case Item::Kind::map:
       switch (item.op) {
-        case Op::exp: case Op::expm1: case Op::log: case Op::log1p: case Op::sin: case Op::cos: case Op::tanh:
-        case Op::sigmoid: case Op::softplus: case Op::erf: case Op::sigmoid_cross_entropy:
-          return 2.5;
-        case Op::power:
-          return 15.0;
-        default:
-          return 0.15;
+        case Op::exp:
+        case Op::expm1:
+        case Op::log:
+        case Op::log1p:
+        case Op::sin:
+        case Op::cos:
+        case Op::tanh:
+        case Op::sigmoid:
+        case Op::softplus:
+        case Op::erf:
+        case Op::sigmoid_cross_entropy: return 2.5;
+        case Op::power: return 15.0;
+        default: return 0.15;
       }
-    default:
-      return 0.5;
+    default: return 0.5;
   }
 }
 
@@ -69,14 +72,10 @@ class Fusion {
         tape_.stages[stage].width = item.n;
         return stage;
       }
-      case Item::Kind::product_rows:
-        return new_stage(Stage::Kind::product_rows);
-      case Item::Kind::first_max:
-        return new_stage(Stage::Kind::first_max);
-      case Item::Kind::over_rows:
-        return first_of(Stage::Kind::over_rows, ready + 1);
-      default:
-        break;
+      case Item::Kind::product_rows: return new_stage(Stage::Kind::product_rows);
+      case Item::Kind::first_max: return new_stage(Stage::Kind::first_max);
+      case Item::Kind::over_rows: return first_of(Stage::Kind::over_rows, ready + 1);
+      default: break;
     }
     Stage::Kind kind = tape_.values[item.output].rows ? Stage::Kind::row : Stage::Kind::plain;
     if (ready >= 0) {
@@ -96,8 +95,7 @@ class Fusion {
     if (stage.kind != Stage::Kind::plain || stage.items.empty()) return true;
     const Item& first = tape_.items[stage.items.front()];
     bool wide = is_wide_map(item), stage_wide = is_wide_map(first);
-    return wide == stage_wide &&
-           (!wide || tape_.values[item.output].width == tape_.values[first.output].width);
+    return wide == stage_wide && (!wide || tape_.values[item.output].width == tape_.values[first.output].width);
   }
   bool is_wide_map(const Item& item) const {
     return item.kind == Item::Kind::map && !tape_.values[item.output].rows && tape_.values[item.output].width >= 2048;

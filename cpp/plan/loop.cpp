@@ -62,7 +62,8 @@ void Plan<T>::run_block(Worker& worker, Index block) {
                 worker.rows, data_of(value, worker, worker.row));
   }
   worker.sums = tape_.block_sums > 0 ? worker.free[--worker.free_slots] : nullptr;
-  for (int s = tape_.loop_begin; s < tape_.loop_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
+  for (int s = tape_.loop_begin; s < tape_.loop_end; ++s)
+    run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
   if (worker.sums == nullptr) return;
   int level = 0;
   for (; worker.slot[level] != nullptr; ++level) {
@@ -78,8 +79,10 @@ template <class T>
 T* Plan<T>::fold(Worker& worker, T* total) {
   for (T* slot : worker.slot) {
     if (slot == nullptr) continue;
-    if (total != nullptr) add_earlier(kernels_, slot, total, tape_.block_sums);
-    else total = slot;
+    if (total != nullptr)
+      add_earlier(kernels_, slot, total, tape_.block_sums);
+    else
+      total = slot;
   }
   return total;
 }
@@ -100,7 +103,9 @@ void Plan<T>::combine_units(Index blocks, Index unit, int threads, int thread) {
       std::fill(out, out + n, T(0));
       continue;
     }
-    auto unit_sum = [&](Index u) { return unit_sums_.template as<T>() + tape_.block_sums * u + value.sum_offset + part.begin; };
+    auto unit_sum = [&](Index u) {
+      return unit_sums_.template as<T>() + tape_.block_sums * u + value.sum_offset + part.begin;
+    };
     T* slot[Worker::kLevels] = {};
     for (Index u = 0; u < whole; ++u) {
       int level = 0;
@@ -113,8 +118,10 @@ void Plan<T>::combine_units(Index blocks, Index unit, int threads, int thread) {
     T* total = whole * unit < blocks ? unit_sum(whole) : nullptr;
     for (T* sum : slot) {
       if (sum == nullptr) continue;
-      if (total != nullptr) add_earlier(kernels_, sum, total, n);
-      else total = sum;
+      if (total != nullptr)
+        add_earlier(kernels_, sum, total, n);
+      else
+        total = sum;
     }
     std::memcpy(out, total, static_cast<std::size_t>(n) * sizeof(T));
   }

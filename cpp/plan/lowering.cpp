@@ -152,51 +152,33 @@ class Lowering {
         int slot = static_cast<int>(node.integers[0]);
         if (static_cast<int>(tape_.inputs.size()) <= slot) tape_.inputs.resize(slot + 1, -1);
         if (tape_.inputs[slot] >= 0)
-          throw Error(Cause::value, describe(graph_, i) + ": slot " + std::to_string(slot) + " is taken by another input");
+          throw Error(Cause::value,
+                      describe(graph_, i) + ": slot " + std::to_string(slot) + " is taken by another input");
         leaf(i, Value::Place::input, slot);
         tape_.inputs[slot] = value_[i];
         break;
       }
-      case Op::parameter:
-        leaf(i, Value::Place::parameter, static_cast<int>(node.integers[0]));
-        break;
+      case Op::parameter: leaf(i, Value::Place::parameter, static_cast<int>(node.integers[0])); break;
       case Op::constant:
         tape_.constants.push_back(node.numbers);
         leaf(i, Value::Place::constant, static_cast<int>(tape_.constants.size()) - 1);
         break;
-      case Op::reshape:
-        value_[i] = value_of(node.inputs[0]);
-        break;
-      case Op::dropout:
-        value_[i] = training_ ? dropout(node) : value_of(node.inputs[0]);
-        break;
-      case Op::matmul:
-        value_[i] = matmul(node);
-        break;
-      case Op::matmul_rows:
-        value_[i] = matmul_rows(node);
-        break;
+      case Op::reshape: value_[i] = value_of(node.inputs[0]); break;
+      case Op::dropout: value_[i] = training_ ? dropout(node) : value_of(node.inputs[0]); break;
+      case Op::matmul: value_[i] = matmul(node); break;
+      case Op::matmul_rows: value_[i] = matmul_rows(node); break;
       case Op::sum:
-      case Op::max:
-        value_[i] = reduction(node);
-        break;
-      case Op::first_max:
-        value_[i] = first_max(node);
-        break;
+      case Op::max: value_[i] = reduction(node); break;
+      case Op::first_max: value_[i] = first_max(node); break;
       case Op::slice:
-      case Op::unslice:
-        value_[i] = slice(node);
-        break;
-      case Op::concatenate:
-        value_[i] = concatenate(node);
-        break;
+      case Op::unslice: value_[i] = slice(node); break;
+      case Op::concatenate: value_[i] = concatenate(node); break;
       case Op::transpose: {
         const std::vector<Index>& dims = shape(node.inputs[0]).dims;
         value_[i] = permute(node.inputs[0], {1, 0}, Shape{false, {dims[1], dims[0]}});
         break;
       }
-      default:
-        value_[i] = row(node);
+      default: value_[i] = row(node);
     }
   }
 

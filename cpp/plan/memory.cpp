@@ -68,9 +68,12 @@ class Placement {
       });
     }
     if (stage.by_columns) {
-      stage.tile_elements = round_up(std::max<Index>(kTileBytes / element_bytes_ / std::max<Index>(1, widths.size()), 256), 64);
-      if (stage.kind == Stage::Kind::product) stage.tile_elements = std::max(stage.tile_elements, round_up(stage.width, 64));
-      for (std::size_t s = 0; s < widths.size(); ++s) stage.slots.push_back(static_cast<Index>(s) * stage.tile_elements);
+      stage.tile_elements =
+          round_up(std::max<Index>(kTileBytes / element_bytes_ / std::max<Index>(1, widths.size()), 256), 64);
+      if (stage.kind == Stage::Kind::product)
+        stage.tile_elements = std::max(stage.tile_elements, round_up(stage.width, 64));
+      for (std::size_t s = 0; s < widths.size(); ++s)
+        stage.slots.push_back(static_cast<Index>(s) * stage.tile_elements);
       stage.scratch = static_cast<Index>(widths.size()) * stage.tile_elements;
     } else {
       Index row = 0, touched = 1;
@@ -78,7 +81,8 @@ class Placement {
       for (int i : stage.items) touched += tape_.values[tape_.items[i].output].width;
       bool rows = stage.kind == Stage::Kind::row;
       const Index most = looped ? kRowBlock : max_rows_;
-      stage.tile_rows = rows ? std::min(most, std::max<Index>(1, kTileBytes / element_bytes_ / std::max(touched, row))) : 1;
+      stage.tile_rows =
+          rows ? std::min(most, std::max<Index>(1, kTileBytes / element_bytes_ / std::max(touched, row))) : 1;
       for (Index width : widths) {
         stage.slots.push_back(stage.scratch);
         stage.scratch += round_up(width * stage.tile_rows, 16);
@@ -137,7 +141,8 @@ class Placement {
     std::vector<int> values;
     for (std::size_t v = 0; v < tape_.values.size(); ++v) {
       Value& value = tape_.values[v];
-      bool shares = std::any_of(shares_.begin(), shares_.end(), [&](auto& s) { return s.first == static_cast<int>(v); });
+      bool shares =
+          std::any_of(shares_.begin(), shares_.end(), [&](auto& s) { return s.first == static_cast<int>(v); });
       bool gathered = value.place == Value::Place::input;
       bool wanted = (value.place == Value::Place::arena && !shares) || gathered;
       if (wanted && value.in_block == in_block) values.push_back(static_cast<int>(v));

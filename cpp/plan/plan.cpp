@@ -1,9 +1,9 @@
 #include "plan/plan.h"
 
-#include "base/cpu.h"
-
 #include <algorithm>
 #include <cmath>
+
+#include "base/cpu.h"
 
 namespace fastbp {
 namespace {
@@ -22,7 +22,8 @@ void share_always(bool on) { always_share = on; }
 bool shares_always() { return always_share; }
 
 template <class T>
-Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training, Index max_rows)
+Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training,
+              Index max_rows)
     : max_rows_(std::max<Index>(max_rows, 1)), kernels_(kernels_for<T>()) {
   const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
   tape_ = build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes});
@@ -102,9 +103,7 @@ void Plan<T>::allocate(Parameters& parameters) {
   for (std::size_t v = 0; v < tape_.values.size(); ++v) {
     const Value& value = tape_.values[v];
     switch (value.place) {
-      case Value::Place::constant:
-        own_[v] = constant[static_cast<std::size_t>(value.storage)];
-        break;
+      case Value::Place::constant: own_[v] = constant[static_cast<std::size_t>(value.storage)]; break;
       case Value::Place::parameter: {
         Parameter& parameter = parameters.at(value.storage);
         if (parameter.size != value.width)
@@ -114,17 +113,14 @@ void Plan<T>::allocate(Parameters& parameters) {
         break;
       }
       case Value::Place::input:
-      case Value::Place::arena:
-        own_[v] = value.in_block ? nullptr : arena_.template as<T>() + value.offset;
-        break;
+      case Value::Place::arena: own_[v] = value.in_block ? nullptr : arena_.template as<T>() + value.offset; break;
       case Value::Place::output:
         if (!value.rows && own_[v] == nullptr) {
           own_[v] = next;
           next += rounded(value.width * element) / element;
         }
         break;
-      default:
-        break;
+      default: break;
     }
   }
   data_ = own_;

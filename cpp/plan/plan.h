@@ -43,7 +43,10 @@ class Plan {
   const Value& output(int i) const { return tape_.values[tape_.outputs[i]]; }
   // Whether output i is written where bind_output says; if not, the caller copies it from output_data after the run.
   bool writes_output(int i) const { return output(i).place == Value::Place::output && output(i).storage == i; }
-  void bind_output(int i, T* data) { data_[tape_.outputs[i]] = data; rebind_shared(tape_.outputs[i]); }
+  void bind_output(int i, T* data) {
+    data_[tape_.outputs[i]] = data;
+    rebind_shared(tape_.outputs[i]);
+  }
   const T* output_data(int i) const { return data_[tape_.outputs[i]]; }
 
   void unbind() { data_ = own_; }  // outputs are the plan's own again
@@ -96,13 +99,13 @@ class Plan {
   std::vector<int> stage_threads_;
   Buffer arena_, own_outputs_, constants_;
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread, but for the last
-  Index program_scratch_ = 0;          // elements per thread
-  Index product_scratch_ = 0;          // bytes per thread
+  Index program_scratch_ = 0;  // elements per thread
+  Index product_scratch_ = 0;  // bytes per thread
   int loop_threads_ = 1;
-  int counter_slots_ = 0;              // of a thread's binary counter
-  std::vector<Index> first_max_;       // by group: its first maximal element
-  std::vector<T*> own_;                // by value: where the plan put it
-  std::vector<T*> data_;               // by value: where it is now (inputs and outputs may be bound elsewhere)
+  int counter_slots_ = 0;  // of a thread's binary counter
+  std::vector<Index> first_max_;  // by group: its first maximal element
+  std::vector<T*> own_;  // by value: where the plan put it
+  std::vector<T*> data_;  // by value: where it is now (inputs and outputs may be bound elsewhere)
 };
 
 // Tests: plans built from now on share every stage among all threads, however small it is.

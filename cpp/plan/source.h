@@ -38,7 +38,8 @@ template <class T>
 void gather_rows(const Kernels<T>& kernels, const Source& source, const Index* index, Index first, Index begin,
                  Index end, T* out);
 
-extern template void gather_rows<float>(const Kernels<float>&, const Source&, const Index*, Index, Index, Index, float*);
+extern template void gather_rows<float>(const Kernels<float>&, const Source&, const Index*, Index, Index, Index,
+                                        float*);
 extern template void gather_rows<double>(const Kernels<double>&, const Source&, const Index*, Index, Index, Index,
                                          double*);
 

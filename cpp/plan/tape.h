@@ -97,9 +97,9 @@ struct Tape {
   // Stages loop_begin .. loop_end - 1 run one block of kRowBlock rows after another, so that a block's values are still
   // in cache when the next stage reads them; sums over rows are added up as rule 2 says. Empty: no such loop.
   int loop_begin = 0, loop_end = 0;
-  Index block_arena = 0;                       // elements per thread
-  Index block_sums = 0;                        // elements: all sums over rows of the loop
-  Index scratch = 0;                           // elements per thread, programs only
+  Index block_arena = 0;  // elements per thread
+  Index block_sums = 0;  // elements: all sums over rows of the loop
+  Index scratch = 0;  // elements per thread, programs only
 };
 
 struct TapeRequest {

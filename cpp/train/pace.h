@@ -1,5 +1,6 @@
 // Whether a step goes faster on the whole team or on one thread alone. A plan guesses; this measures, again and again,
-// because other programs come and go: on a busy machine a barrier can cost more than the step. Bits do not depend on it.
+// because other programs come and go: on a busy machine a barrier can cost more than the step. Bits do not depend on
+// it.
 #pragma once
 
 #include <chrono>

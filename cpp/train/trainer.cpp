@@ -65,8 +65,8 @@ Trainer<T>::Trainer(const Graph& graph, int cost, const std::vector<int>& figure
   outputs_.insert(outputs_.end(), figures.begin(), figures.end());
   for (int output : outputs_)
     if (graph_.node(output).shape.rows || graph_.node(output).shape.features() != 1)
-      throw Error(Cause::value, describe(graph_, output) + " must be a scalar, it has shape " +
-                                    to_string(graph_.node(output).shape));
+      throw Error(Cause::value,
+                  describe(graph_, output) + " must be a scalar, it has shape " + to_string(graph_.node(output).shape));
   for (int gradient : graph_.gradients(cost, trainable_)) outputs_.push_back(gradient);
   for (int node : trainable_) parameters_->at(graph_.node(node).integers[0]);
   allocate_velocities();
@@ -77,8 +77,7 @@ void Trainer<T>::allocate_velocities() {
   if (settings_.momentum == 0.0 || !velocities_.empty()) return;
   std::vector<Buffer> velocities;
   for (int node : trainable_)
-    velocities.emplace_back(
-        static_cast<std::size_t>(parameters_->at(graph_.node(node).integers[0]).size) * sizeof(T));
+    velocities.emplace_back(static_cast<std::size_t>(parameters_->at(graph_.node(node).integers[0]).size) * sizeof(T));
   velocities_ = std::move(velocities);
 }
 
@@ -198,7 +197,9 @@ void Trainer<T>::check_rows(Run& run) const {
       const Index row = order != nullptr ? order[in_block] : frame.first_row + begin + in_block;
       throw Error(Cause::value, source.name + " must be finite, row " + std::to_string(row) + ", column " +
                                     std::to_string(column) + " is " +
-                                    (std::isnan(*bad) ? "nan" : *bad > 0 ? "inf" : "-inf"));
+                                    (std::isnan(*bad) ? "nan"
+                                     : *bad > 0       ? "inf"
+                                                      : "-inf"));
     }
   }
 }

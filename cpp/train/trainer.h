@@ -57,7 +57,8 @@ class Trainer {
  public:
   // trainable: parameter nodes; decayed: whether weight decay applies to each.
   Trainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
-          const std::vector<int>& trainable, const std::vector<bool>& decayed, SgdSettings settings, std::uint64_t seed);
+          const std::vector<int>& trainable, const std::vector<bool>& decayed, SgdSettings settings,
+          std::uint64_t seed);
 
   void fit(const FitRequest& request, Listener& listener, FitResult& result);
   // One step on these rows; the cost and the figures before the update.
