@@ -1,0 +1,62 @@
+"""The loop over blocks of rows: sums over rows combine as rule 2 says, however the blocks are shared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from compare import assert_same, everywhere
+from fastbp import _core, reference
+
+BLOCK = 128
+# One block more or less than a power of two of them, a block more or less a row, and more units than threads.
+ROWS = [2 * BLOCK - 1, 2 * BLOCK, 2 * BLOCK + 1, 3 * BLOCK, 7 * BLOCK + 5, 8 * BLOCK, 17 * BLOCK + 1, 41 * BLOCK - 3]
+
+
+def small_net(backend: Any, dtype: str) -> tuple[Any, list[int], Any]:
+    """Cost, a figure of every row, and the gradients of 3-5-2 with dropout; a penalty that depends on no row."""
+    random = np.random.default_rng(4)
+    graph, parameters = backend.Graph(), backend.Parameters(dtype)
+    weights = []
+    for shape in ((3, 5), (5,), (5, 2), (2,)):
+        slot = parameters.add(random.normal(size=shape))
+        weights.append(graph.add("parameter", [], [slot, *shape]))
+    x, y = graph.add("input", [], [0, 3]), graph.add("input", [], [1, 2])
+    z = graph.add("add", [graph.add("matmul", [x, weights[0]], [0, 0]), weights[1]])
+    a = graph.add("dropout", [graph.add("tanh", [z])], [1], [0.25])
+    out = graph.add("add", [graph.add("matmul", [a, weights[2]], [0, 0]), weights[3]])
+    error = graph.add("square", [graph.add("subtract", [out, y])])
+    mean = graph.add("divide_by_count", [graph.add("sum", [error], [1, 0])], [2, 1])
+    penalty = graph.add("sum", [graph.add("square", [weights[0]])], [0, 0, 1])
+    cost = graph.add("add", [mean, penalty])
+    return graph, [cost, error, *graph.gradients(cost, weights)], parameters
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("rows", ROWS)
+def test_sums_over_many_blocks_equal_the_reference(rows: int, dtype: str) -> None:
+    random = np.random.default_rng(rows)
+    data = [random.normal(size=(rows, 3)), random.integers(0, 9, (rows, 2)).astype(np.uint8)]
+    graph, outputs, parameters = small_net(reference, dtype)
+    expected = reference.Function(graph, outputs, parameters, training=True, seed=6)(data, counter=2)
+    for place in everywhere():
+        graph, outputs, parameters = small_net(_core, dtype)
+        function = _core.Function(graph, outputs, parameters, training=True, seed=6)
+        for result, wanted in zip(function(data, counter=2), expected):
+            assert_same(result, wanted, (rows, place))
+        first = function([part[: BLOCK + 9] for part in data], counter=2)  # a smaller run of the same plan
+        assert_same(first[1], expected[1][: BLOCK + 9], (rows, place))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_sum_over_no_rows_is_zero(dtype: str) -> None:
+    data = [np.zeros((0, 3)), np.zeros((0, 2))]
+    graph, outputs, parameters = small_net(reference, dtype)
+    expected = reference.Function(graph, outputs, parameters, training=True)(data)
+    for place in everywhere():
+        graph, outputs, parameters = small_net(_core, dtype)
+        function = _core.Function(graph, outputs, parameters, training=True)
+        function([np.zeros((4 * BLOCK, 3)), np.zeros((4 * BLOCK, 2))])  # a plan with the loop
+        for result, wanted in zip(function(data), expected):
+            assert_same(result, wanted, place)
