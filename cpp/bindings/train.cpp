@@ -191,7 +191,7 @@ class AnyTrainer {
     py::list values;
     for (auto [dims, data] : trainer.state()) {
       py::array_t<T> copy = new_array<T>(Shape{false, dims}, 0);
-      std::memcpy(copy.mutable_data(), data, static_cast<std::size_t>(copy.nbytes()));
+      if (copy.nbytes() > 0) std::memcpy(copy.mutable_data(), data, static_cast<std::size_t>(copy.nbytes()));
       values.append(std::move(copy));
     }
     return values;
@@ -215,7 +215,8 @@ class AnyTrainer {
                                       to_string(Shape{false, dims}));
     }
     for (std::size_t i = 0; i < state.size(); ++i)
-      std::memcpy(state[i].second, arrays[i].data(), static_cast<std::size_t>(arrays[i].nbytes()));
+      if (arrays[i].nbytes() > 0)
+        std::memcpy(state[i].second, arrays[i].data(), static_cast<std::size_t>(arrays[i].nbytes()));
   }
 
   Graph graph_;

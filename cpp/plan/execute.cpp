@@ -250,6 +250,7 @@ void copy_axes(const Copy& copy, std::size_t axis, const T* in, T* out) {
     return;
   }
   const Index n = copy.sizes[axis], from = copy.in_strides[axis], to = copy.out_strides[axis];
+  if (n == 0) return;
   if (axis + 1 == copy.sizes.size()) {
     if (from == 1 && to == 1) {
       std::memcpy(out, in, static_cast<std::size_t>(n) * sizeof(T));
