@@ -86,3 +86,33 @@ def test_python_m_fastbp_is_the_same_command() -> None:
     command = [sys.executable, "-m", "fastbp", "info"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     assert bp.__version__ in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (bp.NonFiniteError(2, 17, "dense (matmul, node 7)"), "fastbp: training stopped in epoch 2, step 17"),
+        (MemoryError("cannot allocate 1e+06 MiB"), "fastbp: not enough memory: cannot allocate 1e+06 MiB"),
+        (MemoryError(), "fastbp: not enough memory"),
+        (ImportError("fastbp._core is not built"), "fastbp: fastbp._core is not built"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_status_1(
+    error: Exception, line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(bp.Sequential, "fit", fail)
+    assert main(["train", "digits", "--quiet"]) == 1
+    (printed,) = capsys.readouterr().err.splitlines()
+    assert printed.startswith(line)
+    assert not printed.endswith(": ")
+
+
+@pytest.mark.parametrize("seed", ["-1", str(10**23), "10**23", "x"])
+def test_a_seed_out_of_range_ends_with_status_2(seed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit:
+        main(["train", "digits", "--seed", seed])
+    assert exit.value.code == 2
+    assert f"must be a whole number from 0 to 2^64 - 1, got '{seed}'" in capsys.readouterr().err

@@ -159,7 +159,7 @@ INEXACT_METHODS = {"dot", "mean", "std", "var"}
 
 # (file, name): why it is on no path to a result or a weight.
 ALLOWED: dict[tuple[str, str], str] = {
-    ("functions.py", "**"): "of an expression: a node, computed by rule 4's powering",
+    ("activations.py", "**"): "of an expression: a node, computed by rule 4's powering",
     ("layers.py", "@"): "of expressions: a node `matmul`, rule 1",
 }
 

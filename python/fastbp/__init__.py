@@ -10,48 +10,44 @@ from __future__ import annotations
 from typing import Any
 
 from ._hashing import weights_hash
+from .activations import (
+    elu,
+    gelu,
+    hard_sigmoid,
+    identity,
+    leaky_relu,
+    mish,
+    relu,
+    selu,
+    sigmoid,
+    silu,
+    softplus,
+    swish,
+    tanh,
+)
 from .callbacks import Callback, EarlyStopping, History, LambdaCallback
 from .errors import FastBPError, NonFiniteError
 from .expression import Expression, Parameter, input, parameter
 from .function import function
 from .functions import (
     abs,
-    argmax,
     concatenate,
     cos,
     dropout,
-    elu,
     erf,
     exp,
     expm1,
-    gelu,
-    hard_sigmoid,
-    identity,
-    leaky_relu,
     log,
     log1p,
-    log_softmax,
-    logsumexp,
-    max,
     maximum,
-    mean,
     minimum,
-    mish,
-    relu,
     reshape,
-    selu,
-    sigmoid,
-    silu,
     sin,
-    softmax,
-    softplus,
     sqrt,
     square,
-    sum,
-    swish,
-    tanh,
     where_positive,
 )
+from .gradients import gradients
 from .initializers import (
     Constant,
     GlorotNormal,
@@ -85,6 +81,7 @@ from .metrics import accuracy, binary_accuracy, categorical_accuracy, sparse_cat
 from .minimize import Minimization, minimize
 from .model import Model
 from .optimizers import SGD
+from .reductions import argmax, log_softmax, logsumexp, max, mean, softmax, sum
 from .regularizers import L1, L1L2, L2
 from .sequential import Sequential
 
@@ -112,6 +109,10 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'fastbp' has no attribute {name!r}")
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_CONFIG, "reference"})
+
+
 __all__ = [
     # networks
     "Sequential", "Model", "Input", "Layer", "Dense", "Dropout", "Activation", "Flatten", "Rescaling",
@@ -120,7 +121,7 @@ __all__ = [
     "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal", "LectureNormal",
     "Callback", "History", "EarlyStopping", "LambdaCallback",
     # expressions
-    "Expression", "Parameter", "input", "parameter", "function", "minimize", "Minimization",
+    "Expression", "Parameter", "input", "parameter", "function", "gradients", "minimize", "Minimization",
     "maximum", "minimum", "where_positive", "exp", "expm1", "log", "log1p", "sin", "cos", "erf", "sqrt", "square",
     "abs", "sum", "mean", "max", "argmax", "softmax", "log_softmax", "logsumexp", "concatenate", "reshape", "dropout",
     "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish", "softplus", "sigmoid", "tanh",

@@ -6,6 +6,9 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from .errors import NonFiniteError
+from .terminal import writable
+
 __all__ = ["main"]
 
 
@@ -17,7 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130  # as a shell counts it: 128 + SIGINT
-    except (OSError, ValueError) as error:
+    except MemoryError as error:
+        print(f"fastbp: not enough memory: {error}".removesuffix(": "), file=sys.stderr)
+        return 1
+    except (OSError, ValueError, ImportError, NonFiniteError) as error:
         print(f"fastbp: {error}", file=sys.stderr)
         return 1
     return status
@@ -52,10 +58,23 @@ def _at_least_one(text: str) -> int:
     return n
 
 
+def _seed(text: str) -> int:
+    try:
+        seed = int(text)
+    except ValueError:
+        seed = -1
+    if not 0 <= seed < 2**64:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 0 to 2^64 - 1, got {text!r}")
+    return seed
+
+
+class _Parser(argparse.ArgumentParser):
+    def format_help(self) -> str:
+        return writable(super().format_help(), sys.stdout)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="fastbp", description="Gradient descent on the CPU, with the same bits on every machine."
-    )
+    parser = _Parser(prog="fastbp", description="Gradient descent on the CPU, with the same bits on every machine.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
     info = commands.add_parser("info", help="show versions, instruction sets and threads")
@@ -74,10 +93,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _training_options() -> argparse.ArgumentParser:
-    options = argparse.ArgumentParser(add_help=False)
+def _training_options() -> _Parser:
+    options = _Parser(add_help=False)
     options.add_argument("--epochs", type=_at_least_one, metavar="N", help="how often to go through the data")
-    options.add_argument("--seed", type=int, default=0, metavar="N", help="of every random choice (default: 0)")
+    options.add_argument("--seed", type=_seed, default=0, metavar="N", help="of every random choice (default: 0)")
     options.add_argument("--threads", type=_at_least_one, metavar="N", help="the most threads to use; changes no bit")
     options.add_argument(
         "--backend", choices=["core", "reference"], default="core", help="what computes; changes no bit"

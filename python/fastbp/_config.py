@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 import platform
 
 import numpy as np
 
 from . import _core
+from .arguments import whole
+
+MOST_THREADS = 1024  # as cpp/base/threads.cpp has it
 
 __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 
@@ -51,7 +53,7 @@ def set_num_threads(n: int) -> None:
     Raises
     ------
     TypeError
-        If `n` is not a whole number.
+        If `n` is not a whole number; truth values are none.
     ValueError
         If `n` is out of range.
 
@@ -63,18 +65,23 @@ def set_num_threads(n: int) -> None:
     1
     >>> bp.set_num_threads(0)
     """
-    try:
-        whole = operator.index(n)
-    except TypeError:
-        raise TypeError(f"n must be a whole number, got {n!r}") from None
-    limit = 2**31 - 1  # of the core's type; its own check names the range
-    _core.set_num_threads(max(-limit, min(whole, limit)))
+    threads = whole("n", n)
+    if not 0 <= threads <= MOST_THREADS:
+        raise ValueError(f"n must be between 0 (the default) and {MOST_THREADS}, got {threads}")
+    _core.set_num_threads(threads)
 
 
 def show_config() -> None:
     """Prints the versions, the instruction sets, the threads and the compiler: what a bug report should contain.
 
     The same as ``fastbp info`` and ``python -m fastbp info``.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> bp.show_config()  # doctest: +ELLIPSIS
+    fastbp            ...
+    numeric contract  version ...
     """
     config = _core.config()
     contract = config["contract_version"]

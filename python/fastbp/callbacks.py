@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .arguments import at_least, known_keywords, real, truth
 from .names import look_up
 
 Logs = Mapping[str, float]
@@ -15,7 +16,7 @@ _EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
 
 
 class Callback:
-    """Base of all callbacks: override what is needed.
+    """Base of all callbacks: derive from it and override the hooks that are needed.
 
     Attributes
     ----------
@@ -24,13 +25,22 @@ class Callback:
     params : dict
         "epochs", "steps" (per epoch), "verbose".
 
+    Notes
+    -----
     Each hook gets `logs`, a dict of loss and metrics (empty where there are none yet). Those of ``on_train_batch_end``
-    are means over the epoch so far.
+    are means over the epoch so far. They are Keras' hooks. From within one the model cannot be trained: `RuntimeError`.
 
+    Examples
+    --------
     >>> import fastbp as bp
     >>> class Halve(bp.Callback):
     ...     def on_epoch_end(self, epoch, logs=None):
     ...         self.model.optimizer.learning_rate /= 2
+    >>> net = bp.Sequential([bp.Dense(1)])
+    >>> net.compile(bp.SGD(0.1), loss="mse", backend="reference")
+    >>> history = net.fit([[0.0], [1.0]], [1.0, 2.0], epochs=2, verbose=0, callbacks=[Halve()])
+    >>> net.optimizer.learning_rate
+    0.025
     """
 
     def __init__(self) -> None:
@@ -47,7 +57,7 @@ class Callback:
         """Before the first epoch of a `fit`."""
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        """After the last epoch, and also when `fit` ends by Ctrl-C or `NonFiniteError`."""
+        """After the last epoch. As in Keras, not when `fit` raises: the weights stay those of the last good step."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """`epoch` counts from 0 (from `initial_epoch`) in each `fit`."""
@@ -87,20 +97,34 @@ class Callback:
 
 
 class History(Callback):
-    """What `fit` returns.
+    """What `fit` returns: the figures of its epochs.
 
     Attributes
     ----------
     history : dict of str to list of float
-        One number per epoch: "loss", the metrics, and the same of the validation with "val_" before.
+        One number per epoch: "loss", the metrics, and the same of the validation with "val_" before. An epoch that was
+        not validated has none of those.
     epoch : list of int
-        The epochs' numbers.
+        The epochs' numbers, from 0.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="zeros")])
+    >>> net.compile(bp.SGD(0.1), loss="mse", metrics=["mae"], backend="reference")
+    >>> run = net.fit([[0.0], [1.0]], [1.0, 2.0], epochs=2, verbose=0)
+    >>> run.epoch, list(run.history), run.history["loss"][0]
+    ([0, 1], ['loss', 'mae'], 2.5)
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickles and copies have the figures, not the model."""
+        return {**vars(self), "model": None}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         self.epoch.append(epoch)
@@ -113,11 +137,23 @@ class LambdaCallback(Callback):
 
     Parameters
     ----------
-    on_epoch_begin, on_epoch_end, on_train_begin, on_train_end, on_train_batch_begin, on_train_batch_end : callable
-        Called as the hook of that name would be; further hooks by keyword too.
+    on_epoch_begin, on_epoch_end, on_train_begin, on_train_end, … : callable, optional
+        Any hook of `Callback` by name: called as the hook would be, without `self`.
 
+    Raises
+    ------
+    ValueError
+        If there is no hook of such a name.
+
+    Examples
+    --------
     >>> import fastbp as bp
     >>> shout = bp.LambdaCallback(on_epoch_end=lambda epoch, logs: print(epoch, logs["loss"]))
+    >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="zeros")])
+    >>> net.compile(bp.SGD(0.0), loss="mse", backend="reference")
+    >>> history = net.fit([[0.0], [1.0]], [1.0, 2.0], epochs=2, verbose=0, callbacks=[shout])
+    0 2.5
+    1 2.5
     """
 
     def __init__(self, **hooks: Callable[..., Any]) -> None:
@@ -152,10 +188,37 @@ class EarlyStopping(Callback):
 
     Attributes
     ----------
-    stopped_epoch, best_epoch : int
-    best : float
+    stopped_epoch : int
+        The epoch, from 0, after which it ended training; 0 if it did not.
+    best_epoch : int
+        The epoch, from 0, of the best figure.
+    best : float or None
+        That figure.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If `mode` is unknown, or `patience` or `start_from_epoch` negative.
+
+    Notes
+    -----
+    L. Prechelt, Early Stopping - But When?, 1998. A figure that is not among those of the epoch is a warning, and the
+    epoch is not looked at.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="zeros")])
+    >>> net.compile(bp.SGD(0.0), loss="mse", backend="reference")
+    >>> stop = bp.EarlyStopping("loss", patience=3)
+    >>> history = net.fit([[0.0], [1.0]], [1.0, 2.0], epochs=50, verbose=0, callbacks=[stop])
+    >>> stop.stopped_epoch, stop.best_epoch, stop.best
+    (3, 0, 2.5)
     """
 
+    @known_keywords
     def __init__(
         self,
         monitor: str = "val_loss",
@@ -170,12 +233,12 @@ class EarlyStopping(Callback):
         super().__init__()
         look_up("mode", mode, {m: m for m in ("auto", "min", "max")})
         self.monitor = monitor
-        self.patience = patience
+        self.patience = at_least("patience", patience, 0)
         self.verbose = verbose
-        self.baseline = baseline
-        self.min_delta = abs(min_delta)
-        self.restore_best_weights = restore_best_weights
-        self.start_from_epoch = start_from_epoch
+        self.baseline = None if baseline is None else real("baseline", baseline)
+        self.min_delta = abs(real("min_delta", min_delta))
+        self.restore_best_weights = truth("restore_best_weights", restore_best_weights)
+        self.start_from_epoch = at_least("start_from_epoch", start_from_epoch, 0)
         if mode == "auto":
             mode = "max" if monitor.endswith(("acc", "accuracy")) else "min"
         self.mode = mode

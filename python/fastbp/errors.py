@@ -6,7 +6,14 @@ __all__ = ["FastBPError", "NonFiniteError"]
 
 
 class FastBPError(Exception):
-    """The base of fastbp's own exceptions. Wrong arguments raise ``ValueError`` and ``TypeError`` instead."""
+    """The base of fastbp's own exceptions. Wrong arguments raise ``ValueError`` and ``TypeError`` instead.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> issubclass(bp.NonFiniteError, bp.FastBPError)
+    True
+    """
 
 
 class NonFiniteError(FastBPError, ArithmeticError):

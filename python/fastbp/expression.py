@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from . import rules
+from .arguments import known_keywords, truth
+from .pickling import Picklable
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -21,14 +23,23 @@ if TYPE_CHECKING:
 _creation = itertools.count()
 
 
-class Expression:
+class Expression(Picklable):
     """A value that will be computed: build them from `input`, `parameter`, operators and functions.
 
+    Notes
+    -----
     An expression that depends on an input has the shape (rows, …): axis 0 is the rows, however many come. Others have
-    plain NumPy shapes. Rows are never mixed by broadcasting: (rows,) with (rows, 1) gives (rows, 1).
+    plain NumPy shapes. Shapes broadcast as in NumPy, but rows are never mixed: (rows,) with (rows, 1) gives (rows, 1).
 
-    Supported are ``+ - * / ** @``, unary ``-``, ``abs()`` and slices of features: ``x[:, 1:3]``, ``x[..., 0]``.
+    Supported are ``+ - * / ** @``, unary ``-``, ``abs()`` and slices of features: ``x[:, 1:3]``, ``x[..., 0]``,
+    ``x[:, None]``. A number or an array on the other side is a constant. Constant whole exponents are products (rule 4
+    of the numeric contract), 0.5 is the square root, other powers are C's pow. Products are those of rule 1.
 
+    Errors in shapes are `ValueError` when an expression is computed; comparisons, truth values and ``float()`` are
+    `TypeError`.
+
+    Examples
+    --------
     >>> import fastbp as bp
     >>> x, w = bp.input("x"), bp.parameter(2.0, name="w")
     >>> f = bp.function([x], (x * w - 1) ** 2, backend="reference")
@@ -47,6 +58,16 @@ class Expression:
         self.operands = tuple(operands)
         self.name = name
         self.number = next(_creation)
+
+    def _state(self) -> dict[str, Any]:
+        slots = (slot for base in type(self).__mro__ for slot in vars(base).get("__slots__", ()))
+        return {slot: getattr(self, slot) for slot in slots if slot != "__weakref__" and hasattr(self, slot)}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """What is made from now on counts as created later, so that it may have this expression as an operand."""
+        global _creation
+        super()._restore(state)
+        _creation = itertools.count(max(next(_creation), self.number + 1))
 
     def lower(self, lowering: Lowering, nodes: Sequence[int]) -> int:
         """Adds this expression to the graph, its operands being `nodes` already; returns its node."""
@@ -180,7 +201,7 @@ class Input(Expression):
     __slots__ = ("shape",)
     operation = "input"
 
-    def __init__(self, name: str, shape: Sequence[int] | None = None) -> None:
+    def __init__(self, name: str, shape: Sequence[int] | int | None = None) -> None:
         super().__init__((), name)
         self.shape = None if shape is None else rules.checked_shape("shape", shape)
 
@@ -199,16 +220,36 @@ class Constant(Expression):
 
     def __init__(self, value: Any) -> None:
         super().__init__()
-        self.array = _real_array("a constant", value)
+        self.array = real_array("a constant", value).copy()
 
     def lower(self, lowering: Lowering, nodes: Sequence[int]) -> int:
-        return lowering.add("constant", (), self.array.shape, self.array.ravel().astype(np.float64).tolist(), "")
+        with np.errstate(all="ignore"):  # rounds once, to what the graph computes with; its numbers are float64
+            numbers = self.array.ravel().astype(lowering.store.dtype).tolist()
+        return lowering.add("constant", (), self.array.shape, numbers, "")
 
 
 class Parameter(Expression):
     """A value that training changes; made by `parameter` and by layers.
 
+    Attributes
+    ----------
+    value : array
+        A copy of the current value; a NumPy scalar for a parameter without axes. It can be set.
+    shape : tuple of int
+    trainable, decay : bool
+        See `parameter`.
+    name : str
+
+    Notes
+    -----
     A parameter lives in one place at a time: here, or in the store of the model or minimisation that used it last.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> w = bp.parameter(2.0, name="w")
+    >>> isinstance(w, bp.Parameter), w.shape, w.value
+    (True, (), np.float64(2.0))
     """
 
     __slots__ = ("_slot", "_store", "_value", "decay", "initializer", "regularizer", "shape", "trainable", "version")
@@ -226,7 +267,7 @@ class Parameter(Expression):
         regularizer: Any = None,
     ) -> None:
         super().__init__((), name)
-        self._value = None if value is None else _real_array("value", value).copy()
+        self._value = None if value is None else real_array("value", value).copy()
         self.shape = tuple(shape or ()) if self._value is None else self._value.shape
         self.trainable = bool(trainable)
         self.decay = bool(decay)
@@ -239,15 +280,12 @@ class Parameter(Expression):
     @property
     def value(self) -> Any:
         """A copy of the current value: a NumPy array, or a NumPy scalar for a parameter without axes."""
-        if self._store is not None:
-            return np.asarray(self._store.values.get(self._slot))[()]
-        if self._value is None:
-            raise ValueError(f"the parameter {self.name!r} has no value yet: it gets one when its model is built")
-        return self._value.copy()[()]
+        exact = self.exact
+        return (exact if exact.dtype in (np.float32, np.float64) else exact.astype(np.float64))[()]
 
     @value.setter
     def value(self, value: Any) -> None:
-        array = _real_array("value", value)
+        array = real_array("value", value)
         if array.shape != self.shape:
             raise ValueError(
                 f"value must have the shape {self.shape} of the parameter {self.name!r}, got {array.shape}"
@@ -259,6 +297,15 @@ class Parameter(Expression):
         self.version += 1
 
     @property
+    def exact(self) -> np.ndarray:
+        """A copy of the value in the dtype that it was given in, or has where it lives: who takes it rounds it once."""
+        if self._store is not None:
+            return np.asarray(self._store.values.get(self._slot))
+        if self._value is None:
+            raise ValueError(f"the parameter {self.name!r} has no value yet: it gets one when its model is built")
+        return self._value.copy()
+
+    @property
     def store(self) -> Store | None:
         """Where the value lives; None: in the parameter itself."""
         return self._store
@@ -266,6 +313,10 @@ class Parameter(Expression):
     @property
     def has_value(self) -> bool:
         return self._store is not None or self._value is not None
+
+    def _state(self) -> dict[str, Any]:
+        """The value itself, wherever it lives."""
+        return {**super()._state(), "_value": self.exact if self.has_value else None, "_store": None, "_slot": -1}
 
     def live_in(self, store: Store, slot: int) -> None:
         """From now on the value is that of `slot` in `store`."""
@@ -284,7 +335,7 @@ def as_expression(value: Any) -> Expression:
 def power(base: Any, exponent: Any) -> Expression:
     """``base ** exponent``; constant whole exponents are products, 0.5 is the square root, others need base > 0."""
     if not isinstance(exponent, Expression) and np.ndim(exponent) == 0:
-        value = float(_real_array("the exponent", exponent))
+        value = float(real_array("the exponent", exponent))
         if value == 2:
             return Operation("square", base)
         if value == 0.5:
@@ -294,7 +345,7 @@ def power(base: Any, exponent: Any) -> Expression:
     return Operation("power", base, exponent)
 
 
-def _real_array(what: str, value: Any) -> np.ndarray:
+def real_array(what: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except ValueError as error:
@@ -304,9 +355,10 @@ def _real_array(what: str, value: Any) -> np.ndarray:
             f"{what} must be a real number or an array of them, got {type(value).__name__}"
             + (f" of {array.dtype}" if isinstance(value, np.ndarray) else "")
         )
-    return array if array.dtype in (np.float32, np.float64) else array.astype(np.float64)
+    return array
 
 
+@known_keywords
 def input(name: str, shape: Sequence[int] | int | None = None) -> Input:
     """A place for data, one value (or array of features) per row.
 
@@ -323,15 +375,29 @@ def input(name: str, shape: Sequence[int] | int | None = None) -> Input:
     Expression
         Of the shape (rows, \\*shape).
 
+    Raises
+    ------
+    TypeError
+        If `name` is no string or `shape` no tuple of whole numbers.
+    ValueError
+        If `shape` has negative sizes.
+
+    Notes
+    -----
+    Data may be of any real dtype; they are rounded once to the dtype that computes (rule 10 of the numeric contract).
+
+    Examples
+    --------
     >>> import fastbp as bp
     >>> bp.input("x", shape=(3,))
     <Input 'x' input>
     """
     if not isinstance(name, str):
         raise TypeError(f"name must be a string, got {type(name).__name__}")
-    return Input(name, (shape,) if isinstance(shape, int) else shape)
+    return Input(name, shape)
 
 
+@known_keywords
 def parameter(value: Any, name: str = "", trainable: bool = True, decay: bool = True) -> Parameter:
     """A value that training changes.
 
@@ -340,7 +406,7 @@ def parameter(value: Any, name: str = "", trainable: bool = True, decay: bool = 
     value : float or array
         Where training starts; any real dtype. It is rounded once to the dtype of what uses it.
     name : str
-        For messages.
+        For messages. Default "".
     trainable : bool
         Whether training changes it. Default True.
     decay : bool
@@ -351,6 +417,13 @@ def parameter(value: Any, name: str = "", trainable: bool = True, decay: bool = 
     Parameter
         An expression without rows, of `value`'s shape; its attribute ``value`` is the current value and can be set.
 
+    Raises
+    ------
+    TypeError
+        If `value` holds no real numbers, or `trainable` or `decay` is no truth value.
+
+    Examples
+    --------
     >>> import fastbp as bp
     >>> w = bp.parameter([0.5, 1.5], name="w")
     >>> w.value
@@ -361,4 +434,4 @@ def parameter(value: Any, name: str = "", trainable: bool = True, decay: bool = 
     """
     if value is None:
         raise TypeError("value must be a number or an array of numbers, got None")
-    return Parameter(value, name, trainable, decay)
+    return Parameter(value, name, truth("trainable", trainable), truth("decay", decay))

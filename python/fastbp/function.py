@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import known_keywords
 from .data import as_array, check_labels, common_rows
 from .expression import Expression, Input, as_expression
 from .lowering import Lowering, lower
@@ -16,12 +17,8 @@ from .store import Store
 
 def scalar_node(lowering: Lowering, expression: Expression, argument: str) -> int:
     """The node of an expression that must be one number."""
-    node = lowering.node(expression)
-    rows, dims = lowering.shape(node)
-    if rows or dims:
-        raise ValueError(
-            f"{argument} must be a scalar, got the shape {shape_text(rows, dims)}: bp.sum or bp.mean makes it one"
-        )
+    (node,) = lowering.lower([expression])
+    lowering.check_scalar(node, argument)
     return node
 
 
@@ -86,6 +83,7 @@ class CompiledFunction:
         return self._compiled[key]
 
 
+@known_keywords
 def function(
     inputs: Expression | Sequence[Expression],
     outputs: Any,
@@ -107,8 +105,9 @@ def function(
     training : bool
         Whether dropout drops. Default False.
     dtype : {"float32", "float64"}
+        Of the arithmetic. Default "float32".
     backend : {"core", "reference"}
-        Both give the same bits.
+        Both give the same bits. Default "core".
 
     Returns
     -------
@@ -119,9 +118,18 @@ def function(
 
     Raises
     ------
+    TypeError
+        If `inputs` are not made by `input`, or `gradients` are no expressions.
     ValueError
-        For shapes that do not fit, an output with gradients that is no scalar, or unknown names.
+        If two inputs have one name, or gradients of several outputs are asked for; when called, for shapes that do not
+        fit and an output with gradients that is no scalar.
 
+    Notes
+    -----
+    Gradients are built by rule 6 of the numeric contract; `gradients` gives them as expressions.
+
+    Examples
+    --------
     >>> import fastbp as bp
     >>> x, y = bp.input("x"), bp.input("y")
     >>> w = bp.parameter(3.0, name="w")
@@ -130,7 +138,9 @@ def function(
     >>> f([1.0, 2.0], [2.0, 4.0])
     (np.float32(2.5), (np.float32(5.0),))
     """
-    listed = [inputs] if isinstance(inputs, Expression) else list(inputs)
+    listed = [inputs] if isinstance(inputs, Expression) else inputs
+    if not isinstance(listed, (list, tuple)):
+        raise TypeError(f"inputs must be a list of inputs made by bp.input, got {inputs!r}")
     return CompiledFunction(checked_inputs(listed), outputs, gradients, training, dtype, backend)
 
 

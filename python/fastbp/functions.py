@@ -1,270 +1,467 @@
-"""Functions of expressions: ``exp``, ``sum``, ``softmax`` …, and the activations with Keras 3's formulas."""
+"""Functions of expressions, element by element, ``concatenate``, ``reshape`` and ``dropout``."""
 
 from __future__ import annotations
 
 import builtins
-import math
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import rules
-from .expression import Call, Expression, Operation, Shaped, as_expression
-from .names import look_up
-
-SELU_ALPHA = 1.6732632423543772848170429916717
-SELU_SCALE = 1.0507009873554804934193349852946
+from .arguments import known_keywords, share, whole
+from .expression import Call, Expression, Operation, Shaped
 
 
 def maximum(a: Any, b: Any) -> Expression:
-    """The larger of a and b, element by element; a where they are equal or a is NaN."""
+    """The larger of a and b, element by element.
+
+    Parameters
+    ----------
+    a, b : expression, number or array
+        Of one shape, or of shapes that broadcast.
+
+    Returns
+    -------
+    Expression
+        Of the shape that broadcasting gives.
+
+    Notes
+    -----
+    a where a ≥ b or a is NaN, else b (rule 5 of the numeric contract). The gradient flows to the one that was chosen.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.maximum(x, 0.5), backend="reference")([0.0, 1.0])
+    array([0.5, 1. ], dtype=float32)
+    """
     return Operation("maximum", a, b)
 
 
 def minimum(a: Any, b: Any) -> Expression:
-    """The smaller of a and b, element by element; a where they are equal or a is NaN."""
+    """The smaller of a and b, element by element.
+
+    Parameters
+    ----------
+    a, b : expression, number or array
+        Of one shape, or of shapes that broadcast.
+
+    Returns
+    -------
+    Expression
+        Of the shape that broadcasting gives.
+
+    Notes
+    -----
+    a where a ≤ b or a is NaN, else b (rule 5 of the numeric contract). The gradient flows to the one that was chosen.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.minimum(x, 0.5), backend="reference")([0.0, 1.0])
+    array([0. , 0.5], dtype=float32)
+    """
     return Operation("minimum", a, b)
 
 
 def where_positive(condition: Any, a: Any, b: Any) -> Expression:
-    """a where condition > 0, b elsewhere; gradients flow to the chosen one alone, none to the condition."""
+    """a where condition > 0, b elsewhere.
+
+    Parameters
+    ----------
+    condition, a, b : expression, number or array
+        Of shapes that broadcast; a condition of NaN chooses b.
+
+    Returns
+    -------
+    Expression
+        Of the shape that broadcasting gives.
+
+    Notes
+    -----
+    The gradient flows to the one that was chosen, none to the condition.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.where_positive(x, x, 10 * x), backend="reference")([-1.0, 0.0, 2.0])
+    array([-10.,   0.,   2.], dtype=float32)
+    """
     return Operation("where_positive", condition, a, b)
 
 
 def exp(x: Any) -> Expression:
-    """e^x"""
+    """e^x, element by element.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Rule 4 of the numeric contract: at most 1 ulp off in float32, 2 in float64. Derivative: e^x.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.exp(x), backend="reference")([0.0, 1.0])
+    array([1.       , 2.7182817], dtype=float32)
+    """
     return Operation("exp", x)
 
 
 def expm1(x: Any) -> Expression:
-    """e^x − 1, exact near 0."""
+    """e^x − 1, element by element, exact near 0.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Rule 4 of the numeric contract. Derivative: e^x.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.expm1(x), backend="reference")([0.0, 1e-8])
+    array([0.e+00, 1.e-08], dtype=float32)
+    """
     return Operation("expm1", x)
 
 
 def log(x: Any) -> Expression:
-    """The natural logarithm."""
+    """The natural logarithm, element by element.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Rule 4 of the numeric contract: −Inf at 0, NaN below. Derivative: 1/x.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.log(x), backend="reference")([1.0, 2.0])
+    array([0.       , 0.6931472], dtype=float32)
+    """
     return Operation("log", x)
 
 
 def log1p(x: Any) -> Expression:
-    """ln(1 + x), exact near 0."""
+    """ln(1 + x), element by element, exact near 0.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Rule 4 of the numeric contract. Derivative: 1/(1 + x).
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.log1p(x), backend="reference")([0.0, 1e-8])
+    array([0.e+00, 1.e-08], dtype=float32)
+    """
     return Operation("log1p", x)
 
 
 def sin(x: Any) -> Expression:
-    """The sine of x radians."""
+    """The sine of x radians, element by element.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Rule 4 of the numeric contract. Derivative: cos x.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.sin(x), backend="reference")([0.0, 1.0])
+    array([0.        , 0.84147096], dtype=float32)
+    """
     return Operation("sin", x)
 
 
 def cos(x: Any) -> Expression:
-    """The cosine of x radians."""
+    """The cosine of x radians, element by element.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Rule 4 of the numeric contract. Derivative: −sin x.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.cos(x), backend="reference")([0.0, 1.0])
+    array([1.       , 0.5403023], dtype=float32)
+    """
     return Operation("cos", x)
 
 
 def erf(x: Any) -> Expression:
-    """The error function 2/√π ∫₀ˣ exp(−t²) dt."""
+    """The error function 2/√π ∫₀ˣ exp(−t²) dt, element by element.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Rule 4 of the numeric contract. Derivative: 2/√π exp(−x²).
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.erf(x), backend="reference")([0.0, 1.0])
+    array([0.       , 0.8427008], dtype=float32)
+    """
     return Operation("erf", x)
 
 
 def sqrt(x: Any) -> Expression:
-    """The square root."""
+    """The square root, element by element.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Correctly rounded, as IEEE 754 has it: NaN below 0. Derivative: 1/(2√x), which is infinite at 0.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.sqrt(x), backend="reference")([4.0, 2.0])
+    array([2.       , 1.4142135], dtype=float32)
+    """
     return Operation("sqrt", x)
 
 
 def square(x: Any) -> Expression:
-    """x·x"""
+    """x·x, element by element.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Rounded once. Derivative: 2x.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.square(x), backend="reference")([3.0, -2.0])
+    array([9., 4.], dtype=float32)
+    """
     return Operation("square", x)
 
 
 def abs(x: Any) -> Expression:
-    """|x|; its gradient at 0 is 0."""
+    """|x|, element by element.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Derivative: −1, 0 or 1, the sign of x; 0 at 0.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.abs(x), backend="reference")([3.0, -2.0])
+    array([3., 2.], dtype=float32)
+    """
     return Operation("absolute", x)
 
 
-def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Expression:
-    """The sum over `axis`: by default over everything, rows included, which gives a scalar.
+@known_keywords
+def concatenate(expressions: Sequence[Any], axis: int = -1) -> Expression:
+    """Joins expressions along a feature axis.
+
+    Parameters
+    ----------
+    expressions : list of expressions, numbers or arrays
+        Of equal shapes but for `axis`. Those without rows are repeated for every row where others have rows.
+    axis : int
+        Of the features; rows are not joined. Default −1, the last.
+
+    Returns
+    -------
+    Expression
+
+    Raises
+    ------
+    TypeError
+        If there is no list of at least one expression, or `axis` is no whole number.
+    ValueError
+        If the shapes do not fit: when it is computed.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.concatenate([x, x * 10, [0.5]], axis=-1), backend="reference")([[1, 2], [3, 4]])
+    array([[ 1. ,  2. , 10. , 20. ,  0.5],
+           [ 3. ,  4. , 30. , 40. ,  0.5]], dtype=float32)
+    """
+    if not isinstance(expressions, (list, tuple)) or not expressions:
+        raise TypeError(f"expressions must be a list of at least one expression, got {expressions!r}")
+    return Shaped(rules.concatenate, tuple(expressions), whole("axis", axis))
+
+
+@known_keywords
+def reshape(x: Any, shape: Sequence[int] | int) -> Expression:
+    """The features of every row, row-major, in another shape.
 
     Parameters
     ----------
     x : expression
-        Of shape (rows, …) or without rows.
-    axis : int or sequence of int, optional
-        0 is the rows (of an expression that has them), −1 the last feature axis. Default: all.
-    keepdims : bool
-        Whether summed axes stay, with size 1. Default False.
+    shape : tuple of int
+        Without the rows, which stay; one size may be −1 and follows from the others.
 
+    Returns
+    -------
+    Expression
+        Of shape (rows, \\*shape), or `shape` for an expression without rows.
+
+    Raises
+    ------
+    TypeError
+        If `shape` holds what is no whole number.
+    ValueError
+        If it has negative sizes other than one −1; or other than as many features as x: when it is computed.
+
+    Examples
+    --------
     >>> import fastbp as bp
     >>> x = bp.input("x")
-    >>> bp.function([x], [bp.sum(x), bp.sum(x, axis=-1)], backend="reference")([[1, 2], [3, 4]])
-    [np.float32(10.0), array([3., 7.], dtype=float32)]
+    >>> bp.function([x], bp.reshape(x, (2, -1)), backend="reference")([[1, 2, 3, 4]])
+    array([[[1., 2.],
+            [3., 4.]]], dtype=float32)
     """
-    return Shaped(rules.reduction, (x,), "sum", axis, keepdims)
-
-
-def mean(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Expression:
-    """The sum over `axis` (see `sum`) divided by the number of elements summed; rows count as many as are present."""
-    return Shaped(rules.reduction, (x,), "mean", axis, keepdims)
-
-
-def max(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Expression:
-    """The largest element over `axis` (see `sum`); the gradient goes to the first of the largest."""
-    return Shaped(rules.reduction, (x,), "max", axis, keepdims)
-
-
-def argmax(x: Any) -> Expression:
-    """The index of the largest of the last axis' features (the first of them), as a number; it has no gradient."""
-    return Shaped(rules.last_axis, (x,), "argmax", -1)
-
-
-def softmax(x: Any, axis: int = -1) -> Expression:
-    """exp(xⱼ) / Σᵢ exp(xᵢ) over the last feature axis, computed from x − max(x)."""
-    return Shaped(rules.last_axis, (x,), "softmax", axis)
-
-
-def log_softmax(x: Any, axis: int = -1) -> Expression:
-    """ln softmax(x) over the last feature axis, without overflow."""
-    return Shaped(rules.last_axis, (x,), "log_softmax", axis)
-
-
-def logsumexp(x: Any, axis: int = -1) -> Expression:
-    """ln Σⱼ exp(xⱼ) over the last feature axis, which is dropped."""
-    return Shaped(rules.last_axis, (x,), "logsumexp", axis)
-
-
-def concatenate(expressions: Sequence[Any], axis: int = -1) -> Expression:
-    """Joins along a feature axis. Expressions without rows are repeated for every row where others have rows."""
-    if isinstance(expressions, Expression) or not expressions:
-        raise TypeError("expressions must be a list of at least one expression")
-    return Shaped(rules.concatenate, tuple(expressions), operator.index(axis))
-
-
-def reshape(x: Any, shape: Sequence[int] | int) -> Expression:
-    """The features of every row, row-major, in another shape; one size may be −1. The rows are not part of `shape`."""
-    dims = tuple(operator.index(d) for d in ((shape,) if isinstance(shape, int) else shape))
+    try:
+        dims = tuple(whole("shape", d) for d in ((shape,) if isinstance(shape, int) else shape))
+    except TypeError:
+        raise TypeError(f"shape must be a tuple of whole numbers, got {shape!r}") from None
     if builtins.any(d < -1 for d in dims) or dims.count(-1) > 1:
         raise ValueError(f"shape must have sizes of at least 0 and at most one -1, got {dims}")
     return Shaped(rules.reshape, (x,), dims)
 
 
+@known_keywords
 def dropout(x: Any, rate: float) -> Expression:
     """While training, zero with probability `rate`, else x / (1 − rate); x itself otherwise.
 
     Parameters
     ----------
     x : expression
+        With rows.
     rate : float
-        0 ≤ rate < 1; rule 9 of the numeric contract says which elements are dropped.
+        0 ≤ rate < 1.
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Raises
+    ------
+    TypeError
+        If `rate` is no number.
+    ValueError
+        If it does not lie within 0 ≤ rate < 1.
+
+    Notes
+    -----
+    N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
+    Rule 9 of the numeric contract says which elements are dropped: it depends on the seed, the row and the epoch alone.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.dropout(x, 0.5), training=True, backend="reference")([1.0, 2.0, 3.0, 4.0])
+    array([2., 4., 6., 0.], dtype=float32)
     """
-    rate = float(rate)
-    if not 0 <= rate < 1:
-        raise ValueError(f"rate must be at least 0 and below 1, got {rate}")
-    return Shaped(rules.dropout, (x,), rate)
-
-
-# Activations: Keras 3's names, formulas and defaults.
-
-
-def identity(x: Any) -> Expression:
-    """x"""
-    return as_expression(x)
-
-
-def relu(x: Any) -> Expression:
-    """max(x, 0)"""
-    return Operation("relu", x)
-
-
-def leaky_relu(x: Any, negative_slope: float = 0.2) -> Expression:
-    """x where x > 0, else negative_slope · x (default 0.2, as Keras' activation)."""
-    x = as_expression(x)
-    return where_positive(x, x, negative_slope * x)
-
-
-def elu(x: Any, alpha: float = 1.0) -> Expression:
-    """x where x > 0, else alpha · (e^x − 1)."""
-    x = as_expression(x)
-    return where_positive(x, x, alpha * expm1(minimum(x, 0.0)))
-
-
-def selu(x: Any) -> Expression:
-    """1.0507… · elu(x, 1.6732…): Klambauer et al., Self-Normalizing Neural Networks, 2017."""
-    return SELU_SCALE * elu(x, SELU_ALPHA)
-
-
-def gelu(x: Any, approximate: bool = False) -> Expression:
-    """x·Φ(x) (Hendrycks and Gimpel, 2016): by the error function, or with ``approximate=True`` by their tanh form."""
-    x = as_expression(x)
-    if approximate:
-        return 0.5 * x * (1.0 + tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    return 0.5 * x * (1.0 + erf(x / math.sqrt(2)))
-
-
-def silu(x: Any) -> Expression:
-    """x · sigmoid(x), also known as swish."""
-    x = as_expression(x)
-    return x * sigmoid(x)
-
-
-swish = silu
-
-
-def mish(x: Any) -> Expression:
-    """x · tanh(softplus(x)): Misra, 2019."""
-    x = as_expression(x)
-    return x * tanh(softplus(x))
-
-
-def softplus(x: Any) -> Expression:
-    """ln(1 + e^x), without overflow."""
-    return Operation("softplus", x)
-
-
-def sigmoid(x: Any) -> Expression:
-    """1 / (1 + e^−x)"""
-    return Operation("sigmoid", x)
-
-
-def tanh(x: Any) -> Expression:
-    """The hyperbolic tangent."""
-    return Operation("tanh", x)
-
-
-def hard_sigmoid(x: Any) -> Expression:
-    """x/6 + 1/2, kept within 0 … 1."""
-    return minimum(relu(as_expression(x) + 3.0), 6.0) / 6.0
-
-
-ACTIVATIONS: dict[str, Callable[..., Expression]] = {
-    "identity": identity,
-    "linear": identity,
-    "relu": relu,
-    "leaky_relu": leaky_relu,
-    "elu": elu,
-    "selu": selu,
-    "gelu": gelu,
-    "silu": silu,
-    "swish": swish,
-    "mish": mish,
-    "softplus": softplus,
-    "sigmoid": sigmoid,
-    "tanh": tanh,
-    "hard_sigmoid": hard_sigmoid,
-    "softmax": softmax,
-    "log_softmax": log_softmax,
-    "exponential": exp,
-}
-
-
-def get_activation(activation: Any) -> Callable[..., Expression]:
-    """The activation that a name, a function or None (identity) stands for."""
-    if activation is None:
-        return identity
-    if isinstance(activation, str):
-        function: Callable[..., Expression] = look_up("activation", activation, ACTIVATIONS)
-        return function
-    if callable(activation):
-        return activation
-    raise TypeError(f"activation must be a name, a function of expressions or None, got {type(activation).__name__}")
+    return Shaped(rules.dropout, (x,), share("rate", rate))
 
 
 def call(function: Callable[..., Expression], *operands: Any, name: str = "") -> Expression:

@@ -12,15 +12,36 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import known_keywords, real
 from .names import look_up
+from .pickling import Picklable
 
 # Φ(−2) and Φ(2): where a normal distribution is cut off.
 LOWER_TAIL, UPPER_TAIL = 0.022750131948179207, 0.9772498680518208
 TRUNCATED_DEVIATION = 0.87962566103423978  # of a standard normal cut off at ±2
 
 
-class Initializer:
-    """Base of the initialisers. Subclasses define ``draw(shape, stream)``; see `Stream`."""
+class Initializer(Picklable):
+    """Base of the initialisers: derive from it, with ``draw(shape, stream)`` for the values.
+
+    Notes
+    -----
+    A layer takes an initialiser, its name ("glorot_uniform"), or any function of the shape that returns an array.
+    The values are float64, of + − × ÷ √ alone, rounded once to the dtype of the model. `stream` has ``uniform(n)`` in
+    [0, 1), ``normal(n)`` and ``truncated_normal(n)`` (cut off at ±2), n numbers each, the weight's own (rule 9 of the
+    numeric contract).
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> class Signs(bp.Initializer):
+    ...     def draw(self, shape, stream):
+    ...         return 2.0 * (stream.uniform(shape[0] * shape[1]) < 0.5) - 1.0
+    >>> net = bp.Sequential([bp.Input((2,)), bp.Dense(3, kernel_initializer=Signs())])
+    >>> net.get_weights()[0]
+    array([[ 1.,  1., -1.],
+           [ 1., -1.,  1.]], dtype=float32)
+    """
 
     def __call__(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> np.ndarray:
         """Initial values in float64.
@@ -74,51 +95,172 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
 
 
 class Constant(Initializer):
-    """Every element is `value` (default 0)."""
+    """Every element is `value`.
 
+    Parameters
+    ----------
+    value : float
+        Default 0.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no number.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.Constant(0.5))])
+    >>> net.get_weights()[0].round(3)
+    array([[0.5, 0.5],
+           [0.5, 0.5],
+           [0.5, 0.5],
+           [0.5, 0.5]], dtype=float32)
+    """
+
+    @known_keywords
     def __init__(self, value: float = 0.0) -> None:
-        self.value = float(value)
+        self.value = real("value", value)
 
     def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
         return np.full(shape, self.value)
 
 
 class Zeros(Constant):
-    """Every element is 0."""
+    """Every element is 0: how biases start.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.Zeros())])
+    >>> net.get_weights()[0].round(3)
+    array([[0., 0.],
+           [0., 0.],
+           [0., 0.],
+           [0., 0.]], dtype=float32)
+    """
 
     def __init__(self) -> None:
         super().__init__(0.0)
 
 
 class Ones(Constant):
-    """Every element is 1."""
+    """Every element is 1.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.Ones())])
+    >>> net.get_weights()[0].round(3)
+    array([[1., 1.],
+           [1., 1.],
+           [1., 1.],
+           [1., 1.]], dtype=float32)
+    """
 
     def __init__(self) -> None:
         super().__init__(1.0)
 
 
 class RandomUniform(Initializer):
-    """Uniform in [minval, maxval); defaults −0.05, 0.05."""
+    """Uniform in [minval, maxval).
 
+    Parameters
+    ----------
+    minval, maxval : float
+        Defaults −0.05 and 0.05, as in Keras.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no number.
+
+    Notes
+    -----
+    Rule 9 of the numeric contract: the numbers follow from the model's seed and the weight's number in the model.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.RandomUniform())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.003, -0.034],
+           [ 0.05 , -0.023],
+           [ 0.029, -0.043],
+           [ 0.042,  0.022]], dtype=float32)
+    """
+
+    @known_keywords
     def __init__(self, minval: float = -0.05, maxval: float = 0.05) -> None:
-        self.minval, self.maxval = float(minval), float(maxval)
+        self.minval, self.maxval = real("minval", minval), real("maxval", maxval)
 
     def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
         return self.minval + (self.maxval - self.minval) * stream.uniform(math.prod(shape))
 
 
 class RandomNormal(Initializer):
-    """Normal; defaults mean 0, standard deviation 0.05."""
+    """Normal.
 
+    Parameters
+    ----------
+    mean, stddev : float
+        Mean and standard deviation. Defaults 0 and 0.05, as in Keras.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no number.
+
+    Notes
+    -----
+    Rule 9 of the numeric contract: the numbers follow from the model's seed and the weight's number in the model.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.RandomNormal())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.004, -0.05 ],
+           [ 0.132, -0.03 ],
+           [ 0.041, -0.073],
+           [ 0.069,  0.03 ]], dtype=float32)
+    """
+
+    @known_keywords
     def __init__(self, mean: float = 0.0, stddev: float = 0.05) -> None:
-        self.mean, self.stddev = float(mean), float(stddev)
+        self.mean, self.stddev = real("mean", mean), real("stddev", stddev)
 
     def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
         return self.mean + self.stddev * stream.normal(math.prod(shape))
 
 
 class TruncatedNormal(RandomNormal):
-    """Normal, cut off at two standard deviations from the mean (`stddev` is that before the cut); defaults 0, 0.05."""
+    """Normal, cut off at two standard deviations from the mean.
+
+    Parameters
+    ----------
+    mean, stddev : float
+        Of the distribution before the cut. Defaults 0 and 0.05, as in Keras.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no number.
+
+    Notes
+    -----
+    Rule 9 of the numeric contract: the numbers follow from the model's seed and the weight's number in the model.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.TruncatedNormal())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.003, -0.047],
+           [ 0.097, -0.029],
+           [ 0.039, -0.066],
+           [ 0.063,  0.028]], dtype=float32)
+    """
 
     def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
         return self.mean + self.stddev * stream.truncated_normal(math.prod(shape))
@@ -130,14 +272,36 @@ class VarianceScaling(Initializer):
     Parameters
     ----------
     scale : float
+        Default 1.
     mode : {"fan_in", "fan_out", "fan_avg"}
-    distribution : {"uniform", "truncated_normal", "untruncated_normal"}
+        What n is. Default "fan_in".
+    distribution : {"truncated_normal", "untruncated_normal", "uniform"}
         Uniform within ±√(3·scale/n). The truncated normal's deviation is divided by 0.8796…, so that the variance
-        after the cut is scale / n.
+        after the cut is scale / n. Default "truncated_normal".
+
+    Raises
+    ------
+    TypeError
+        If an argument is no number.
+
+    Notes
+    -----
+    Rule 9 of the numeric contract: the numbers follow from the model's seed and the weight's number in the model.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.VarianceScaling())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.039, -0.532],
+           [ 1.098, -0.326],
+           [ 0.441, -0.752],
+           [ 0.721,  0.322]], dtype=float32)
     """
 
+    @known_keywords
     def __init__(self, scale: float = 1.0, mode: str = "fan_in", distribution: str = "truncated_normal") -> None:
-        self.scale = float(scale)
+        self.scale = real("scale", scale)
         self.mode = look_up("mode", mode, {m: m for m in ("fan_in", "fan_out", "fan_avg")})
         known = ("uniform", "truncated_normal", "untruncated_normal")
         self.distribution = look_up("distribution", distribution, {d: d for d in known})
@@ -156,49 +320,154 @@ class VarianceScaling(Initializer):
 
 
 class GlorotUniform(VarianceScaling):
-    """Uniform within ±√(6 / (fan_in + fan_out)): Glorot and Bengio, 2010."""
+    """Uniform within ±√(6 / (fan_in + fan_out)): the default of kernels.
+
+    Notes
+    -----
+    X. Glorot and Y. Bengio, Understanding the Difficulty of Training Deep Feedforward Neural Networks, 2010.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.GlorotUniform())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.057, -0.682],
+           [ 0.992, -0.455],
+           [ 0.589, -0.853],
+           [ 0.833,  0.449]], dtype=float32)
+    """
 
     def __init__(self) -> None:
         super().__init__(1.0, "fan_avg", "uniform")
 
 
 class GlorotNormal(VarianceScaling):
-    """Truncated normal of variance 2 / (fan_in + fan_out): Glorot and Bengio, 2010."""
+    """Truncated normal of variance 2 / (fan_in + fan_out).
+
+    Notes
+    -----
+    X. Glorot and Y. Bengio, Understanding the Difficulty of Training Deep Feedforward Neural Networks, 2010.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.GlorotNormal())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.045, -0.615],
+           [ 1.268, -0.377],
+           [ 0.509, -0.869],
+           [ 0.833,  0.372]], dtype=float32)
+    """
 
     def __init__(self) -> None:
         super().__init__(1.0, "fan_avg", "truncated_normal")
 
 
 class HeUniform(VarianceScaling):
-    """Uniform within ±√(6 / fan_in): He et al., 2015."""
+    """Uniform within ±√(6 / fan_in): for relu.
+
+    Notes
+    -----
+    K. He et al., Delving Deep into Rectifiers, 2015.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.HeUniform())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.069, -0.835],
+           [ 1.215, -0.557],
+           [ 0.721, -1.045],
+           [ 1.021,  0.55 ]], dtype=float32)
+    """
 
     def __init__(self) -> None:
         super().__init__(2.0, "fan_in", "uniform")
 
 
 class HeNormal(VarianceScaling):
-    """Truncated normal of variance 2 / fan_in: He et al., 2015."""
+    """Truncated normal of variance 2 / fan_in: for relu.
+
+    Notes
+    -----
+    K. He et al., Delving Deep into Rectifiers, 2015.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.HeNormal())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.055, -0.753],
+           [ 1.553, -0.461],
+           [ 0.624, -1.064],
+           [ 1.02 ,  0.455]], dtype=float32)
+    """
 
     def __init__(self) -> None:
         super().__init__(2.0, "fan_in", "truncated_normal")
 
 
 class LecunUniform(VarianceScaling):
-    """Uniform within ±√(3 / fan_in): LeCun et al., Efficient BackProp, 1998."""
+    """Uniform within ±√(3 / fan_in).
+
+    Notes
+    -----
+    Y. LeCun et al., Efficient BackProp, 1998.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.LecunUniform())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.049, -0.591],
+           [ 0.859, -0.394],
+           [ 0.51 , -0.739],
+           [ 0.722,  0.389]], dtype=float32)
+    """
 
     def __init__(self) -> None:
         super().__init__(1.0, "fan_in", "uniform")
 
 
 class LecunNormal(VarianceScaling):
-    """Truncated normal of variance 1 / fan_in: LeCun et al., 1998."""
+    """Truncated normal of variance 1 / fan_in: for selu.
+
+    Notes
+    -----
+    Y. LeCun et al., Efficient BackProp, 1998.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.LecunNormal())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.039, -0.532],
+           [ 1.098, -0.326],
+           [ 0.441, -0.752],
+           [ 0.721,  0.322]], dtype=float32)
+    """
 
     def __init__(self) -> None:
         super().__init__(1.0, "fan_in", "truncated_normal")
 
 
 class LectureNormal(VarianceScaling):
-    """The lecture's: normal of mean 0 and variance 1 / fan_in, not cut off."""
+    """The lecture's: normal of mean 0 and variance 1 / fan_in, not cut off.
+
+    Notes
+    -----
+    `VarianceScaling` of scale 1 with "untruncated_normal".
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Input((4,)), bp.Dense(2, kernel_initializer=bp.LectureNormal())])
+    >>> net.get_weights()[0].round(3)
+    array([[-0.036, -0.499],
+           [ 1.32 , -0.302],
+           [ 0.411, -0.725],
+           [ 0.692,  0.298]], dtype=float32)
+    """
 
     def __init__(self) -> None:
         super().__init__(1.0, "fan_in", "untruncated_normal")
@@ -229,9 +498,10 @@ class _FromFunction(Initializer):
     def __init__(self, function: Callable[[tuple[int, ...]], Any]) -> None:
         self.function = function
 
-    def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
-        values = np.asarray(self.function(shape))
-        if values.shape != shape:
+    def __call__(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> np.ndarray:
+        """What the function gives, in its own dtype."""
+        values = np.asarray(self.function(tuple(shape)))
+        if values.shape != tuple(shape):
             raise ValueError(f"an initialiser must return the shape {shape}, got {values.shape}")
         return values
 

@@ -1,132 +1,62 @@
-"""Layers: functions of expressions that own weights. A layer called twice shares them."""
+"""The layers. A layer called twice shares its weights; `Layer` is their base."""
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 from . import expression as _expression
 from . import rules
-from .expression import Call, Expression, Parameter, Shaped, input
-from .functions import dropout, get_activation
+from .activations import get_activation
+from .arguments import at_least, known_keywords, share
+from .expression import Expression, Shaped, input
+from .functions import call, dropout
 from .initializers import get_initializer
-from .lowering import Node
+from .layer import Layer
 from .names import Namer
 from .regularizers import get_regularizer
 
-
-class Layer:
-    """Base of all layers; derive from it, with ``build(input_shape)`` for the weights and ``call(x)`` for the result.
-
-    Parameters
-    ----------
-    name : str, optional
-        By default the class' name in a model's numbering: dense, dense_1, …
-    trainable : bool
-        Whether training changes its weights. Default True.
-    input_shape : tuple of int, optional
-        Of one row, for a network's first layer: its weights then exist before data come.
-
-    >>> import fastbp as bp
-    >>> class Scale(bp.Layer):
-    ...     def build(self, input_shape):
-    ...         self.scale = self.add_weight(input_shape[1:], initializer="ones", name="scale")
-    ...     def call(self, x):
-    ...         return x * self.scale
-    >>> bp.Sequential([bp.Input((2,)), Scale()]).count_params()
-    2
-    """
-
-    def __init__(
-        self, name: str | None = None, trainable: bool = True, input_shape: Sequence[int] | None = None
-    ) -> None:
-        self.name = name or ""
-        self.name_is_automatic = False  # the first model that it is part of named it
-        self.trainable = trainable
-        self.input_shape = None if input_shape is None else rules.checked_shape("input_shape", input_shape)
-        self.built = False
-        self.weights: list[Parameter] = []
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Creates the weights; called once, before the first `call`. input_shape[0] is None, the rows, as in Keras."""
-
-    def call(self, x: Expression) -> Expression:
-        """The result as an expression. x has ``shape``, with None for the rows."""
-        raise NotImplementedError(f"{type(self).__name__} must define call(x)")
-
-    def __call__(self, *operands: Any) -> Expression:
-        """An expression; the layer is built and its `call` entered when the operands' shapes are known."""
-        return Call(self._enter, *operands, layer=self)
-
-    def _enter(self, *nodes: Node) -> Expression:
-        if not self.built:
-            before = len(self.weights)
-            try:
-                self.build(*(node.shape for node in nodes))
-            except BaseException:
-                del self.weights[before:]
-                raise
-            self.built = True
-            for weight in self.weights:
-                weight.name = f"{self.name}/{weight.name}"
-        return self.call(*nodes)
-
-    def add_weight(
-        self,
-        shape: Sequence[int] | int,
-        initializer: Any = "glorot_uniform",
-        name: str = "weight",
-        trainable: bool = True,
-        decay: bool = True,
-        regularizer: Any = None,
-    ) -> Parameter:
-        """A new weight of this layer, for `build`.
-
-        Parameters
-        ----------
-        shape : tuple of int
-        initializer : str, Initializer or function shape -> array
-        name : str
-        trainable : bool
-        decay : bool
-            False for biases: spared by weight decay and by the penalties of `compile`.
-        regularizer : optional
-            Its penalty is added to the loss.
-        """
-        weight = Parameter(
-            name=name,
-            trainable=trainable and self.trainable,
-            decay=decay,
-            shape=rules.checked_shape("shape", shape),
-            initializer=get_initializer("initializer", initializer),
-            regularizer=get_regularizer("regularizer", regularizer),
-        )
-        self.weights.append(weight)
-        return weight
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__}{' ' + self.name if self.name else ''}>"
+__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "Layer", "Rescaling"]
 
 
 class Dense(Layer):
-    """activation(x @ kernel + bias), as in Keras.
+    """activation(x @ kernel + bias), as in Keras: (rows, …, fan_in) becomes (rows, …, units).
 
     Parameters
     ----------
     units : int
-        The number of outputs.
+        The number of outputs, at least 1.
     activation : str or function, optional
-        A name of `fastbp.functions.ACTIVATIONS` or a function of an expression. Default: identity.
+        A name of `fastbp.activations.ACTIVATIONS` or a function of an expression, which has a ``shape``, None for the
+        rows. Default: identity.
     use_bias : bool
         Default True.
     kernel_initializer, bias_initializer : str, Initializer or function
         Defaults "glorot_uniform", "zeros".
     kernel_regularizer, bias_regularizer : optional
-        Such as ``bp.L2(1e-4)``.
-    name : str, optional
+        Such as ``bp.L2(1e-4)``. Default: none.
+    name, trainable, input_shape
+        See `Layer`.
 
-    The kernel has the shape (fan_in, units), the bias (units,). (rows, …, fan_in) becomes (rows, …, units).
+    Attributes
+    ----------
+    kernel : Parameter
+        Of shape (fan_in, units), once built.
+    bias : Parameter
+        Of shape (units,).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For arguments that make no sense, and, when it is built, for operands without features.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Dense(3, activation="relu", kernel_initializer="ones")])
+    >>> net.predict(np.array([[1.0, 2.0]]))
+    array([[3., 3., 3.]], dtype=float32)
     """
 
     def __init__(
@@ -142,12 +72,7 @@ class Dense(Layer):
         **options: Any,
     ) -> None:
         super().__init__(name=name, **options)
-        try:
-            self.units = operator.index(units)
-        except TypeError:
-            raise TypeError(f"units must be a whole number, got {units!r}") from None
-        if self.units < 1:
-            raise ValueError(f"units must be at least 1, got {units}")
+        self.units = at_least("units", units, 1)
         self.activation = get_activation(activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
@@ -156,6 +81,7 @@ class Dense(Layer):
         self.bias_regularizer = get_regularizer("bias_regularizer", bias_regularizer)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Makes kernel and bias for operands of (rows, …, fan_in)."""
         if len(input_shape) < 2 or input_shape[-1] is None:
             raise ValueError(
                 f"{self.name} needs rows of features, of shape (rows, features), got {_text(input_shape)}; "
@@ -171,13 +97,14 @@ class Dense(Layer):
             )
 
     def call(self, x: Expression) -> Expression:
+        """activation(x @ kernel + bias)"""
         shape = x.shape  # type: ignore[attr-defined]
         if not shape or shape[-1] != self.kernel.shape[0]:
             raise ValueError(
                 f"{self.name} has got the shape {_text(shape)}, but it was built for {self.kernel.shape[0]} features"
             )
         z = x @ self.kernel
-        return self.activation(z + self.bias if self.use_bias else z)
+        return call(self.activation, z + self.bias if self.use_bias else z, name="activation")
 
 
 def _text(shape: tuple[int | None, ...]) -> str:
@@ -188,48 +115,110 @@ def _text(shape: tuple[int | None, ...]) -> str:
 class Dropout(Layer):
     """While training, drops elements with probability `rate` and scales the others by 1 / (1 − rate).
 
+    Elsewhere it changes nothing. Which elements are dropped follows from the model's seed and the counters of epochs
+    and steps (rule 9 of the numeric contract).
+
     Parameters
     ----------
     rate : float
         0 ≤ rate < 1.
+    name, trainable, input_shape
+        See `Layer`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For another rate.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastbp as bp
+    >>> bp.Sequential([bp.Dropout(0.5)]).predict(np.ones((1, 4)))
+    array([[1., 1., 1., 1.]], dtype=float32)
     """
 
     def __init__(self, rate: float, name: str | None = None, **options: Any) -> None:
         super().__init__(name=name, **options)
-        self.rate = float(rate)
-        if not 0 <= self.rate < 1:
-            raise ValueError(f"rate must be at least 0 and below 1, got {rate}")
+        self.rate = share("rate", rate)
 
     def call(self, x: Expression) -> Expression:
+        """x with some elements dropped, while training."""
         return dropout(x, self.rate) if self.rate else x
 
 
 class Activation(Layer):
-    """An activation by name, or any function of an expression, as a layer."""
+    """An activation as a layer; shapes stay as the function leaves them.
+
+    Parameters
+    ----------
+    activation : str or function
+        A name of `fastbp.activations.ACTIVATIONS` or any function of an expression, which has a ``shape``, None for
+        the rows.
+    name, trainable, input_shape
+        See `Layer`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For an unknown name, or what is neither a name nor a function.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastbp as bp
+    >>> bp.Sequential([bp.Activation(lambda z: z / z.shape[-1])]).predict(np.ones((1, 4)))
+    array([[0.25, 0.25, 0.25, 0.25]], dtype=float32)
+    """
 
     def __init__(self, activation: Any, name: str | None = None, **options: Any) -> None:
         super().__init__(name=name, **options)
         self.activation = get_activation(activation)
 
     def call(self, x: Expression) -> Expression:
+        """activation(x)"""
         return self.activation(x)
 
 
 class Flatten(Layer):
-    """(rows, a, b, …) becomes (rows, a·b·…), row-major."""
+    """(rows, a, b, …) becomes (rows, a·b·…), row-major; (rows,) becomes (rows, 1).
+
+    Parameters
+    ----------
+    name, trainable, input_shape
+        See `Layer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastbp as bp
+    >>> bp.Sequential([bp.Flatten()]).predict(np.ones((2, 3, 4))).shape
+    (2, 12)
+    """
 
     def call(self, x: Expression) -> Expression:
+        """x with one axis of features"""
         return Shaped(rules.flatten, (x,))
 
 
 class Rescaling(Layer):
-    """x · scale + offset.
+    """x · scale + offset; shapes stay.
 
     Parameters
     ----------
     scale : float or array
+        An array has the shape of a row, or one that broadcasts to it.
     offset : float or array
         Default 0.
+    name, trainable, input_shape
+        See `Layer`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastbp as bp
+    >>> bp.Sequential([bp.Rescaling(1 / 255)]).predict(np.array([[0, 255]], np.uint8))
+    array([[0., 1.]], dtype=float32)
     """
 
     def __init__(self, scale: Any, offset: Any = 0.0, name: str | None = None, **options: Any) -> None:
@@ -238,12 +227,38 @@ class Rescaling(Layer):
         self.offset = offset
 
     def call(self, x: Expression) -> Expression:
+        """x · scale + offset"""
         return x * self.scale + self.offset
 
 
 _input_names = Namer()
 
 
+@known_keywords
 def Input(shape: Sequence[int] | int | None = None, name: str | None = None) -> _expression.Input:
-    """As in Keras: an input whose rows have `shape`, with a name of its own if none is given."""
+    """As in Keras: an input whose rows have `shape`.
+
+    Parameters
+    ----------
+    shape : tuple of int, optional
+        Without the rows. Inferred from the first data by default.
+    name : str, optional
+        Default: a name of its own, input, input_1, …
+
+    Returns
+    -------
+    Expression
+        Of the shape (rows, \\*shape).
+
+    Raises
+    ------
+    ValueError, TypeError
+        For what is no shape, or a name that is no string.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> bp.Input((784,), name="pixels")
+    <Input 'pixels' input>
+    """
     return input(_input_names.next("input") if name is None else name, shape)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from .expression import Call, Expression, Input, Parameter, as_expression
-from .names import Namer, snake_case
+from .names import Scope
+from .rules import shape_text
 from .store import Store
 
 Dims = tuple[int, ...]
@@ -66,7 +67,8 @@ class LayerCall:
     """What `summary` shows of a layer's call: its result's shape, its parameters in the order of their use."""
 
     layer: Any
-    shape: tuple[int | None, ...]
+    path: str  # its name, after those of the layers around it: "residual/dense"
+    shape: tuple[int | None, ...] = ()
     parameters: list[Parameter] = field(default_factory=list)
 
 
@@ -81,22 +83,25 @@ class Lowering:
         In the order of their slots.
     shapes : sequence of tuple of int
         The shape of one row of each.
-    namer : Namer, optional
-        Names layers inside of layers.
+    scope : Scope, optional
+        The names of the outermost layers.
     """
 
     def __init__(
-        self, store: Store, inputs: Sequence[Input], shapes: Sequence[Dims], namer: Namer | None = None
+        self, store: Store, inputs: Sequence[Input], shapes: Sequence[Dims], scope: Scope | None = None
     ) -> None:
         self.store = store
         self.graph = store.backend.Graph()
         self.inputs = list(inputs)
-        self.namer = namer or Namer()
+        self.scope = scope or Scope()
         self.nodes: dict[Expression, int] = {}
         self.labels: dict[int, int] = {}  # slot -> number of classes
         self.calls: list[LayerCall] = []
         self.parameters: list[Parameter] = []  # in the order of their nodes
+        self.made: list[Any] = []  # layers that were built on the way
+        self._around: dict[Any, list[Any]] = {}  # a layer, or a parameter that none owns: the layers around its uses
         self._dropouts = 0
+        self._gradients: dict[tuple[int, tuple[int, ...]], list[int]] = {}  # of a cost, by some nodes
         self._open: list[LayerCall] = []
         for slot, (expression, dims) in enumerate(zip(inputs, shapes)):
             self.nodes[expression] = self.graph.add("input", [], [slot, *dims], [], expression.name)
@@ -111,16 +116,61 @@ class Lowering:
     ) -> int:
         """Adds a node; where it has no name of its own it gets that of the layer which it belongs to."""
         if not name and self._open and operation != "constant":
-            name = self._open[-1].layer.name
+            name = self.path
         return int(self.graph.add(operation, list(inputs), list(integers), list(numbers), name))
 
     def shape(self, node: int) -> tuple[bool, Dims]:
         rows, dims = self.graph.shape(node)
         return bool(rows), tuple(dims)
 
+    @property
+    def path(self) -> str:
+        """The name of the layer that is being entered, after those around it."""
+        return self._open[-1].path if self._open else ""
+
     def next_dropout(self) -> int:
         self._dropouts += 1
         return self._dropouts - 1
+
+    def gradients(self, cost: int, wrt: tuple[int, ...]) -> list[int]:
+        """The nodes of d cost / d wrt[i], made once."""
+        self.check_scalar(cost, "cost")
+        if (cost, wrt) not in self._gradients:
+            self._gradients[cost, wrt] = [int(node) for node in self.graph.gradients(cost, list(wrt))]
+        return self._gradients[cost, wrt]
+
+    def check_scalar(self, node: int, argument: str) -> None:
+        """A node that must be one number."""
+        rows, dims = self.shape(node)
+        if rows or dims:
+            shape = shape_text(rows, dims)
+            raise ValueError(f"{argument} must be a scalar, got the shape {shape}: bp.sum or bp.mean makes it one")
+
+    def lower(self, outputs: Sequence[Expression]) -> list[int]:
+        """The nodes of `outputs`. Where that fails, no layer is left half built: all that were built on the way are
+        as they were before."""
+        try:
+            return [self.node(output) for output in outputs]
+        except BaseException:
+            for layer in self.made:
+                layer._unbuild()
+            raise
+
+    def inline(self, output: Expression, operands: Mapping[Expression, int]) -> int:
+        """The node of another graph's `output`, whose inputs are these nodes. Parameters are shared with this graph."""
+        outer = self.nodes
+        self.nodes = {**{p: outer[p] for p in self.parameters}, **operands}
+        try:
+            return self.node(output)
+        finally:
+            self.nodes = {**outer, **{p: self.nodes[p] for p in self.parameters}}
+
+    def trained(self) -> list[Parameter]:
+        """The parameters that training changes: neither they nor any layer around them are frozen now."""
+        around = dict(self._around)
+        for layer, enclosing in self._around.items():
+            around.update(dict.fromkeys(getattr(layer, "_own_weights", ()), enclosing))
+        return [p for p in self.parameters if p.trainable and all(layer.trainable for layer in around.get(p, ()))]
 
     def node(self, expression: Expression) -> int:
         """The node of `expression`; whatever it needs is added in the order of creation."""
@@ -140,6 +190,7 @@ class Lowering:
                 self.parameters.append(current)
             if isinstance(current, Parameter) and self._open:
                 self._open[-1].parameters.append(current)
+                self._around[current] = [record.layer for record in self._open]
         return self.nodes[expression]
 
     def expand(self, call: Call, nodes: Sequence[int]) -> int:
@@ -147,10 +198,8 @@ class Lowering:
         operands = [Node(self, node) for node in nodes]
         if call.layer is None:
             return self.node(self._returned(call, call.function(*operands)))
-        if not call.layer.name:
-            call.layer.name, call.layer.name_is_automatic = self.namer.next(snake_case(type(call.layer).__name__)), True
         with self._inside(call.layer) as record:
-            out = self.node(self._returned(call, call.function(*operands)))
+            out = self.node(self._returned(call, call.function(self, *operands)))
             rows, dims = self.shape(out)
             record.shape = (None, *dims) if rows else dims
         return out
@@ -158,16 +207,18 @@ class Lowering:
     @staticmethod
     def _returned(call: Call, result: Any) -> Expression:
         if result is None:
-            what = call.layer.name if call.layer is not None else call.name
+            what = call.name if call.layer is None else call.layer.name
             raise TypeError(f"{what or 'a function of expressions'} must return an expression, got None")
         return as_expression(result)
 
     @contextmanager
     def _inside(self, layer: Any) -> Iterator[LayerCall]:
-        record = LayerCall(layer, ())
+        scope = self._open[-1].layer._scope if self._open else self.scope
+        record = LayerCall(layer, f"{self.path}/{scope.name(layer)}".lstrip("/"))
         if not self._open:
             self.calls.append(record)
         self._open.append(record)
+        self._around.setdefault(layer, []).extend(opened.layer for opened in self._open)
         try:
             yield record
         finally:
@@ -181,11 +232,10 @@ def lower(
     store: Store,
     inputs: Sequence[Input],
     shapes: Sequence[Dims],
-    namer: Namer | None = None,
 ) -> tuple[Lowering, list[int]]:
     """A graph that computes `outputs`, and their nodes in it."""
-    lowering = Lowering(store, inputs, shapes, namer)
-    return lowering, [lowering.node(output) for output in outputs]
+    lowering = Lowering(store, inputs, shapes)
+    return lowering, lowering.lower(outputs)
 
 
 def expressions_below(outputs: Sequence[Expression]) -> list[Expression]:

@@ -6,17 +6,44 @@ from collections.abc import Iterable
 from typing import Any
 
 from .expression import Expression, Operation
-from .functions import argmax, call, mean
+from .functions import call
 from .losses import LOSSES, Loss, is_labels, labels, matched_target
 from .lowering import Node
 from .names import look_up
+from .reductions import argmax, mean
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Expression:
-    """The share of rows predicted right; which of the three below follows from the shapes, as in Keras.
+    """The share of rows predicted right; which of the three others it is follows from the shapes, as in Keras.
 
-    One output: `binary_accuracy`. Labels for several outputs: `sparse_categorical_accuracy`. Otherwise
+    Parameters
+    ----------
+    y_true : expression
+        The targets, as the loss takes them.
+    y_pred : expression
+        The outputs a, of shape (m, k) or (m,).
+
+    Returns
+    -------
+    Expression
+        A scalar, 0 to 1; it has no gradient.
+
+    Raises
+    ------
+    ValueError
+        If the targets' shape does not fit: when it is computed.
+
+    Notes
+    -----
+    One output: `binary_accuracy`. Several outputs and labels: `sparse_categorical_accuracy`. Otherwise
     `categorical_accuracy`.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> y, a = bp.input("y"), bp.input("a")
+    >>> bp.function([y, a], bp.accuracy(y, a), backend="reference")([1, 0], [[0.1, 0.9], [0.3, 0.7]])
+    np.float32(0.5)
     """
     return call(_accuracy, y_true, y_pred, name="accuracy")
 
@@ -28,7 +55,36 @@ def _accuracy(y: Node, a: Node) -> Expression:
 
 
 def binary_accuracy(y_true: Any, y_pred: Any) -> Expression:
-    """The share of outputs on the target's side of 0.5: y = 1 where a > 0.5, else y = 0."""
+    """The share of outputs on the target's side of 0.5.
+
+    Parameters
+    ----------
+    y_true : expression
+        Zeros and ones, of the outputs' shape; (m,) stands for (m, 1).
+    y_pred : expression
+        The outputs a, of shape (m, k) or (m,).
+
+    Returns
+    -------
+    Expression
+        A scalar, 0 to 1; it has no gradient.
+
+    Raises
+    ------
+    ValueError
+        If the targets' shape does not fit: when it is computed.
+
+    Notes
+    -----
+    An output is right where y = 1 and a > 0.5, or y = 0 and not a > 0.5.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> y, a = bp.input("y"), bp.input("a")
+    >>> bp.function([y, a], bp.binary_accuracy(y, a), backend="reference")([1, 0, 1], [0.9, 0.5, 0.2])
+    np.float32(0.6666667)
+    """
     return call(_binary, y_true, y_pred, name="binary_accuracy")
 
 
@@ -37,7 +93,37 @@ def _binary(y: Node, a: Node) -> Expression:
 
 
 def categorical_accuracy(y_true: Any, y_pred: Any) -> Expression:
-    """The share of rows whose largest output is where the largest target is."""
+    """The share of rows whose largest output is where the largest target is.
+
+    Parameters
+    ----------
+    y_true : expression
+        One-hot rows, of the outputs' shape.
+    y_pred : expression
+        The outputs a, of shape (m, k).
+
+    Returns
+    -------
+    Expression
+        A scalar, 0 to 1; it has no gradient.
+
+    Raises
+    ------
+    ValueError
+        If the targets' shape does not fit: when it is computed.
+
+    Notes
+    -----
+    Where several are largest, the first counts.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> y, a = bp.input("y"), bp.input("a")
+    >>> f = bp.function([y, a], bp.categorical_accuracy(y, a), backend="reference")
+    >>> f([[0, 1], [1, 0]], [[0.1, 0.9], [0.3, 0.7]])
+    np.float32(0.5)
+    """
     return call(_categorical, y_true, y_pred, name="categorical_accuracy")
 
 
@@ -46,7 +132,36 @@ def _categorical(y: Node, a: Node) -> Expression:
 
 
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Expression:
-    """The share of rows whose largest output is the label's."""
+    """The share of rows whose largest output is the label's.
+
+    Parameters
+    ----------
+    y_true : expression
+        Labels, whole numbers 0 … k − 1, of shape (m,) or (m, 1).
+    y_pred : expression
+        The outputs a, of shape (m, k).
+
+    Returns
+    -------
+    Expression
+        A scalar, 0 to 1; it has no gradient.
+
+    Raises
+    ------
+    ValueError
+        If the targets' shape does not fit: when it is computed.
+
+    Notes
+    -----
+    Where several are largest, the first counts.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> y, a = bp.input("y"), bp.input("a")
+    >>> bp.function([y, a], bp.sparse_categorical_accuracy(y, a), backend="reference")([1, 0], [[0.1, 0.9], [0.3, 0.7]])
+    np.float32(0.5)
+    """
     return call(_sparse, y_true, y_pred, name="sparse_categorical_accuracy")
 
 

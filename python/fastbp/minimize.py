@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from .arguments import at_least, known_keywords, truth
 from .data import as_inputs, check_labels, common_rows
 from .expression import Expression, Input, Parameter
 from .function import checked_inputs, scalar_node
@@ -28,15 +29,24 @@ class Minimization:
         the cost of all rows after epochs n, 2n, ….
     parameters : list of Parameter
         What was minimised over; their ``value`` is the result.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> w = bp.parameter(5.0, name="w")
+    >>> run = bp.minimize((w - 3) ** 2, optimizer=bp.SGD(0.25), epochs=3, evaluate_every=2, backend="reference")
+    >>> run.history, run.parameters[0].value
+    ({'cost': [4.0, 1.0, 0.25], 'full_cost': [0.25]}, np.float32(3.25))
     """
 
     history: dict[str, list[float]]
     parameters: list[Parameter]
 
 
+@known_keywords
 def minimize(
     cost: Expression,
-    data: Mapping[str, Any],
+    data: Mapping[str, Any] | None = None,
     optimizer: Any = "sgd",
     *,
     batch_size: int | None = None,
@@ -55,8 +65,9 @@ def minimize(
         A scalar. A step descends the cost of its batch's rows and nothing is divided silently: a sum grows with the
         batch, a mean divides by the rows present.
     data : dict of str to array
-        One array per input, by name, all with the same number of rows.
+        One array per input, by name, all with the same number of rows. A cost without inputs needs none.
     optimizer : SGD or str
+        Default "sgd": ``SGD(0.01)``.
     batch_size : int, optional
         Rows per step; default: all.
     epochs : int
@@ -66,9 +77,11 @@ def minimize(
     seed : int
         Of shuffling, dropout and initial weights. Default 0.
     dtype : {"float32", "float64"}
+        Of the parameters and the arithmetic. Default "float32".
     evaluate_every : int, optional
         Also compute the cost of all rows after every so many epochs.
     backend : {"core", "reference"}
+        Both give the same bits. Default "core".
 
     Returns
     -------
@@ -77,11 +90,22 @@ def minimize(
 
     Raises
     ------
+    TypeError
+        If an argument is of the wrong kind.
     ValueError
         If the cost is no scalar or has no trainable parameters, or the data do not fit.
     NonFiniteError
         When a step is not finite; the parameters are those of the last good step.
+    KeyboardInterrupt
+        By Ctrl-C; the parameters are those of the last whole step.
 
+    Notes
+    -----
+    The updates are rule 10 of the numeric contract, the order of the rows is rule 9: it depends on the seed and the
+    epoch alone.
+
+    Examples
+    --------
     >>> import fastbp as bp
     >>> x, y = bp.input("x"), bp.input("y")
     >>> w = bp.parameter(0.0, name="w")
@@ -95,8 +119,12 @@ def minimize(
     inputs = checked_inputs([e for e in expressions_below([cost]) if isinstance(e, Input)])
     configuration = get_optimizer(optimizer).configuration()
     epochs, seed = at_least("epochs", epochs, 0, 2**32 - 1), at_least("seed", seed, 0, 2**64 - 1)
+    shuffle = truth("shuffle", shuffle)
     store = Store(backend, dtype, seed)
-    arrays = as_inputs(data, inputs, "data", store.dtype)
+    if data is None and inputs:
+        names = ", ".join(repr(i.name) for i in inputs)
+        raise TypeError(f"data must be given for the input{'s' * (len(inputs) > 1)} {names}, got None")
+    arrays = as_inputs({} if data is None else data, inputs, "data", store.dtype)
     rows = common_rows(arrays, [i.name for i in inputs])
     if inputs and not rows:
         raise ValueError("data must have at least 1 row, got 0")
@@ -104,7 +132,7 @@ def minimize(
         arrays, rows = [np.zeros(1, np.float32)], 1
     batch_size = rows if batch_size is None else min(at_least("batch_size", batch_size, 1), rows)
     lowering, node = _lowered(cost, store, inputs, arrays)
-    trained = [p for p in lowering.parameters if p.trainable]
+    trained = lowering.trained()
     if not trained:
         raise ValueError("cost depends on no trainable parameter: make one with bp.parameter(value)")
     store.claim()
@@ -126,7 +154,8 @@ def minimize(
     done = 0
     while done < epochs:
         count = min(every, epochs - done)
-        figures = trainer.fit(arrays, batch_size=batch_size, epochs=count, shuffle=bool(shuffle))
+        with store.training():
+            figures = trainer.fit(arrays, batch_size=batch_size, epochs=count, shuffle=shuffle)
         run.history["cost"] += [float(row[0]) for row in figures]
         done += count
         if evaluate is not None and count == every:
@@ -148,14 +177,3 @@ def _lowered(cost: Expression, store: Store, inputs: list[Input], arrays: list[n
     for slot, classes in lowering.labels.items():
         check_labels(arrays[slot], classes, slots[slot].name)
     return lowering, node
-
-
-def at_least(argument: str, value: Any, least: int, most: int | None = None) -> int:
-    """`value` as a whole number of at least `least`, and at most `most`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"{argument} must be a whole number, got {value!r}")
-    if value < least:
-        raise ValueError(f"{argument} must be at least {least}, got {value}")
-    if most is not None and value > most:
-        raise ValueError(f"{argument} must be at most {most}, got {value}")
-    return int(value)

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from ._backends import get_backend
+from .arguments import at_least, known_keywords
 from .callbacks import CallbackList, History, batches
-from .data import as_array, common_rows
-from .expression import Parameter
-from .losses import get_loss
-from .metrics import get_metrics
-from .minimize import at_least
-from .network import Network
-from .optimizers import SGD, get_optimizer
-from .program import Goal, Prediction, Training
-from .regularizers import checked_penalty
-from .store import Store
+from .compiled import CompiledNetwork
+from .progress import Line
 from .training import MOST_EPOCHS, Fit, figures_in_order, split_rows, validated_epochs
 
 
-class Model(Network):
+class Model(CompiledNetwork):
     """A network from inputs to outputs.
 
     Parameters
@@ -36,11 +27,15 @@ class Model(Network):
         Of the initial weights, shuffling and dropout. Default 0.
     dtype : {"float32", "float64"}
         Of weights and arithmetic. Default "float32".
-    name : str
+    name : str, optional
+        Default "model", in another model model_1, ….
 
     Attributes
     ----------
     layers : list of Layer
+        A model that is called like a layer is one of them.
+    trainable : bool
+        False freezes all layers, from the next `fit` on. Default True.
     optimizer : SGD
         What `compile` was given; its ``learning_rate`` and the rest may be set at any time, by callbacks too: they
         hold from the next step on.
@@ -49,6 +44,16 @@ class Model(Network):
     history : History
         Of the last `fit`.
 
+    Notes
+    -----
+    Models pickle and copy deeply with weights, counters and the optimiser's state: training goes on to the same bits.
+    A pickle holds functions (a loss, an activation) by name: lambdas are a TypeError. What a callback holds is not part
+    of it.
+
+    Models that share layers compute with the newest weights, each in its own dtype.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> import fastbp as bp
     >>> a, b = bp.input("a", (2,)), bp.input("b", (1,))
@@ -59,70 +64,15 @@ class Model(Network):
     (3, 1)
     """
 
-    def __init__(self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str = "model") -> None:
+    @known_keywords
+    def __init__(
+        self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
+    ) -> None:
         super().__init__(inputs, outputs, seed=seed, dtype=dtype, name=name)
         self.stop_training = False
         self.history: History | None = None
-        self.optimizer: SGD | None = None
-        self._goal: Goal | None = None
-        self._trainings: dict[tuple[int, ...], tuple[Training, dict[str, Any]]] = {}
-        self._trained_rows = 0  # m of the penalties: of the last fit
-        self._epochs = self._steps = 0  # counters of the random numbers
-        self._velocities: tuple[list[Parameter], Any] | None = None  # the trainer used last, and what it trains
-        self._is_training = False
 
-    def compile(
-        self,
-        optimizer: Any = "sgd",
-        loss: Any = None,
-        metrics: Any = None,
-        l1: float = 0.0,
-        l2: float = 0.0,
-        backend: str = "core",
-    ) -> None:
-        """Says how to train. Weights and counters stay as they are; the optimiser starts anew.
-
-        Parameters
-        ----------
-        optimizer : SGD or str
-            Default "sgd": ``SGD(0.01)``.
-        loss : str or function (y_true, y_pred)
-            A name of `fastbp.losses.LOSSES`, or any function of expressions; a result per row is averaged.
-        metrics : list of str or functions
-            "accuracy", names of losses, functions of expressions.
-        l1, l2 : float
-            λ of the lecture's penalties λ/m Σ|w| and λ/(2m) Σw², with m the rows that `fit` trains on; weights only,
-            never biases. Default 0.
-        backend : {"core", "reference"}
-            Both give the same bits.
-        """
-        self._refuse_while_training("compile")
-        get_backend(backend)
-        if loss is None:
-            raise ValueError("loss must be a name or a function (y_true, y_pred), got None")
-        if not self._single:
-            raise ValueError("a model that is trained has one output; a list of outputs is for predict")
-        goal = Goal(get_loss(loss), get_metrics(metrics), checked_penalty("l1", l1), checked_penalty("l2", l2))
-        optimizer = get_optimizer(optimizer)
-        self.optimizer, self._goal = optimizer, goal
-        self._trainings.clear()
-        self._velocities = None
-        if backend != self._backend:
-            self._move_to(backend)
-
-    def _move_to(self, backend: str) -> None:
-        """The weights move into a store of another backend."""
-        self._backend = backend
-        if self._prediction is None or self._store is None:
-            self._store = None
-            return
-        store = Store(backend, self.dtype, self.seed)
-        for weight in self._weights:
-            store.slot(weight)
-        store.claim()
-        shapes = [i.shape for i in self.inputs if i.shape is not None]
-        self._store, self._prediction = store, Prediction(store, self.inputs, shapes, self.outputs, self._namer)
-
+    @known_keywords
     def fit(
         self,
         x: Any,
@@ -181,6 +131,18 @@ class Model(Network):
             When a step is not finite; the weights are those of the last good step.
         KeyboardInterrupt
             By Ctrl-C; the weights are those of the last whole step.
+        ValueError, TypeError
+            For data or arguments that do not fit, before anything is trained.
+        RuntimeError
+            From a callback, while the model is being trained.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="zeros")])
+        >>> net.compile(bp.SGD(0.25), "mse")
+        >>> net.fit([[1.0], [2.0]], [2.0, 4.0], epochs=2, verbose=0).history["loss"]
+        [10.0, 5.125]
         """
         self._compiled()
         self._refuse_while_training("fit")
@@ -217,8 +179,38 @@ class Model(Network):
         training.set_rows(trained)
         return job.run()
 
+    @known_keywords
     def train_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
-        """One step on these rows; the loss, or [loss, metrics…], of before the update."""
+        """One step on these rows.
+
+        Parameters
+        ----------
+        x : array, or a list, tuple or dict of arrays for several inputs
+        y : array
+            The targets.
+        return_dict : bool
+            Default False.
+
+        Returns
+        -------
+        float, list or dict
+            The loss, or [loss, metrics…], of before the update; a dict by name if asked for.
+
+        Raises
+        ------
+        NonFiniteError
+            If the step is not finite; the weights stay as they are.
+        ValueError, TypeError
+            For data that do not fit.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="zeros")])
+        >>> net.compile(bp.SGD(0.25), "mse")
+        >>> net.train_on_batch([[1.0], [2.0]], [2.0, 4.0])
+        10.0
+        """
         self._compiled()
         self._refuse_while_training("train_on_batch")
         arrays, rows = self._data(x, y)
@@ -229,28 +221,47 @@ class Model(Network):
             figures = trainer.step(arrays)
         return figures_in_order(training.goal.names, figures, return_dict)
 
+    @known_keywords
     def loss_and_gradients(self, x: Any, y: Any, training: bool = True) -> tuple[float, list[np.ndarray]]:
         """The loss of these rows, penalties included, and its gradients in the order of `get_weights`.
 
         Parameters
         ----------
-        x, y : arrays
+        x : array, or a list, tuple or dict of arrays for several inputs
+        y : array
+            The targets.
         training : bool
             Whether dropout drops; every such call draws anew. Default True.
+
+        Returns
+        -------
+        loss : float
+        gradients : list of array
+            Of the weights' shapes and the model's dtype; those of frozen weights too.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data that do not fit.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1, use_bias=False, kernel_initializer="zeros")])
+        >>> net.compile(loss="mse")
+        >>> net.loss_and_gradients([[1.0], [2.0]], [2.0, 4.0])
+        (10.0, [array([[-10.]], dtype=float32)])
         """
         self._compiled()
         arrays, rows = self._data(x, y)
         program = self._training_for(arrays)
         program.check(arrays)
         program.set_rows(self._trained_rows or rows)
-        made = self._trainings[arrays[-1].shape[1:]][1]
-        key = f"gradients, training={bool(training)}"
-        if key not in made:
-            made[key] = program.gradients(self._weights, bool(training))
-        loss, *gradients = made[key](arrays, counter=self._steps)
+        loss, *gradients = program.gradients(self._weights, bool(training))(arrays, counter=self._steps)
         self._steps += bool(training)
         return float(loss), [np.asarray(g) for g in gradients]
 
+    @known_keywords
     def evaluate(
         self,
         x: Any,
@@ -264,9 +275,13 @@ class Model(Network):
 
         Parameters
         ----------
-        x, y : arrays
+        x : array, or a list, tuple or dict of arrays for several inputs
+        y : array
+            The targets.
         batch_size : int
             Rows at a time; figures are means over batches, weighted by rows. Default 32.
+        verbose : 0, 1, 2 or "auto"
+            0 prints nothing, all others one line at the end: rows, seconds, rows/s and the figures. Default 0.
         callbacks : list of Callback
             Their ``on_test_…`` hooks are called.
         return_dict : bool
@@ -276,14 +291,30 @@ class Model(Network):
         -------
         float, list or dict
             The loss alone without metrics, else [loss, metrics…]; a dict by name if asked for.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or arguments that do not fit.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="zeros")])
+        >>> net.compile(loss="mse", metrics=["mae"])
+        >>> net.evaluate([[1.0], [2.0]], [2.0, 4.0], return_dict=True)
+        {'loss': 10.0, 'mae': 3.0}
         """
         goal = self._compiled()
         size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
         arrays, rows = self._data(x, y)
         training = self._training_for(arrays)
         training.check(arrays)
+        line = Line("evaluate", verbose, rows)
         hooks = CallbackList(callbacks, self, {"steps": -(-rows // size), "verbose": verbose})
-        return figures_in_order(goal.names, self._evaluated(arrays, size, hooks), return_dict)
+        figures = self._evaluated(arrays, size, hooks)
+        line.end(dict(zip(goal.names, figures)))
+        return figures_in_order(goal.names, figures, return_dict)
 
     def _evaluated(self, arrays: Sequence[np.ndarray], batch_size: int, hooks: CallbackList) -> list[float]:
         training = self._training_for(arrays)
@@ -304,73 +335,3 @@ class Model(Network):
             values = [float(v) for v in training.evaluation.means(list(arrays), batch_size=at_a_time)]
         hooks.call("on_test_end", dict(zip(training.goal.names, values)))
         return values
-
-    # What the methods above share
-
-    def _compiled(self) -> Goal:
-        if self._goal is None:
-            raise ValueError("the model must be compiled first: compile(optimizer=…, loss=…)")
-        return self._goal
-
-    def _refuse_while_training(self, method: str) -> None:
-        if self._is_training:
-            raise RuntimeError(f"{method} cannot be called while the model is being trained: not from its callbacks")
-
-    def _data(self, x: Any, y: Any, prefix: str = "") -> tuple[list[np.ndarray], int]:
-        """Inputs, then targets; at least one row."""
-        if y is None:
-            raise ValueError(f"{prefix}y must be given: the targets")
-        arrays, names, _ = self._inputs(x, f"{prefix}x")
-        arrays.append(as_array(y, f"{prefix}y", self.dtype))
-        rows = common_rows(arrays, [*names, f"{prefix}y"])
-        if not rows:
-            raise ValueError(f"{prefix}x must have at least 1 row, got 0")
-        return arrays, rows
-
-    def _training_for(self, arrays: Sequence[np.ndarray]) -> Training:
-        """The training graph for targets of this shape, its weights claimed."""
-        shapes = [array.shape[1:] for array in arrays]
-        self._built_for(shapes[:-1])
-        if shapes[-1] not in self._trainings:
-            goal = self._compiled()
-            assert self._store is not None
-            made = Training(self._store, self.inputs, shapes, self.outputs[0], goal, self._namer)
-            self._store.claim()
-            self._trainings[shapes[-1]] = made, {}
-        return self._trainings[shapes[-1]][0]
-
-    @contextmanager
-    def _trainer(self, training: Training) -> Iterator[Any]:
-        """The trainer of this graph, with the optimiser's present settings and the model's counters, in and out."""
-        assert self.optimizer is not None
-        made = self._made(training)
-        if "trainer" not in made:
-            configuration = self.optimizer.configuration()
-            made["trainer"], made["configuration"] = training.make_trainer(self.optimizer, self.seed), configuration
-        self._apply_settings(training)
-        trainer = made["trainer"]
-        if self._velocities is not None and self._velocities[1] is not trainer:
-            trained, last = self._velocities
-            if [id(p) for p in trained] == [id(p) for p in training.trainable]:
-                trainer.set_state(last.state())
-        self._velocities = training.trainable, trainer
-        trainer.epoch, trainer.steps = self._epochs, self._steps
-        self._is_training = True
-        try:
-            yield trainer
-        finally:
-            self._is_training = False
-            self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
-
-    def _made(self, training: Training) -> dict[str, Any]:
-        """What was made for this graph: its trainer, the settings that has, its gradients."""
-        return next(made for known, made in self._trainings.values() if known is training)
-
-    def _apply_settings(self, training: Training) -> None:
-        """Tells the trainer the optimiser's settings, if they are others than before."""
-        assert self.optimizer is not None
-        made = self._made(training)
-        configuration = self.optimizer.configuration()
-        if made["configuration"] != configuration:
-            made["trainer"].set_optimizer(configuration)
-            made["configuration"] = configuration

@@ -1,36 +1,41 @@
-"""`Network`: expressions from inputs to outputs, and their weights; `Model` adds the training."""
+"""`Network`: expressions from inputs to outputs as a graph, and as a layer of other networks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from ._backends import dtype_name
-from .callbacks import CallbackList, batches
-from .data import as_inputs, check_dims, common_rows
+from .arguments import at_least
 from .expression import Call, Expression, Input, Parameter
 from .function import checked_inputs
-from .lowering import Node, expressions_below
-from .minimize import at_least
-from .names import Namer, look_up, snake_case
+from .lowering import Lowering, Node, expressions_below
+from .names import Scope, snake_case
+from .pickling import Picklable
 from .program import Prediction, row_shape
+from .rules import shape_text
 from .store import Store
-from .summary import parameter_count, summary_lines
+
+Dims = tuple[int, ...]
 
 
-class Network:
-    """Expressions from inputs to outputs, with their weights: what needs no `compile`. See `Model`."""
+class Network(Picklable):
+    """Expressions from inputs to outputs, and the graph that is made of them for some shapes. See `Model`."""
 
-    def __init__(self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str = "model") -> None:
+    def __init__(
+        self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
+    ) -> None:
         self.inputs = checked_inputs([inputs] if isinstance(inputs, Expression) else list(inputs))
         self.seed = at_least("seed", seed, 0, 2**64 - 1)
         self.dtype = dtype_name(dtype)
-        self.name = name
+        self.name = name or snake_case(type(self).__name__)
+        self.name_is_automatic = not name
         self._backend = "core"
+        self._built = False
         self._store: Store | None = None
         self._prediction: Prediction | None = None
+        self._weights: list[Parameter] = []
+        self._trainable = True
         self._single = isinstance(outputs, Expression)
         self._set_outputs([outputs] if self._single else list(outputs))
 
@@ -43,169 +48,131 @@ class Network:
         for expression in found:
             if isinstance(expression, Input) and expression not in set(self.inputs):
                 raise ValueError(f"outputs depend on the input {expression.name!r}, which is not among the inputs")
+        calls = [e for e in found if isinstance(e, Call) and e.layer is not None]
+        layers = list(dict.fromkeys(call.layer for call in calls))
+        scope = Scope()
+        scope.add(layers)
         self.outputs = list(outputs)
-        self.layers: list[Any] = []
-        for expression in found:
-            if isinstance(expression, Call) and expression.layer is not None and expression.layer not in self.layers:
-                self.layers.append(expression.layer)
-        self._name_layers()
+        self.layers: list[Any] = layers
+        self._scope = scope
+        self._shapes: list[Dims | None] = [i.shape for i in self.inputs]  # of one row; what is not declared is inferred
 
-    def _name_layers(self) -> None:
-        """Names that users gave must differ. Two layers that were named in other models may be called the same: then
-        the later one has another name in this model."""
-        self._namer = Namer()
-        self._layer_names: dict[Any, str] = {}
-        given = [layer for layer in self.layers if layer.name and not layer.name_is_automatic]
-        for layer in given:
-            self._namer.take(layer.name)
-            self._layer_names[layer] = layer.name
-        others = [layer for layer in self.layers if layer not in self._layer_names]
-        for layer in sorted(others, key=lambda layer: not layer.name):  # new ones last
-            is_free = layer.name and layer.name not in self._layer_names.values()
-            self._layer_names[layer] = self._namer.next(layer.name if is_free else snake_case(type(layer).__name__))
-            if not layer.name:
-                layer.name, layer.name_is_automatic = self._layer_names[layer], True
+    # As a layer of another network
 
     def __call__(self, *operands: Any) -> Expression:
         """The model as a layer of another one: an expression that shares its weights."""
         if len(operands) != len(self.inputs) or not self._single:
             raise TypeError(f"the model takes {len(self.inputs)} expressions and must have one output")
-        return Call(self._inlined, *operands, name=self.name)
+        return Call(self._enter, *operands, name=self.name, layer=self)
 
-    def _inlined(self, *nodes: Node) -> Expression:
-        """This model's expressions over the nodes of another graph."""
-        lowering = nodes[0].lowering
-        outer = {key: lowering.nodes.pop(key) for key in expressions_below(self.outputs) if key in lowering.nodes
-                 and not isinstance(key, Parameter)}  # fmt: skip
-        lowering.nodes.update({own: node.index for own, node in zip(self.inputs, nodes)})
-        result = Node(lowering, lowering.node(self.outputs[0]))
-        lowering.nodes.update(outer)
-        return result
+    def _enter(self, lowering: Lowering, *nodes: Node) -> Expression:
+        """This model's output over the nodes of another graph."""
+        for index, (own, node) in enumerate(zip(self.inputs, nodes)):
+            if own.shape is not None and node.rows and node.dims != own.shape:
+                raise ValueError(
+                    f"{self.name} has got the shape {shape_text(True, node.dims)}, but its input {own.name!r} has the "
+                    f"shape {shape_text(True, own.shape)}"
+                )
+            if self._shapes[index] is None and node.rows:
+                lowering.made.append(self)
+                self._shapes[index] = node.dims
+        bound: dict[Expression, int] = {own: node.index for own, node in zip(self.inputs, nodes)}
+        return Node(lowering, lowering.inline(self.outputs[0], bound))
+
+    def _unbuild(self) -> None:
+        """Forgets the shapes that another network's operands had: that network could not be built."""
+        if not self._built:
+            self._shapes = [i.shape for i in self.inputs]
+
+    @property
+    def input_shape(self) -> Dims | None:
+        """Of one row, if it is known; None for several inputs."""
+        return self._shapes[0] if len(self._shapes) == 1 else None
+
+    @property
+    def trainable(self) -> bool:
+        """Whether training changes the weights; setting it sets it for all layers.
+
+        May be set at any time; holds from the next `fit` or `train_on_batch` on, without another `compile`.
+        """
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, trainable: bool) -> None:
+        self._trainable = bool(trainable)
+        for layer in self.layers:
+            layer.trainable = self._trainable
 
     # Building
 
     @property
     def built(self) -> bool:
         """Whether the weights exist."""
-        return self._prediction is not None
+        return self._built
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes the weights, for inputs whose rows have `input_shape` (a list of shapes for several inputs)."""
+        """Makes the weights.
+
+        Parameters
+        ----------
+        input_shape : tuple of int, optional
+            The shape of one row, with or without a leading None for the rows; a list of shapes for several inputs.
+            Default: what the inputs were declared with.
+
+        Raises
+        ------
+        ValueError
+            If the shape is not known, or the weights exist already for another one.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(3)])
+        >>> net.build((None, 5))
+        >>> [w.shape for w in net.get_weights()]
+        [(5, 3), (3,)]
+        """
         if input_shape is None:
-            shapes = [i.shape for i in self.inputs]
+            shapes = list(self._shapes)
         else:
             shapes = [row_shape(s) for s in ([input_shape] if len(self.inputs) == 1 else input_shape)]
-        if any(shape is None for shape in shapes):
+        if len(shapes) != len(self.inputs):
+            raise ValueError(f"input_shape must be a list of {len(self.inputs)} shapes, got {len(shapes)}")
+        known = [shape for shape in shapes if shape is not None]
+        if len(known) < len(shapes):
             raise ValueError(
                 "the weights do not exist yet: give the shape of a row, by bp.Input(shape) or build(shape), or call fit"
             )
-        self._built_for([shape for shape in shapes if shape is not None])
+        for expected, shape in zip(self._shapes, known):
+            if expected is not None and shape != expected:
+                raise ValueError(
+                    f"input_shape must be {expected}, for which this network was {'built' if self._built else 'made'}, "
+                    f"got {shape}: make a new one for other shapes"
+                )
+        self._built_for(known)
 
-    def _built_for(self, shapes: Sequence[tuple[int, ...]]) -> Prediction:
+    def _built_for(self, shapes: Sequence[Dims]) -> Prediction:
+        """The outputs' graph, its weights up to date."""
         if self._prediction is None:
-            store = self._store or Store(self._backend, self.dtype, self.seed)
-            unbuilt = [layer for layer in self.layers if not getattr(layer, "built", True)]
-            try:
-                self._prediction = Prediction(store, self.inputs, shapes, self.outputs, self._namer)
-            except BaseException:
-                for layer in unbuilt:  # nothing is half built
-                    layer.built, layer.weights = False, []
-                raise
-            self._store = store
-            for declared, shape in zip(self.inputs, shapes):
-                declared.shape = tuple(shape)
-            self._weights = list(self._prediction.lowering.parameters)
-        assert self._store is not None
-        self._store.claim()
+            store = Store(self._backend, self.dtype, self.seed)
+            prediction = Prediction(store, self.inputs, shapes, self.outputs, self._scope)
+            self._store, self._prediction = store, prediction
+            self._shapes, self._weights = list(shapes), list(prediction.lowering.parameters)
+            self._built = True
+        self._prediction.store.refresh()
         return self._prediction
 
-    @property
-    def weights(self) -> list[Parameter]:
-        """The parameters in the order of `get_weights`."""
-        if self._prediction is None:
+    def _ready(self) -> Prediction:
+        """The outputs' graph of a network whose shapes are known, or an error."""
+        if not self._built:
             self.build()
-        return list(self._weights)
+        return self._built_for([shape for shape in self._shapes if shape is not None])
 
-    def get_weights(self) -> list[np.ndarray]:
-        """Copies of the weights: [W1, b1, W2, b2, …], W of shape (fan_in, fan_out)."""
-        return [np.asarray(weight.value) for weight in self.weights]
+    def _state(self) -> dict[str, Any]:
+        """Expressions come first, each before those that need it, so that no depth of a network is too deep. What the
+        backend has made is made again."""
+        found = expressions_below([*self.outputs, *self.inputs])
+        return {"_expressions": found, **super()._state(), "_store": None, "_prediction": None}
 
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Sets the weights, in the order and shapes of `get_weights`; all of them, or none if one does not fit."""
-        own = self.weights
-        if len(weights) != len(own):
-            raise ValueError(f"weights must be {len(own)} arrays, got {len(weights)}")
-        for index, (weight, value) in enumerate(zip(own, weights)):
-            if np.shape(value) != weight.shape:
-                raise ValueError(
-                    f"weights[{index}] ({weight.name}) must have the shape {weight.shape}, got {np.shape(value)}"
-                )
-        for weight, value in zip(own, [np.asarray(value) for value in weights]):
-            weight.value = value
-
-    def count_params(self) -> int:
-        """The number of weights' elements."""
-        return parameter_count(self.weights)
-
-    def get_layer(self, name: str) -> Any:
-        """The layer of that name."""
-        return look_up("name", name, {own: layer for layer, own in self._layer_names.items()})
-
-    def summary(self, line_length: int = 80, print_fn: Callable[[str], Any] | None = None) -> None:
-        """Prints each layer's name, output shape, parameters and bytes.
-
-        Parameters
-        ----------
-        line_length : int
-            Default 80, at least 64.
-        print_fn : callable, optional
-            Called with each line in place of `print`.
-        """
-        if self._prediction is None and all(i.shape is not None for i in self.inputs):
-            self.build()
-        calls = None if self._prediction is None else self._prediction.lowering.calls
-        for line in summary_lines(self.name, self._layer_names, calls, self.dtype, max(64, line_length)):
-            (print_fn or print)(line)
-
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, callbacks: Any = None) -> Any:
-        """The outputs for x, dropout off; works without `compile`.
-
-        Parameters
-        ----------
-        x : array, or a list, tuple or dict of arrays
-            0 rows give 0 rows.
-        batch_size : int, optional
-            Rows at a time; it changes no bit. Default 1024.
-        callbacks : list of Callback
-            Their ``on_predict_…`` hooks are called.
-
-        Returns
-        -------
-        array of shape (rows, …), or a list of them for several outputs
-        """
-        size = 1024 if batch_size is None else at_least("batch_size", batch_size, 1)
-        arrays, _, rows = self._inputs(x)
-        size = min(size, max(rows, 1))
-        function = self._built_for([a.shape[1:] for a in arrays]).function
-        hooks = CallbackList(callbacks, self, {"steps": -(-rows // size), "verbose": verbose})
-        hooks.call("on_predict_begin", {})
-        if hooks.overrides("on_predict_batch_begin", "on_predict_batch_end") and rows:
-            parts = []
-            for number, part in batches(rows, size):
-                hooks.call("on_predict_batch_begin", number, {})
-                parts.append(function([array[part] for array in arrays]))
-                hooks.call("on_predict_batch_end", number, {})
-            results = [np.concatenate(pieces) for pieces in zip(*parts)]
-        else:
-            results = function(arrays, batch_size=size)
-        hooks.call("on_predict_end", {})
-        return results[0] if self._single else list(results)
-
-    def _inputs(self, x: Any, argument: str = "x") -> tuple[list[np.ndarray], list[str], int]:
-        """The inputs' arrays, their names in messages and their rows."""
-        arrays = as_inputs(x, self.inputs, argument, self.dtype)
-        names = [argument] if len(self.inputs) == 1 else [i.name for i in self.inputs]
-        what = "this network" if self.built else f"the input {self.inputs[0].name!r}"
-        for array, name, declared in zip(arrays, names, self.inputs):
-            check_dims(array, name, declared.shape, what)
-        return arrays, names, common_rows(arrays, names)
+    def _restore(self, state: dict[str, Any]) -> None:
+        super()._restore({name: value for name, value in state.items() if name != "_expressions"})

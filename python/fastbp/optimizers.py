@@ -2,38 +2,53 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+from .arguments import finite, known_keywords, truth
 from .names import look_up
 
 
 class SGD:
     """Stochastic gradient descent.
 
-    With c = learning_rate · weight_decay (biases are spared), g the gradient of the batch's cost:
-    w ← w − c·w, then
-
-    - momentum 0: w ← w − learning_rate · g
-    - momentum μ: v ← μ·v − learning_rate · g; w ← w + v
-    - Nesterov: v as before; w ← w + μ·v − learning_rate · g
-
     Parameters
     ----------
     learning_rate : float
-        At least 0. Default 0.01. May be set at any time, and holds from the next step on.
+        η, at least 0. Default 0.01. May be set at any time, and holds from the next step on.
     momentum : float
-        0 ≤ momentum < 1. Default 0.
+        0 ≤ μ < 1. Default 0.
     nesterov : bool
-        Default False.
+        Whether to look ahead along the momentum. Default False.
     weight_decay : float
-        Decoupled (Loshchilov and Hutter, 2019), at least 0: it never passes through the momentum. Default 0.
+        wd, at least 0. Default 0.
 
+    Raises
+    ------
+    TypeError
+        If an argument is no number, or `nesterov` no truth value.
+    ValueError
+        If one is out of its range or not finite.
+
+    Notes
+    -----
+    With g the gradient of the batch's cost, first w ← w − η·wd·w (biases are spared), then
+
+    - momentum 0: w ← w − η·g
+    - momentum μ: v ← μ·v − η·g; w ← w + v
+    - Nesterov: v as before; w ← w + μ·v − η·g
+
+    as in Keras; the order of the roundings is rule 10 of the numeric contract. I. Sutskever et al., On the Importance
+    of Initialization and Momentum in Deep Learning, 2013. The decay is decoupled, it never passes through the momentum:
+    I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization, 2019.
+
+    Examples
+    --------
     >>> import fastbp as bp
     >>> bp.SGD(0.1, momentum=0.9)
     SGD(learning_rate=0.1, momentum=0.9, nesterov=False, weight_decay=0.0)
     """
 
+    @known_keywords
     def __init__(
         self,
         learning_rate: float = 0.01,
@@ -49,15 +64,15 @@ class SGD:
 
     def configuration(self) -> dict[str, Any]:
         """The hyperparameters as the backends take them, checked."""
-        momentum = _number("momentum", self.momentum)
+        momentum = finite("momentum", self.momentum)
         if momentum >= 1:
             raise ValueError(f"momentum must be below 1, got {momentum}")
         return {
             "name": "sgd",
-            "learning_rate": _number("learning_rate", self.learning_rate),
+            "learning_rate": finite("learning_rate", self.learning_rate),
             "momentum": momentum,
-            "nesterov": bool(self.nesterov),
-            "weight_decay": _number("weight_decay", self.weight_decay),
+            "nesterov": truth("nesterov", self.nesterov),
+            "weight_decay": finite("weight_decay", self.weight_decay),
         }
 
     def __repr__(self) -> str:
@@ -65,16 +80,6 @@ class SGD:
             f"SGD(learning_rate={self.learning_rate}, momentum={self.momentum}, nesterov={self.nesterov}, "
             f"weight_decay={self.weight_decay})"
         )
-
-
-def _number(argument: str, value: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{argument} must be a number, got {type(value).__name__}") from None
-    if not math.isfinite(number) or number < 0:
-        raise ValueError(f"{argument} must be finite and at least 0, got {number}")
-    return number
 
 
 OPTIMIZERS = {"sgd": SGD}

@@ -11,11 +11,12 @@ import numpy as np
 from . import rules
 from .data import check_labels
 from .expression import Call, Expression, Input, Parameter
-from .functions import abs, mean, square, sum
+from .functions import abs, square
 from .losses import Loss
 from .lowering import Lowering
-from .names import Namer
-from .optimizers import SGD
+from .names import Scope
+from .pickling import Picklable
+from .reductions import mean, sum
 from .store import Store
 
 Dims = tuple[int, ...]
@@ -25,23 +26,38 @@ class Prediction:
     """The outputs' graph."""
 
     def __init__(
-        self, store: Store, inputs: Sequence[Input], shapes: Sequence[Dims], outputs: Sequence[Expression], namer: Namer
+        self, store: Store, inputs: Sequence[Input], shapes: Sequence[Dims], outputs: Sequence[Expression], scope: Scope
     ) -> None:
         self.store = store
-        self.lowering = Lowering(store, inputs, shapes, namer)
-        self.nodes = [self.lowering.node(output) for output in outputs]
+        self.lowering = Lowering(store, inputs, shapes, scope)
+        self.nodes = self.lowering.lower(outputs)
+
+    def check_rows(self) -> None:
+        """Every output must have rows: one without has nothing to say of each row."""
+        for index, (rows, dims) in enumerate(map(self.lowering.shape, self.nodes)):
+            if not rows:
+                raise ValueError(
+                    f"predict gives one result per row, but outputs[{index}] has no rows: its shape is "
+                    f"{rules.shape_text(rows, dims)}; bp.function computes it"
+                )
 
     @cached_property
     def function(self) -> Any:
         return self.store.backend.Function(self.lowering.graph, self.nodes, self.store.values)
 
 
-class Goal:
+class Goal(Picklable):
     """What `compile` was told to descend and to report."""
 
     def __init__(self, loss: Loss, metrics: Sequence[tuple[str, Loss]], l1: float, l2: float) -> None:
         self.loss, self.metrics, self.l1, self.l2 = loss, list(metrics), l1, l2
         self.names = ["loss", *(name for name, _ in metrics)]
+
+
+def penalty_factors() -> tuple[Parameter, Parameter]:
+    """l1/m and l2/(2m): a model has them once, and its costs share them."""
+    first, second = (Parameter(0.0, name, trainable=False, decay=False) for name in ("l1 / m", "l2 / (2 m)"))
+    return first, second
 
 
 class Training:
@@ -57,23 +73,24 @@ class Training:
         shapes: Sequence[Dims],
         output: Expression,
         goal: Goal,
-        namer: Namer,
+        factors: tuple[Parameter, Parameter],
+        scope: Scope,
     ) -> None:
         self.store, self.goal = store, goal
         target = Input("y")
         self.inputs = [*inputs, target]
-        self.lowering = Lowering(store, self.inputs, shapes, namer)
-        self.lowering.node(output)
+        self.lowering = Lowering(store, self.inputs, shapes, scope)
+        self.lowering.lower([output])
         cost = self._scalar(goal.loss, target, output, "loss")
-        self.lowering.node(cost)
+        self.lowering.lower([cost])
         weights = list(self.lowering.parameters)
+        self.trainable = self.lowering.trained()
         for weight in weights:
             penalty = weight.regularizer(weight) if weight.regularizer is not None else None
             if penalty is not None:
                 cost = cost + penalty
-        self._l1 = Parameter(0.0, "l1 / m", trainable=False, decay=False)
-        self._l2 = Parameter(0.0, "l2 / (2 m)", trainable=False, decay=False)
-        penalized = [weight for weight in weights if weight.decay and weight.trainable]
+        self._l1, self._l2 = factors
+        penalized = [weight for weight in self.trainable if weight.decay]
         for scale, coefficient, function in ((goal.l1, self._l1, abs), (goal.l2, self._l2, square)):
             if scale and penalized:
                 total = sum(function(penalized[0]))
@@ -84,8 +101,10 @@ class Training:
         rows, dims = self.lowering.shape(self.cost)
         if rows or dims:
             raise ValueError(f"a regulariser must give a scalar, got the shape {rules.shape_text(rows, dims)}")
-        self.trainable = [p for p in self.lowering.parameters if p.trainable]
-        self.figures = [self.lowering.node(self._scalar(metric, target, output, name)) for name, metric in goal.metrics]
+        self.figures = self.lowering.lower([self._scalar(f, target, output, name) for name, f in goal.metrics])
+        self._trainer: Any = None
+        self._settings: dict[str, Any] = {}  # what the trainer was told last
+        self._gradients: dict[bool, Any] = {}
 
     @staticmethod
     def _scalar(function: Loss, target: Expression, output: Expression, name: str) -> Expression:
@@ -100,35 +119,49 @@ class Training:
             self._l1.value = self.goal.l1 / rows
         if rows and self.goal.l2:
             self._l2.value = self.goal.l2 / (2 * rows)
+        self.store.refresh()
 
     def check(self, arrays: Sequence[np.ndarray]) -> None:
         for slot, classes in self.lowering.labels.items():
             check_labels(arrays[slot], classes, self.inputs[slot].name)
 
-    def make_trainer(self, optimizer: SGD, seed: int) -> Any:
-        if not self.trainable:
-            raise ValueError("the model has no trainable weights")
-        return self.store.backend.Trainer(
-            self.lowering.graph,
-            self.cost,
-            self.figures,
-            self.store.values,
-            [self.lowering.nodes[p] for p in self.trainable],
-            optimizer.configuration(),
-            [p.decay for p in self.trainable],
-            seed,
-        )
+    @property
+    def is_current(self) -> bool:
+        """Whether what is trained is still what layers and weights say."""
+        return list(map(id, self.trainable)) == list(map(id, self.lowering.trained()))
+
+    def trainer(self, settings: dict[str, Any]) -> Any:
+        """The trainer, made once, with these settings of the optimiser."""
+        if self._trainer is None:
+            if not self.trainable:
+                raise ValueError("the model has no trainable weights")
+            self._trainer = self.store.backend.Trainer(
+                self.lowering.graph,
+                self.cost,
+                self.figures,
+                self.store.values,
+                [self.lowering.nodes[p] for p in self.trainable],
+                settings,
+                [p.decay for p in self.trainable],
+                self.store.seed,
+            )
+        elif self._settings != settings:
+            self._trainer.set_optimizer(settings)
+        self._settings = settings
+        return self._trainer
 
     @cached_property
     def evaluation(self) -> Any:
         return self.store.backend.Function(self.lowering.graph, [self.cost, *self.figures], self.store.values)
 
     def gradients(self, weights: Sequence[Parameter], training: bool) -> Any:
-        """A Function: the cost, then its gradient by each of `weights`."""
-        nodes = self.lowering.graph.gradients(self.cost, [self.lowering.node(w) for w in weights])
-        return self.store.backend.Function(
-            self.lowering.graph, [self.cost, *nodes], self.store.values, training=training, seed=self.store.seed
-        )
+        """A Function, made once: the cost, then its gradient by each of `weights`."""
+        if training not in self._gradients:
+            nodes = self.lowering.graph.gradients(self.cost, [self.lowering.node(w) for w in weights])
+            self._gradients[training] = self.store.backend.Function(
+                self.lowering.graph, [self.cost, *nodes], self.store.values, training=training, seed=self.store.seed
+            )
+        return self._gradients[training]
 
 
 def row_shape(shape: Any) -> Dims:

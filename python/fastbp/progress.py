@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .names import unknown
+from .terminal import can_write, writable
 
 WIDTH = 24  # of the bar, in characters; less where the terminal is narrow
 
@@ -18,8 +19,6 @@ class Progress:
 
     `begin_epoch` → `update`* → `end_epoch`, once per epoch, then `close`.
     """
-
-    wants_updates = False
 
     def begin_epoch(self, epoch: int) -> None:
         """`epoch` counts from 0."""
@@ -52,8 +51,8 @@ class Lines(Progress):
 
     def end_epoch(self, logs: Mapping[str, float]) -> None:
         seconds = self.trained or time.perf_counter() - self.start
-        print(f"{self._head()}  {seconds:.1f} s  {self._speed(self.rows, seconds)}  {_text(logs)}",
-              file=self.stream, flush=True)  # fmt: skip
+        line = f"{self._head()}  {seconds:.1f} s  {self._speed(self.rows, seconds)}  {_text(logs)}"
+        print(writable(line, self.stream), file=self.stream, flush=True)
 
     def _head(self) -> str:
         return f"Epoch {self.epoch + 1:>{len(str(self.epochs))}}/{self.epochs}"
@@ -66,12 +65,10 @@ class Lines(Progress):
 class Bar(Lines):
     """A bar that is redrawn in place, and stays as a line when its epoch has ended."""
 
-    wants_updates = True
-
     def __init__(self, epochs: int, rows: int, stream: Any = None) -> None:
         super().__init__(epochs, rows, stream)
         self.drawn = 0  # characters on the current line
-        self.marks = "━╌" if _can_write("━╌", self.stream) else "=-"
+        self.marks = "━╌" if can_write("━╌", self.stream) else "=-"
 
     def begin_epoch(self, epoch: int) -> None:
         super().begin_epoch(epoch)
@@ -100,15 +97,32 @@ class Bar(Lines):
         filled = width * done // max(self.rows, 1)
         line = f"{head}  {self.marks[0] * filled}{self.marks[1] * (width - filled)}  {tail}"
         line = line if last else line[:room]
-        self.stream.write("\r" + line.ljust(self.drawn))
+        self.stream.write("\r" + writable(line, self.stream).ljust(self.drawn))
         self.stream.flush()
         self.drawn = len(line)
 
 
+class Line:
+    """A line when `evaluate` or `predict` has ended: ``evaluate  9,000 rows  0.1 s  90,000 rows/s  loss 0.3``."""
+
+    def __init__(self, method: str, verbose: Any, rows: int) -> None:
+        if isinstance(verbose, str) and verbose != "auto":
+            raise unknown("verbose", verbose, ("auto", "0", "1", "2"))
+        if verbose not in ("auto", 0, 1, 2):
+            raise ValueError(f"verbose must be 'auto', 0, 1 or 2, got {verbose!r}")
+        self.method, self.is_shown, self.rows = method, bool(verbose), rows
+        self.start = time.perf_counter()
+
+    def end(self, figures: Mapping[str, float] | None = None) -> None:
+        if self.is_shown:
+            seconds = time.perf_counter() - self.start
+            speed = f"{self.rows / max(seconds, 1e-9):,.0f} rows/s"
+            line = f"{self.method}  {self.rows:,} rows  {seconds:.1f} s  {speed}  {_text(figures or {})}"
+            print(writable(line.rstrip(), sys.stdout), flush=True)
+
+
 class Tqdm(Progress):
     """tqdm's bar over all rows of all epochs."""
-
-    wants_updates = True
 
     def __init__(self, epochs: int, rows: int, first_epoch: int) -> None:
         try:
@@ -136,14 +150,6 @@ class Tqdm(Progress):
 
 def _text(figures: Mapping[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
-
-
-def _can_write(text: str, stream: Any) -> bool:
-    try:
-        text.encode(getattr(stream, "encoding", None) or "utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def make_progress(verbose: Any, epochs: int, first_epoch: int, rows: int) -> Progress:

@@ -4,22 +4,44 @@ from __future__ import annotations
 
 from typing import Any
 
+from .arguments import finite, known_keywords
 from .expression import Expression
-from .functions import abs, square, sum
+from .functions import abs, square
 from .names import look_up
+from .reductions import sum
 
 
 class L1L2:
     """l1·Σ|w| + l2·Σw²
 
+    Parameters
+    ----------
+    l1, l2 : float
+        At least 0. Default 0.
+
+    Raises
+    ------
+    TypeError
+        If a factor is no number.
+    ValueError
+        If it is negative or not finite.
+
+    Notes
+    -----
+    As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows. The gradient
+    of |w| at 0 is 0.
+
+    Examples
+    --------
     >>> import fastbp as bp
     >>> w = bp.parameter([3.0, -4.0])
     >>> bp.function([], bp.L1L2(l1=1.0, l2=0.5)(w), backend="reference")()
     np.float32(19.5)
     """
 
+    @known_keywords
     def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self.l1, self.l2 = checked_penalty("l1", l1), checked_penalty("l2", l2)
+        self.l1, self.l2 = finite("l1", l1), finite("l2", l2)
 
     def __call__(self, weight: Expression) -> Expression | None:
         """The penalty of one weight as a scalar expression; None if there is none."""
@@ -37,28 +59,68 @@ class L1L2:
 
 
 class L1(L1L2):
-    """l1·Σ|w|; default l1 = 0.01."""
+    """l1·Σ|w|
 
+    Parameters
+    ----------
+    l1 : float
+        At least 0. Default 0.01.
+
+    Raises
+    ------
+    TypeError
+        If a factor is no number.
+    ValueError
+        If it is negative or not finite.
+
+    Notes
+    -----
+    As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows. The gradient
+    of |w| at 0 is 0.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> w = bp.parameter([3.0, -4.0])
+    >>> bp.function([], bp.L1(0.5)(w), backend="reference")()
+    np.float32(3.5)
+    """
+
+    @known_keywords
     def __init__(self, l1: float = 0.01) -> None:
         super().__init__(l1=l1)
 
 
 class L2(L1L2):
-    """l2·Σw²; default l2 = 0.01."""
+    """l2·Σw²
 
+    Parameters
+    ----------
+    l2 : float
+        At least 0. Default 0.01.
+
+    Raises
+    ------
+    TypeError
+        If a factor is no number.
+    ValueError
+        If it is negative or not finite.
+
+    Notes
+    -----
+    As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> w = bp.parameter([3.0, -4.0])
+    >>> bp.function([], bp.L2(0.5)(w), backend="reference")()
+    np.float32(12.5)
+    """
+
+    @known_keywords
     def __init__(self, l2: float = 0.01) -> None:
         super().__init__(l2=l2)
-
-
-def checked_penalty(argument: str, value: Any) -> float:
-    """`value` as a finite number of at least 0."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        raise TypeError(f"{argument} must be a number, got {type(value).__name__}") from None
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"{argument} must be finite and at least 0, got {number}")
-    return number
 
 
 REGULARIZERS = {"l1": L1, "l2": L2, "l1_l2": lambda: L1L2(0.01, 0.01)}

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
+
+from .arguments import whole
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -22,7 +23,7 @@ def shape_text(rows: bool, dims: Sequence[int]) -> str:
 def checked_shape(argument: str, shape: Any) -> Dims:
     """`shape` as a tuple of sizes."""
     try:
-        dims = tuple(operator.index(d) for d in ((shape,) if isinstance(shape, int) else shape))
+        dims = tuple(whole(argument, d) for d in ((shape,) if isinstance(shape, int) else shape))
     except TypeError:
         raise TypeError(f"{argument} must be a tuple of whole numbers, got {shape!r}") from None
     if any(d < 0 for d in dims):
@@ -65,19 +66,30 @@ def checked_key(key: Any) -> tuple[Any, ...]:
         if item is Ellipsis or item is None:
             checked.append(item)
         elif isinstance(item, slice):
-            if item.step is not None and operator.index(item.step) < 1:
-                raise ValueError(f"the step of a slice must be at least 1, got {item.step}")
-            checked.append(item)
+            start, stop, step = (None if at is None else _index(at) for at in (item.start, item.stop, item.step))
+            if step is not None and step < 1:
+                raise ValueError(f"the step of a slice must be at least 1, got {step}")
+            checked.append(slice(start, stop, step))
         else:
-            try:
-                checked.append(operator.index(item))
-            except TypeError:
-                raise TypeError(
-                    f"an expression is indexed by whole numbers and slices, got {type(item).__name__}"
-                ) from None
+            checked.append(_index(item))
     if sum(item is Ellipsis for item in checked) > 1:
         raise ValueError("an index may contain ... only once")
     return tuple(checked)
+
+
+def _index(item: Any) -> int:
+    try:
+        return whole("an index", item)
+    except TypeError:
+        kind = type(item).__name__
+        raise TypeError(f"an expression is indexed by whole numbers and slices, got {kind}") from None
+
+
+def checked_axis(axis: Any) -> Any:
+    """`axis` as a whole number, a tuple of them, or None for all."""
+    if axis is None:
+        return None
+    return tuple(whole("axis", a) for a in axis) if isinstance(axis, (tuple, list)) else whole("axis", axis)
 
 
 def slice_features(lowering: Lowering, x: int, key: tuple[Any, ...]) -> int:
@@ -122,8 +134,7 @@ def _axes(rows: bool, dims: Dims, axis: Any) -> tuple[bool, Dims]:
         return rows, tuple(range(len(dims)))
     total = len(dims) + rows
     chosen = set()
-    for a in axis if isinstance(axis, (tuple, list)) else (axis,):
-        index = operator.index(a)
+    for index in axis if isinstance(axis, tuple) else (axis,):
         if not -total <= index < total:
             raise ValueError(
                 f"axis must be within -{total} … {total - 1} for the shape {shape_text(rows, dims)}, got {index}"

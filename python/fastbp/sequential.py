@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .arguments import known_keywords
 from .expression import Expression, Input, input
-from .layers import Layer
+from .layer import Layer
 from .model import Model
 
 
@@ -16,13 +17,23 @@ class Sequential(Model):
     Parameters
     ----------
     layers : list of Layer
-        The first entry may be an input, such as ``bp.Input((784,))``: the weights then exist before data come.
-        Otherwise they are made at the first `fit`, `predict`, `evaluate` or `build`.
+        A model may be one of them, and counts as one layer. The first entry may be an input, such as
+        ``bp.Input((784,))``: the weights then exist before data come. Otherwise they are made at the first `fit`,
+        `predict`, `evaluate` or `build`.
     seed : int
         Of the initial weights and of every later random choice. Default 0.
     dtype : {"float32", "float64"}
-    name : str
+        Default "float32".
+    name : str, optional
+        Default "sequential", in another model sequential_1, ….
 
+    Raises
+    ------
+    ValueError, TypeError
+        For what is no layer, or two layers of one given name.
+
+    Examples
+    --------
     >>> import numpy as np
     >>> import fastbp as bp
     >>> net = bp.Sequential([bp.Input((2,)), bp.Dense(3, activation="tanh"), bp.Dense(1)], seed=1)
@@ -33,9 +44,13 @@ class Sequential(Model):
     (['loss'], (4, 1))
     """
 
+    @known_keywords
     def __init__(
-        self, layers: Sequence[Any] = (), seed: int = 0, dtype: Any = "float32", name: str = "sequential"
+        self, layers: Sequence[Any] = (), seed: int = 0, dtype: Any = "float32", name: str | None = None
     ) -> None:
+        if not isinstance(layers, Iterable):
+            hint = ": put it in a list" if isinstance(layers, Layer) else ""
+            raise TypeError(f"layers must be a list of layers, got {layers!r}{hint}")
         listed = list(layers)
         first: Input
         if listed and isinstance(listed[0], Input):
@@ -47,19 +62,51 @@ class Sequential(Model):
             output = _checked(layer)(output)
         super().__init__(first, output, seed=seed, dtype=dtype, name=name)
 
-    def add(self, layer: Layer) -> None:
-        """Appends a layer; before the model is built."""
-        if self._prediction is not None:
+    def add(self, layer: Any) -> None:
+        """Appends a layer, or sets the input of a model that has no layers yet.
+
+        Parameters
+        ----------
+        layer : Layer, Model or input
+
+        Raises
+        ------
+        ValueError
+            If the model is built already, or for an input after a layer.
+        TypeError
+            For what is no layer.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential()
+        >>> net.add(bp.Input((784,)))
+        >>> net.add(bp.Dense(10))
+        >>> net.count_params()
+        7850
+        """
+        if self._built:
             raise ValueError("layers are added before a model is built; make a new one")
-        only = self.inputs[0]
-        if not self.layers and only.shape is None and getattr(layer, "input_shape", None) is not None:
-            only.shape = layer.input_shape
-        self._set_outputs([_checked(layer)(self.outputs[0])])
+        if isinstance(layer, Input):
+            if self.layers:
+                raise ValueError(f"an input comes before all layers, got {layer.name!r} after {self.layers[-1]!r}")
+            self._set_input(layer)
+            return
+        shape = getattr(_checked(layer), "input_shape", None)
+        if not self.layers and self.inputs[0].shape is None and shape is not None:
+            self._set_input(input(self.inputs[0].name, shape))
+        self._set_outputs([layer(self.outputs[0])])
+
+    def _set_input(self, first: Input) -> None:
+        self.inputs = [first]
+        self._set_outputs([first])
 
 
 def _checked(layer: Any) -> Any:
     if isinstance(layer, (Layer, Model)):
         return layer
+    if isinstance(layer, Input):
+        raise ValueError(f"an input comes before all layers, got {layer.name!r} after them")
     if isinstance(layer, type):
         raise TypeError(f"layers must be instances, got the class {layer.__name__}: write {layer.__name__}(…)")
     raise TypeError(f"layers must be layers such as bp.Dense(10), got {layer!r}")

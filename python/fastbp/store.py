@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,9 @@ from .expression import Parameter
 
 class Store:
     """The parameters of one model, function or minimisation, in one dtype.
+
+    A parameter's home is the store of what drew or trained it last. Others copy it (`refresh`) to compute with it, each
+    in its own dtype; only training takes it home (`claim`).
 
     Parameters
     ----------
@@ -25,13 +30,14 @@ class Store:
 
     def __init__(self, backend: str, dtype: Any, seed: int = 0) -> None:
         self.backend = get_backend(backend)
-        self.backend_name = backend
         self.dtype = dtype_name(dtype)
         self.seed = seed
         self.values = self.backend.Parameters(self.dtype)
         self.parameters: list[Parameter] = []
+        self.version = 0  # how often something was trained here
+        self.is_training = False
         self._slots: dict[Parameter, int] = {}
-        self._seen: list[tuple[Any, int]] = []  # what `refresh` copied last: (store, version)
+        self._seen: list[tuple[Any, int, int]] = []  # what was copied last: home, and the versions of value and home
 
     def slot(self, parameter: Parameter) -> int:
         """The slot of `parameter`, which is copied here, or drawn from its initialiser, if it is new."""
@@ -39,7 +45,7 @@ class Store:
             return self._slots[parameter]
         ordinal = len(self.parameters)
         if parameter.has_value:
-            value = np.asarray(parameter.value)
+            value = parameter.exact
         else:
             value = parameter.initializer(parameter.shape, seed=self.seed, ordinal=ordinal, backend=self.backend)
         slot = int(self.values.add(value, parameter.name))
@@ -47,21 +53,49 @@ class Store:
             parameter.live_in(self, slot)
         self._slots[parameter] = slot
         self.parameters.append(parameter)
-        self._seen.append((parameter.store, parameter.version))
+        self._seen.append(_state(parameter))
         return slot
 
-    def claim(self) -> None:
-        """Makes this store the home of all its parameters: those that live elsewhere move in."""
-        for parameter, slot in self._slots.items():
-            if parameter.store is not self:
-                self.values.set(slot, np.asarray(parameter.value))
-                parameter.live_in(self, slot)
+    def value(self, parameter: Parameter) -> np.ndarray:
+        """A copy of what this store computes with, in its dtype; of the current value after `refresh`."""
+        return np.asarray(self.values.get(self._slots[parameter]))
 
     def refresh(self) -> None:
         """Copies in what has changed elsewhere, and leaves every parameter where it lives."""
         for index, (parameter, slot) in enumerate(self._slots.items()):
             home = parameter.store
-            if home is self or (home is None and self._seen[index] == (None, parameter.version)):
+            if home is self:
                 continue
-            self.values.set(slot, np.asarray(parameter.value))
-            self._seen[index] = (home, parameter.version)
+            state = _state(parameter)
+            if self._seen[index] != state or (home is not None and home.is_training):
+                self.values.set(slot, parameter.exact)
+                self._seen[index] = state
+
+    def claim(self) -> None:
+        """Makes this store the home of all its parameters: those that live elsewhere move in."""
+        for parameter in self._slots:
+            if parameter.store is not None and parameter.store is not self and parameter.store.is_training:
+                raise RuntimeError(
+                    f"{parameter.name or 'a parameter'} is being trained by something else, which called this: "
+                    "train when that is done"
+                )
+        self.refresh()
+        for parameter, slot in self._slots.items():
+            if parameter.store is not self:
+                parameter.live_in(self, slot)
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        """While something trains the parameters, at home here: no other may train them in the meantime."""
+        self.claim()
+        self.is_training = True
+        try:
+            yield
+        finally:
+            self.is_training = False
+            self.version += 1
+
+
+def _state(parameter: Parameter) -> tuple[Any, int, int]:
+    home = parameter.store
+    return home, parameter.version, -1 if home is None else home.version

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .callbacks import CallbackList, History
-from .errors import NonFiniteError
 from .progress import Progress, make_progress
 
 if TYPE_CHECKING:
@@ -82,11 +81,7 @@ class Fit:
                 count = 1 if one_by_one else self.epochs - epoch
                 logs = self._epoch(epoch) if one_by_one else self._several(epoch, count)
                 epoch += count
-        except (KeyboardInterrupt, NonFiniteError):
-            self.progress.close()
-            self.callbacks.call("on_train_end", logs)
-            raise
-        finally:
+        finally:  # where it raises, no hook is called that might replace the weights of the last good step
             self.progress.close()
         self.callbacks.call("on_train_end", logs)
         return self.history

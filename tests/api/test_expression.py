@@ -81,7 +81,7 @@ ACTIVATIONS = {
 def test_an_activation_has_keras_formula(name):
     x = np.linspace(-5, 5, 24).reshape(6, 4)
     np.testing.assert_allclose(
-        compute(bp.functions.ACTIVATIONS[name], x, backend="reference"), ACTIVATIONS[name](x), rtol=1e-12, atol=1e-15
+        compute(bp.activations.ACTIVATIONS[name], x, backend="reference"), ACTIVATIONS[name](x), rtol=1e-12, atol=1e-15
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from compare import THREADS, assert_same, every_isa, finite, values
 from fastbp import _core
-from fastbp.functions import ACTIVATIONS
+from fastbp.activations import ACTIVATIONS
 from fastbp.losses import LOSSES
 from fastbp.optimizers import OPTIMIZERS
 from layouts import DTYPES, LAYOUTS, draw

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..arguments import at_least, known_keywords, real
+
 __all__ = ["load_digits", "load_mnist", "stratified_split"]
 
 Bytes = NDArray[np.uint8]
@@ -67,6 +69,26 @@ def load_mnist(folder: str | os.PathLike[str]) -> tuple[tuple[Bytes, Bytes], tup
         If the folder or one of the files is missing; the message names all that are.
     ValueError
         If a file is not in the idx format, is cut short, or its images and labels differ in number.
+
+    Notes
+    -----
+    Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Gradient-Based Learning Applied to Document Recognition, 1998; the
+    format is described with the files. fastbp downloads nothing.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> from fastbp.datasets import load_mnist
+    >>> with tempfile.TemporaryDirectory() as folder:  # two images of 1×2 pixels, twice
+    ...     for part in ("train", "t10k"):
+    ...         images, labels = (f"{part}-{what}-ubyte" for what in ("images-idx3", "labels-idx1"))
+    ...         sizes = b"".join(size.to_bytes(4, "big") for size in (2, 1, 2))
+    ...         _ = pathlib.Path(folder, images).write_bytes(bytes([0, 0, 8, 3]) + sizes + bytes([0, 255, 128, 0]))
+    ...         _ = pathlib.Path(folder, labels).write_bytes(bytes([0, 0, 8, 1, 0, 0, 0, 2, 7, 3]))
+    ...     (x, y), test = load_mnist(folder)
+    >>> x, y
+    (array([[  0, 255],
+           [128,   0]], dtype=uint8), array([7, 3], dtype=uint8))
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -113,6 +135,7 @@ def _pair(images: Bytes, labels: Bytes, part: str) -> tuple[Bytes, Bytes]:
     return images.reshape(len(images), math.prod(images.shape[1:])), labels
 
 
+@known_keywords
 def stratified_split(y: ArrayLike, fraction: float, seed: int = 0) -> tuple[Indices, Indices]:
     """Indices of rows to keep and rows to hold out, with every class in proportion.
 
@@ -132,8 +155,10 @@ def stratified_split(y: ArrayLike, fraction: float, seed: int = 0) -> tuple[Indi
 
     Raises
     ------
+    TypeError
+        If the fraction is no number or the seed no whole number.
     ValueError
-        If y has not one axis, or the fraction does not lie between 0 and 1.
+        If y has not one axis, the fraction does not lie between 0 and 1, or the seed is out of range.
 
     Notes
     -----
@@ -150,6 +175,7 @@ def stratified_split(y: ArrayLike, fraction: float, seed: int = 0) -> tuple[Indi
     labels: NDArray[Any] = np.asarray(y)
     if labels.ndim != 1:
         raise ValueError(f"y must have one axis, a class per row, but has shape {labels.shape}")
+    fraction, seed = real("fraction", fraction), at_least("seed", seed, 0, 2**64 - 1)
     if not 0 < fraction < 1:
         raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
     from ..reference.random import shuffle

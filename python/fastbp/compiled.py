@@ -1,0 +1,158 @@
+"""`CompiledNetwork`: what `compile` adds to a network: a goal, training graphs, and the state that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ._backends import get_backend
+from .arguments import finite, known_keywords
+from .data import as_array, common_rows
+from .expression import Parameter
+from .losses import get_loss
+from .metrics import get_metrics
+from .optimizers import SGD, get_optimizer
+from .predictor import Predictor
+from .program import Goal, Training, penalty_factors
+
+
+class CompiledNetwork(Predictor):
+    """A network with a loss and an optimiser. See `Model`."""
+
+    def __init__(
+        self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
+    ) -> None:
+        super().__init__(inputs, outputs, seed=seed, dtype=dtype, name=name)
+        self.optimizer: SGD | None = None
+        self._goal: Goal | None = None
+        self._factors = penalty_factors()
+        self._trainings: dict[tuple[int, ...], Training] = {}  # by the shape of a row of targets
+        self._trained_rows = 0  # m of the penalties: of the last fit
+        self._epochs = self._steps = 0  # counters of the random numbers
+        self._velocities: dict[Parameter, np.ndarray] = {}  # of all that was trained, but for what `_last` has
+        self._last: tuple[Training, Any] | None = None  # what trained last, and its trainer, which has its velocities
+        self._is_training = False
+
+    @known_keywords
+    def compile(
+        self,
+        optimizer: Any = "sgd",
+        loss: Any = None,
+        metrics: Any = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        backend: str = "core",
+    ) -> None:
+        """Says how to train. Weights and counters stay as they are; the optimiser starts anew.
+
+        Parameters
+        ----------
+        optimizer : SGD or str
+            Default "sgd": ``SGD(0.01)``.
+        loss : str or function (y_true, y_pred)
+            A name of `fastbp.losses.LOSSES`, or any function of expressions; a result per row is averaged.
+        metrics : list of str or functions
+            "accuracy", names of losses, functions of expressions. Default: none.
+        l1, l2 : float
+            λ of the lecture's penalties λ/m Σ|w| and λ/(2m) Σw², with m the rows that `fit` trains on; weights that are
+            trained only, never biases. Default 0.
+        backend : {"core", "reference"}
+            Both give the same bits. Default "core".
+
+        Raises
+        ------
+        ValueError, TypeError
+            For arguments that make no sense; the model stays as it was.
+        RuntimeError
+            From a callback, while the model is being trained.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(10, activation="softmax")])
+        >>> net.compile(bp.SGD(0.1), "categorical_crossentropy", metrics=["accuracy"], l2=1e-4)
+        """
+        self._refuse_while_training("compile")
+        get_backend(backend)
+        if loss is None:
+            raise ValueError("loss must be a name or a function (y_true, y_pred), got None")
+        if not self._single:
+            raise ValueError("a model that is trained has one output; a list of outputs is for predict")
+        goal = Goal(get_loss(loss), get_metrics(metrics), finite("l1", l1), finite("l2", l2))
+        self.optimizer, self._goal = get_optimizer(optimizer), goal
+        self._trainings.clear()
+        self._velocities, self._last = {}, None
+        if backend != self._backend:  # whose store is made when it is needed
+            self._backend, self._store, self._prediction = backend, None, None
+
+    def _compiled(self) -> Goal:
+        if self._goal is None:
+            raise ValueError("the model must be compiled first: compile(optimizer=…, loss=…)")
+        return self._goal
+
+    def _refuse_while_training(self, method: str) -> None:
+        if self._is_training:
+            raise RuntimeError(f"{method} cannot be called while the model is being trained: not from its callbacks")
+
+    def _data(self, x: Any, y: Any, prefix: str = "") -> tuple[list[np.ndarray], int]:
+        """Inputs, then targets; at least one row."""
+        if y is None:
+            raise ValueError(f"{prefix}y must be given: the targets")
+        arrays, names, _ = self._inputs(x, f"{prefix}x")
+        arrays.append(as_array(y, f"{prefix}y", self.dtype))
+        rows = common_rows(arrays, [*names, f"{prefix}y"])
+        if not rows:
+            raise ValueError(f"{prefix}x must have at least 1 row, got 0")
+        return arrays, rows
+
+    def _training_for(self, arrays: Sequence[np.ndarray]) -> Training:
+        """The training graph for targets of this shape and what is trainable now, its weights up to date."""
+        shapes = [array.shape[1:] for array in arrays]
+        store = self._built_for(shapes[:-1]).store
+        training = self._trainings.get(shapes[-1])
+        if training is None or not training.is_current:
+            training = Training(
+                store, self.inputs, shapes, self.outputs[0], self._compiled(), self._factors, self._scope
+            )
+            self._trainings[shapes[-1]] = training
+        store.refresh()
+        return training
+
+    @contextmanager
+    def _trainer(self, training: Training) -> Iterator[Any]:
+        """The trainer of this graph, with the optimiser's present settings and the model's counters, in and out."""
+        if not self._trainable:
+            raise ValueError("the model has no trainable weights: its trainable is False")
+        trainer = self._apply_settings(training)
+        if self._last is None or self._last[1] is not trainer:
+            self._velocities = self._all_velocities()
+            own = dict(zip(training.trainable, trainer.state()))
+            if own:
+                trainer.set_state([self._velocities.get(weight, velocity) for weight, velocity in own.items()])
+            self._last = training, trainer
+        trainer.epoch, trainer.steps = self._epochs, self._steps
+        with training.store.training():
+            self._is_training = True
+            try:
+                yield trainer
+            finally:
+                self._is_training = False
+                self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
+
+    def _all_velocities(self) -> dict[Parameter, np.ndarray]:
+        if self._last is None:
+            return self._velocities
+        training, trainer = self._last
+        return {**self._velocities, **dict(zip(training.trainable, trainer.state()))}
+
+    def _apply_settings(self, training: Training) -> Any:
+        """The trainer of this graph, told the optimiser's settings if they are others than before."""
+        assert self.optimizer is not None
+        return training.trainer(self.optimizer.configuration())
+
+    def _state(self) -> dict[str, Any]:
+        state = {**super()._state(), "_velocities": self._all_velocities()}
+        return {**state, "_trainings": {}, "_last": None, "_is_training": False}

@@ -1,0 +1,63 @@
+"""Pickling and copying of what users put functions into: a function that pickle cannot find is named in the error."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Iterator
+from types import FunctionType
+from typing import Any
+
+
+class Picklable:
+    """Base of what pickles `_state` and copies deeply by it.
+
+    A deep copy shares functions; a pickle stores their names, so lambdas and functions within functions are refused
+    with a TypeError.
+    """
+
+    __slots__ = ()
+
+    def _state(self) -> dict[str, Any]:
+        """The attributes that a pickle and a deep copy have."""
+        return dict(vars(self))
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = self._state()
+        for name, value in (("class", type(self)), *state.items()):
+            for function in _functions(value):
+                if not _can_be_found(function):
+                    raise TypeError(
+                        f"{type(self).__name__} cannot be pickled: its {name.lstrip('_')} is {function!r}, which "
+                        "pickle cannot find by name; define it at the top level of a module"
+                    )
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._restore(state)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        copied = type(self).__new__(type(self))
+        memo[id(self)] = copied
+        copied._restore(copy.deepcopy(self._state(), memo))
+        return copied
+
+
+def _functions(value: Any) -> Iterator[Any]:
+    """The functions and classes in a value, also in lists and tuples of them."""
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _functions(item)
+    elif isinstance(value, (FunctionType, type)):
+        yield value
+
+
+def _can_be_found(function: Any) -> bool:
+    found: Any = sys.modules.get(function.__module__)
+    for part in function.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is function
