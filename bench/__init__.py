@@ -1,1 +1,1 @@
-"""Benchmarks of fastbp against its peers: ``python -m bench --quick``. They report; they never assert a time."""
+"""Benchmarks of fastbp: `python -m bench` against its peers, `bench.sweep` over sizes, `bench.overheads` of calls."""

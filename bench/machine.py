@@ -1,37 +1,51 @@
-"""What the machine can do: the roof against which every benchmark prints its time.
+"""What the machine can do at this moment: the roof against which every benchmark prints its time.
 
-For now both numbers come from NumPy, so they are what is reached in practice, a little below the true roofs:
+- The fma peak: chains of fused multiply-adds on registers, in fastbp's widest instruction set, a loop that touches no
+  memory. No product can be faster.
+- The bandwidth: copies of 64 MB, beyond the caches, by each thread; bytes read plus bytes written.
 
-- the fma peak is the best rate of a float32 product of two 1024×1024 matrices by NumPy's BLAS;
-- the bandwidth is the best rate of copying 64 MB, beyond most caches, by each thread: bytes read plus bytes written.
-
-The number of BLAS threads is set by the environment of the process (see ``bench.step``), so measure in one of its
-workers.
+Both for one thread and for all, and both wander from second to second on shared and on hot machines, so they are
+measured beside every time that they are compared with.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from fastbp import _core
 
-PRODUCT_SIZE = 1024
 COPY_BYTES = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Machine:
-    threads: int
+class Roof:
+    """Of so many threads."""
+
     peak: float  # FLOP/s
     bandwidth: float  # bytes/s
 
     def floor(self, flops: float, bytes_moved: float) -> float:
-        """The least seconds in which this machine could do so many flops of matrix products and move so many bytes."""
+        """The least seconds in which so many flops of matrix products can be done and so many bytes moved."""
         return max(flops / self.peak, bytes_moved / self.bandwidth)
+
+
+Roofs = dict[int, Roof]  # by the number of threads
+
+
+def between(before: Roofs, after: Roofs) -> Roofs:
+    """What the machine could do on average, from what it could before and after."""
+    return {
+        threads: Roof(
+            (before[threads].peak + after[threads].peak) / 2,
+            (before[threads].bandwidth + after[threads].bandwidth) / 2,
+        )
+        for threads in before
+    }
 
 
 def processors() -> int:
@@ -39,31 +53,50 @@ def processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def measure(threads: int, repeats: int = 7) -> Machine:
-    return Machine(threads, _peak(repeats), _bandwidth(threads, repeats))
+def thread_counts() -> list[int]:
+    """One thread, and all."""
+    return sorted({1, processors()})
 
 
-def _best_seconds(work: Callable[[], object], repeats: int) -> float:
-    work()
-    best = float("inf")
-    for _ in range(repeats):
+def own_caches(threads: int) -> float:
+    """Bytes of the caches that so many processors have for themselves (L2)."""
+    return float(threads * max(_core.config()["caches"][1], 0))
+
+
+def description() -> dict[str, object]:
+    name = platform.processor() or platform.machine()
+    try:
+        with open("/proc/cpuinfo") as lines:
+            name = next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass
+    return {
+        "processor": name,
+        "processors": processors(),
+        "isa": _core.isa(),
+        "caches": list(_core.config()["caches"]),
+        "system": platform.platform(),
+    }
+
+
+class Meter:
+    """Measures the roofs of one thread and of all, `seconds` for each peak and one copy for each bandwidth."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.counts = thread_counts()
+        most = self.counts[-1]
+        self.sources = [np.ones(COPY_BYTES, np.uint8) for _ in range(most)]
+        self.targets = [np.zeros(COPY_BYTES, np.uint8) for _ in range(most)]
+        self.pool = ThreadPoolExecutor(most)  # neither the peak's loop nor np.copyto holds the interpreter's lock
+
+    def measure(self) -> Roofs:
+        return {threads: Roof(self.peak(threads), self.bandwidth(threads)) for threads in self.counts}
+
+    def peak(self, threads: int) -> float:
+        return sum(self.pool.map(_core.testing.fma_peak, [self.seconds] * threads))
+
+    def bandwidth(self, threads: int) -> float:
         start = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - start)
-    return best
-
-
-def _peak(repeats: int) -> float:
-    n = PRODUCT_SIZE
-    generator = np.random.default_rng(0)
-    a, b = (generator.random((n, n), dtype=np.float32) for _ in range(2))
-    c = np.empty((n, n), np.float32)
-    return 2 * n**3 / _best_seconds(lambda: np.matmul(a, b, out=c), repeats)
-
-
-def _bandwidth(threads: int, repeats: int) -> float:
-    sources = [np.ones(COPY_BYTES, np.uint8) for _ in range(threads)]
-    targets = [np.zeros(COPY_BYTES, np.uint8) for _ in range(threads)]
-    with ThreadPoolExecutor(threads) as pool:  # np.copyto releases the interpreter's lock
-        seconds = _best_seconds(lambda: list(pool.map(np.copyto, targets, sources)), repeats)
-    return 2 * COPY_BYTES * threads / seconds
+        list(self.pool.map(np.copyto, self.targets[:threads], self.sources[:threads]))
+        return 2 * COPY_BYTES * threads / (time.perf_counter() - start)

@@ -1,120 +1,98 @@
 """The same training in NumPy, as fast as NumPy can: every array is allocated once, every result goes to `out=`.
 
-Choices, each the fastest of those that were tried on the shapes of `bench.step`:
+Choices, each the fastest of those that were tried on the workloads of this package:
 
 - rows are gathered by np.take with mode="clip" (the default mode goes through a buffer);
 - −learning_rate / rows is multiplied into the small derivative at the output, so that each product xᵀδ is the step
   itself and the update of a weight is two passes: decay, add;
 - bias sums are products with a row of ones, which BLAS does faster than np.add.reduce;
-- dropout draws float32 from SFC64, the fastest of NumPy's generators, and masks by multiplication (np.copyto and
-  np.putmask with a mask take ten times as long); the derivative of relu and dropout together is one mask, a > 0.
+- dropout takes 16 raw bits of SFC64, the fastest of NumPy's generators, per element, and masks by multiplication
+  (np.copyto and np.putmask with a mask take ten times as long); the derivative of relu and dropout together is one
+  mask, a > 0.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from itertools import pairwise
-
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+from .workloads import LEARNING_RATE, WEIGHT_DECAY, Array, Workload
 
 
-class NumpyPeer:
-    """Dense layers with one hidden activation, trained by plain SGD with decoupled weight decay.
-
-    Parameters
-    ----------
-    sizes : the features of the input, the hidden layers and the output
-    hidden : "relu" or "sigmoid"
-    loss : "softmax" (integer labels, cross entropy), "quadratic" (after a sigmoid, 1/(2m) Σ‖y−a‖²)
-        or "mse" (no output activation)
-    dropout : the rate after every hidden layer; with "relu" only
-    """
-
-    def __init__(
-        self,
-        sizes: Sequence[int],
-        hidden: str,
-        loss: str,
-        batch_size: int,
-        learning_rate: float,
-        weight_decay: float,
-        dropout: float = 0.0,
-        seed: int = 0,
-    ) -> None:
-        assert hidden == "relu" or dropout == 0, "the mask a > 0 is the derivative of relu and dropout only"
-        self.hidden, self.loss, self.batch_size = hidden, loss, batch_size
-        self.learning_rate, self.dropout = learning_rate, dropout
-        self.decay = np.float32(1 - learning_rate * weight_decay)
-        self.scale = np.float32(1 / (1 - dropout))
-        self.random = np.random.Generator(np.random.SFC64(seed))
-        pairs = list(pairwise(sizes))
-        self.weights = [self._glorot(fan_in, fan_out) for fan_in, fan_out in pairs]
-        self.biases = [np.zeros(fan_out, np.float32) for _, fan_out in pairs]
-        self.weight_steps = [np.empty_like(weight) for weight in self.weights]
+class NumpyTraining:
+    def __init__(self, workload: Workload, x: Array, y: NDArray[np.generic]) -> None:
+        self.x, self.y = x, y
+        self.hidden, self.loss, self.batch_size = workload.hidden, workload.loss, workload.batch_size
+        self.dropout = workload.dropout
+        if self.dropout and self.hidden != "relu":
+            raise ValueError("the mask a > 0 is the derivative of relu and dropout only")
+        self.threshold = np.uint16(round(65536 * self.dropout))
+        self.scale = np.float32(1 / (1 - self.dropout))
+        self.decay = np.float32(1 - LEARNING_RATE * WEIGHT_DECAY)
+        self.random = np.random.Generator(np.random.SFC64(0))
+        initial = workload.initial_weights()
+        self.kernels, self.biases = initial[::2], initial[1::2]
+        self.kernel_steps = [np.empty_like(kernel) for kernel in self.kernels]
         self.bias_steps = [np.empty_like(bias) for bias in self.biases]
-        self.activations = [np.empty((batch_size, size), np.float32) for size in sizes]
-        self.deltas = [np.empty((batch_size, size), np.float32) for size in sizes]
-        self.uniforms = [np.empty((batch_size, size), np.float32) for size in sizes[1:-1]]
-        self.masks = [np.empty((batch_size, size), bool) for size in sizes]
-        self.ones = np.ones(batch_size, np.float32)
-        self.column = np.empty((batch_size, 1), np.float32)
-        self.range = np.arange(batch_size)
+        shapes = [(self.batch_size, size) for size in workload.sizes]
+        self.activations = [np.empty(shape, np.float32) for shape in shapes]
+        self.deltas = [np.empty(shape, np.float32) for shape in shapes]
+        self.masks = [np.empty(shape, bool) for shape in shapes]
+        self.targets = np.empty((self.batch_size, *y.shape[1:]), y.dtype)
+        self.ones = np.ones(self.batch_size, np.float32)
+        self.column = np.empty((self.batch_size, 1), np.float32)
+        self.range = np.arange(self.batch_size)
 
-    def _glorot(self, fan_in: int, fan_out: int) -> Array:
-        limit = math.sqrt(6 / (fan_in + fan_out))
-        return self.random.uniform(-limit, limit, (fan_in, fan_out)).astype(np.float32)
+    def weights(self) -> list[Array]:
+        return [array.copy() for pair in zip(self.kernels, self.biases) for array in pair]
 
-    def train_epoch(self, x: Array, y: NDArray[np.generic], shuffle: bool = True) -> float:
-        """One pass over the rows, shuffled; the last short batch is used. Returns the epoch's mean loss."""
-        order = self.random.permutation(len(x)) if shuffle else np.arange(len(x))
-        targets = np.empty((self.batch_size, *y.shape[1:]), y.dtype)
+    def train(self, epochs: int, shuffle: bool = True) -> float:
         total = 0.0
-        for start in range(0, len(x), self.batch_size):
-            rows = order[start : start + self.batch_size]
-            m = len(rows)
-            np.take(x, rows, axis=0, out=self.activations[0][:m], mode="clip")
-            np.take(y, rows, axis=0, out=targets[:m], mode="clip")
-            total += m * self._step(targets[:m], m)
-        return total / len(x)
+        for _ in range(epochs):
+            order = self.random.permutation(len(self.x)) if shuffle else np.arange(len(self.x))
+            total = 0.0
+            for start in range(0, len(order), self.batch_size):
+                rows = order[start : start + self.batch_size]
+                m = len(rows)
+                np.take(self.x, rows, axis=0, out=self.activations[0][:m], mode="clip")
+                np.take(self.y, rows, axis=0, out=self.targets[:m], mode="clip")
+                total += m * self._step(self.targets[:m], m)
+        return total / len(self.x)
 
     def _step(self, target: NDArray[np.generic], m: int) -> float:
-        last = len(self.weights)
+        last = len(self.kernels)
         for layer in range(last):
             z = self.activations[layer + 1][:m]
-            np.matmul(self.activations[layer][:m], self.weights[layer], out=z)
+            np.matmul(self.activations[layer][:m], self.kernels[layer], out=z)
             np.add(z, self.biases[layer], out=z)
             if layer + 1 < last:
                 self._activate(layer, z, m)
         loss = self._output(target, self.activations[last][:m], self.deltas[last][:m], m)
         for layer in reversed(range(last)):
             a, delta = self.activations[layer][:m], self.deltas[layer + 1][:m]
-            np.matmul(a.T, delta, out=self.weight_steps[layer])
+            np.matmul(a.T, delta, out=self.kernel_steps[layer])
             np.matmul(self.ones[:m], delta, out=self.bias_steps[layer])
             if layer > 0:
                 below = self.deltas[layer][:m]
-                np.matmul(delta, self.weights[layer].T, out=below)
+                np.matmul(delta, self.kernels[layer].T, out=below)
                 self._derivative(a, below, self.masks[layer][:m])
-        for weight, bias, weight_step, bias_step in zip(
-            self.weights, self.biases, self.weight_steps, self.bias_steps, strict=True
-        ):
-            np.multiply(weight, self.decay, out=weight)
-            np.add(weight, weight_step, out=weight)
+        for kernel, bias, kernel_step, bias_step in zip(self.kernels, self.biases, self.kernel_steps, self.bias_steps):
+            np.multiply(kernel, self.decay, out=kernel)
+            np.add(kernel, kernel_step, out=kernel)
             np.add(bias, bias_step, out=bias)
         return loss
 
     def _activate(self, layer: int, z: Array, m: int) -> None:
         if self.hidden == "sigmoid":
             _sigmoid(z)
-            return
-        np.maximum(z, 0, out=z)
+        elif self.hidden == "tanh":
+            np.tanh(z, out=z)
+        else:
+            np.maximum(z, 0, out=z)
         if self.dropout:
-            uniform, kept = self.uniforms[layer], self.masks[layer + 1][:m]
-            self.random.random(out=uniform, dtype=np.float32)
-            np.greater_equal(uniform[:m], self.dropout, out=kept)
+            bits = self.random.bit_generator.random_raw(-(-z.size // 4)).view(np.uint16)[: z.size]
+            kept = self.masks[layer + 1][:m]
+            np.greater_equal(bits.reshape(z.shape), self.threshold, out=kept)
             np.multiply(z, kept, out=z)
             np.multiply(z, self.scale, out=z)
 
@@ -125,6 +103,11 @@ class NumpyPeer:
             np.subtract(1, a, out=a)
             np.multiply(delta, a, out=delta)
             return
+        if self.hidden == "tanh":
+            np.multiply(a, a, out=a)  # 1 − a²
+            np.subtract(1, a, out=a)
+            np.multiply(delta, a, out=delta)
+            return
         np.greater(a, 0, out=mask)
         np.multiply(delta, mask, out=delta)
         if self.dropout:
@@ -132,7 +115,7 @@ class NumpyPeer:
 
     def _output(self, target: NDArray[np.generic], a: Array, delta: Array, m: int) -> float:
         """The mean loss; delta ← −learning_rate · its derivative by the output's pre-activation, which is in `a`."""
-        step = np.float32(-self.learning_rate / m)
+        step = np.float32(-LEARNING_RATE / m)
         if self.loss == "softmax":
             column = self.column[:m]
             np.max(a, axis=1, keepdims=True, out=column)

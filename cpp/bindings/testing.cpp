@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <chrono>
 #include <string>
 #include <utility>
 #include <vector>
@@ -62,7 +63,7 @@ void require_vector(const py::array& a) {
 }
 
 MapOp map_operation(const std::string& name) {
-#define FASTBP_X(known, operands) \
+#define FASTBP_X(known, operands)                                                                                      \
   if (name == #known) return MapOp::known;
   FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X)
 #undef FASTBP_X
@@ -353,6 +354,24 @@ std::pair<Index, Index> tile(const py::object& dtype) {
   });
 }
 
+// float32 flops per second of fma on this thread, over so many seconds; other Python threads run meanwhile.
+double fma_peak(double seconds) {
+  using Clock = std::chrono::steady_clock;
+  if (!(seconds > 0 && seconds <= 60)) refuse("seconds must be above 0 and at most 60");
+  const py::gil_scoped_release released;
+  constexpr Index kRounds = 10000;  // some 10 µs
+  volatile float kept = 0;
+  Index flops = 0;
+  double elapsed = 0;
+  for (const Clock::time_point start = Clock::now(); elapsed < seconds;) {
+    float sink = 0;
+    flops += kernels().fma_chains(kRounds, &sink);
+    kept = kept + sink;
+    elapsed = std::chrono::duration<double>(Clock::now() - start).count();
+  }
+  return static_cast<double>(flops) / elapsed;
+}
+
 // A function that runs in the floating-point state that every thread of a plan has.
 template <class Result, class... Arguments>
 auto in_state(Result (*function)(Arguments...)) {
@@ -384,6 +403,7 @@ void register_testing(py::module_& module) {
   testing.def("matmul", in_state(matmul), arg("a"), arg("b"), arg("over_rows") = false, arg("transpose_a") = false,
               arg("transpose_b") = false);
   testing.def("tile", &tile, arg("dtype"));
+  testing.def("fma_peak", in_state(fma_peak), arg("seconds"));
   testing.def("share_always", &share_always, arg("on"),
               "Plans built from now on share every stage among all threads, however small it is.");
   testing.def("fail_allocation_after", &fail_allocation_after, arg("n"),

@@ -165,6 +165,7 @@ struct KernelTable {
   void (*philox)(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
   void (*uniform)(const Random*);
   void (*normal)(const Random*);
+  int64_t (*fma_chains)(int64_t rounds, float* sink);  // measures the fma peak: see peak.h
 };
 
 // One pair per instruction set, each in its own file of isa/. Every slot is filled from generic first, then overridden.

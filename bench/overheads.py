@@ -1,0 +1,210 @@
+"""What training costs beyond its steps: ``python -m bench.overheads``.
+
+- `predict` of one row, and of many, through a small network;
+- what a call of `train_on_batch` costs more than a step of `fit`;
+- the time from ``import fastbp`` to the end of the first epoch, in a fresh interpreter;
+- the peak memory of a training, beside that of its data, weights and activations.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from fastbp import _core
+
+from .fastbp_training import network_of
+from .figures import microseconds
+from .machine import Meter, description
+from .workloads import WORKLOADS
+
+TABULAR = next(workload for workload in WORKLOADS if workload.name == "tabular")
+FIRST_EPOCH = """
+import time
+start = time.perf_counter()
+import numpy
+with_numpy = time.perf_counter()
+import fastbp as bp
+imported = time.perf_counter()
+x = numpy.ones((1024, 32), numpy.float32)
+made = time.perf_counter()
+net = bp.Sequential([bp.Dense(64, activation="relu"), bp.Dense(64, activation="relu"), bp.Dense(1)])
+net.compile(optimizer=bp.SGD(0.01), loss="mse")
+net.fit(x, x[:, 0], batch_size=64, verbose=0)
+print(with_numpy - start, imported - with_numpy, time.perf_counter() - made)
+"""
+
+
+def median_seconds(work: Callable[[], object], repeats: int, seconds: float = 0.02) -> float:
+    """The median of some repeats, each as many calls as fill a time."""
+    work()
+    start = time.perf_counter()
+    work()
+    calls = max(1, round(seconds / (time.perf_counter() - start)))
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        for _ in range(calls):
+            work()
+        times.append((time.perf_counter() - start) / calls)
+    return statistics.median(times)
+
+
+def predict_figures(rows: int, repeats: int) -> dict[str, Any]:
+    """Of one row, in seconds; and of many, with the share of the floor."""
+    network = network_of(TABULAR)
+    x = np.random.default_rng(0).random((rows, TABULAR.sizes[0]), dtype=np.float32)
+    threads = _core.get_num_threads()
+    meter = Meter(0.02)
+    before = meter.measure()
+    seconds = median_seconds(lambda: network.predict(x), repeats)
+    after = meter.measure()
+    flops = 2.0 * rows * sum(a * b for a, b in pairwise(TABULAR.sizes))
+    moved = 4.0 * rows * (TABULAR.sizes[0] + TABULAR.sizes[-1])
+    counted = threads if threads in before else max(before)
+    floor = statistics.mean(roofs[counted].floor(flops, moved) for roofs in (before, after))
+    return {
+        "predict_one_row": median_seconds(lambda: network.predict(x[:1]), repeats),
+        "predict_rows": {
+            "rows": rows,
+            "threads": threads,
+            "seconds": seconds,
+            "flops_per_second": flops / seconds,
+            "share_of_floor": floor / seconds,
+        },
+    }
+
+
+def train_on_batch_figures(repeats: int) -> dict[str, float]:
+    """Seconds of a call, of a step of fit on as many rows, and their difference; one thread."""
+    before = _core.get_num_threads()
+    _core.set_num_threads(1)
+    try:
+        network = network_of(TABULAR)
+        x, y = TABULAR.data()
+        batch = slice(0, TABULAR.batch_size)
+        call = median_seconds(lambda: network.train_on_batch(x[batch], y[batch]), repeats)
+        fit = median_seconds(lambda: network.fit(x, y, batch_size=TABULAR.batch_size, epochs=4, verbose=0), repeats)
+    finally:
+        _core.set_num_threads(before)
+    step = fit / (4 * TABULAR.steps)
+    return {"call": call, "step": step, "overhead": call - step}
+
+
+def first_epoch_figures(repeats: int) -> dict[str, float]:
+    """Medians of seconds: to import numpy, then fastbp; then to make a network and train it for 16 steps."""
+    runs = []
+    for _ in range(repeats):
+        done = subprocess.run([sys.executable, "-c", FIRST_EPOCH], check=True, capture_output=True, text=True)
+        runs.append([float(word) for word in done.stdout.split()])
+    numpy, fastbp, epoch = (statistics.median(column) for column in zip(*runs))
+    return {"import_numpy": numpy, "import_fastbp": fastbp, "first_epoch": epoch}
+
+
+def memory_figures(name: str) -> dict[str, float]:
+    """Bytes that the training of a workload adds to its data at its peak, and what they are compared with."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        figures: dict[str, float] = pool.apply(_memory_of, (name,))
+        return figures
+
+
+def _memory_of(name: str) -> dict[str, float]:
+    workload = next(workload for workload in WORKLOADS if workload.name == name)
+    small = network_of(TABULAR)  # what is loaded and allocated once is not the training's
+    small.fit(np.ones((256, 32), np.float32), np.ones((256, 1), np.float32), batch_size=64, verbose=0)
+    x, y = workload.data()
+    del small
+    before = _resident(peak=False)
+    limited = _forget_peak()
+    network = network_of(workload)
+    network.fit(x, y, batch_size=workload.batch_size, epochs=2, verbose=0)
+    added = _resident(peak=True) - before
+    weights = 4 * workload.parameters
+    activations = 4 * workload.batch_size * sum(workload.sizes)
+    return {
+        "data": float(x.nbytes + y.nbytes),
+        "added": float(added),
+        "yardstick": 8.0 * workload.rows + 1.15 * (2 * weights + activations),
+        "exact": float(limited),  # 0: the peak may be that of something before
+    }
+
+
+def _resident(peak: bool) -> int:
+    """Bytes of this process in memory: now, or at the most."""
+    try:
+        with open("/proc/self/status") as lines:
+            wanted = "VmHWM:" if peak else "VmRSS:"
+            return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(wanted))
+    except OSError:
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else 1024 * most
+
+
+def _forget_peak() -> bool:
+    """Whether the peak counts from now on."""
+    try:
+        with open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+    except OSError:
+        return False
+    return True
+
+
+def run(rows: int = 100_000, repeats: int = 7, memory: bool = True) -> dict[str, Any]:
+    """The report, as --json writes it; seconds and bytes."""
+    report = {
+        "machine": description(),
+        **predict_figures(rows, repeats),
+        "train_on_batch": train_on_batch_figures(repeats),
+        "import_to_first_epoch": first_epoch_figures(min(repeats, 5)),
+    }
+    if memory:
+        report["memory"] = {name: memory_figures(name) for name in ("mnist", "large", "full-batch")}
+    return report
+
+
+def table(report: dict[str, Any]) -> str:
+    many, call, first = report["predict_rows"], report["train_on_batch"], report["import_to_first_epoch"]
+    lines = [
+        f"predict of one row through {TABULAR.net}: {microseconds(report['predict_one_row'])} µs",
+        f"predict of {many['rows']:,} rows: {1e3 * many['seconds']:.2f} ms on {many['threads']} threads, "
+        f"{many['flops_per_second'] / 1e9:.1f} GFLOP/s, {100 * many['share_of_floor']:.0f} % of the floor",
+        f"train_on_batch of {TABULAR.batch_size} rows: {microseconds(call['call'])} µs, "
+        f"{microseconds(call['overhead'])} µs more than a step of fit",
+        f"from import to the first epoch's end: numpy {1e3 * first['import_numpy']:.0f} ms, "
+        f"fastbp {1e3 * first['import_fastbp']:.0f} ms, network and epoch {1e3 * first['first_epoch']:.1f} ms",
+    ]
+    for name, memory in report.get("memory", {}).items():
+        data, added, yardstick = (f"{memory[key] / 2**20:.2f} MiB" for key in ("data", "added", "yardstick"))
+        note = "" if memory["exact"] else " (or what was needed before)"
+        lines.append(
+            f"memory of {name}: {added} above {data} of data{note}; "
+            f"8 bytes × rows + 1.15 × (2 × weights + activations) is {yardstick}"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.overheads", description=__doc__)
+    parser.add_argument("--repeats", type=int, default=7, help="default 7")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
+    options = parser.parse_args(arguments)
+    report = run(repeats=options.repeats)
+    print(table(report))
+    if options.json is not None:
+        options.json.write_text(json.dumps(report, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
