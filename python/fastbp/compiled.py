@@ -118,7 +118,6 @@ class CompiledNetwork(Predictor):
                 store, self.inputs, shapes, self.outputs[0], self._compiled(), self._factors, self._scope
             )
             self._trainings[shapes[-1]] = training
-        store.refresh()
         return training
 
     @contextmanager

@@ -172,6 +172,11 @@ class Lowering:
             around.update(dict.fromkeys(getattr(layer, "_own_weights", ()), enclosing))
         return [p for p in self.parameters if p.trainable and all(layer.trainable for layer in around.get(p, ()))]
 
+    def freezable(self) -> list[Any]:
+        """The parameters and layers whose `trainable` decides what is `trained`."""
+        layers = {id(layer): layer for enclosing in self._around.values() for layer in enclosing}
+        return [*self.parameters, *layers.values()]
+
     def node(self, expression: Expression) -> int:
         """The node of `expression`; whatever it needs is added in the order of creation."""
         if expression in self.nodes:

@@ -102,6 +102,8 @@ class Training:
         if rows or dims:
             raise ValueError(f"a regulariser must give a scalar, got the shape {rules.shape_text(rows, dims)}")
         self.figures = self.lowering.lower([self._scalar(f, target, output, name) for name, f in goal.metrics])
+        self._freezable = self.lowering.freezable()
+        self._flags = [freezable.trainable for freezable in self._freezable]
         self._trainer: Any = None
         self._settings: dict[str, Any] = {}  # what the trainer was told last
         self._gradients: dict[bool, Any] = {}
@@ -119,7 +121,8 @@ class Training:
             self._l1.value = self.goal.l1 / rows
         if rows and self.goal.l2:
             self._l2.value = self.goal.l2 / (2 * rows)
-        self.store.refresh()
+        if self.goal.l1 or self.goal.l2:
+            self.store.refresh()
 
     def check(self, arrays: Sequence[np.ndarray]) -> None:
         for slot, classes in self.lowering.labels.items():
@@ -127,8 +130,8 @@ class Training:
 
     @property
     def is_current(self) -> bool:
-        """Whether what is trained is still what layers and weights say."""
-        return list(map(id, self.trainable)) == list(map(id, self.lowering.trained()))
+        """Whether no weight and no layer was frozen or thawed since."""
+        return self._flags == [freezable.trainable for freezable in self._freezable]
 
     def trainer(self, settings: dict[str, Any]) -> Any:
         """The trainer, made once, with these settings of the optimiser."""

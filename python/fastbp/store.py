@@ -73,16 +73,17 @@ class Store:
 
     def claim(self) -> None:
         """Makes this store the home of all its parameters: those that live elsewhere move in."""
-        for parameter in self._slots:
-            if parameter.store is not None and parameter.store is not self and parameter.store.is_training:
+        away = [parameter for parameter in self.parameters if parameter.store is not self]
+        for parameter in away:
+            if parameter.store is not None and parameter.store.is_training:
                 raise RuntimeError(
                     f"{parameter.name or 'a parameter'} is being trained by something else, which called this: "
                     "train when that is done"
                 )
-        self.refresh()
-        for parameter, slot in self._slots.items():
-            if parameter.store is not self:
-                parameter.live_in(self, slot)
+        if away:
+            self.refresh()
+        for parameter in away:
+            parameter.live_in(self, self._slots[parameter])
 
     @contextmanager
     def training(self) -> Iterator[None]:
