@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
+
+SANITIZED = "san" in os.environ.get("LD_PRELOAD", "")  # a sanitiser brings its own allocator, which maps far more
 
 TIMEOUT = 60  # seconds after which a child hangs, for these tests
 

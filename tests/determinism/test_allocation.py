@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fastbp import _core
+from new_process import SANITIZED
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "count_allocations.cpp"
@@ -41,7 +42,7 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[int]]:
     """What `main` below prints."""
     if platform.libc_ver()[0] != "glibc":
         pytest.skip("needs glibc")
-    if "san" in os.environ.get("LD_PRELOAD", ""):
+    if SANITIZED:
         pytest.skip("a sanitiser has its own allocator")
     library = build(tmp_path_factory.mktemp("allocations"))
     environment = os.environ | {"LD_PRELOAD": str(library), "PYTHONPATH": os.pathsep.join(sys.path)}
