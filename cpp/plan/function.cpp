@@ -25,13 +25,9 @@ Function<T>::Function(const Graph& graph, std::vector<int> outputs, std::shared_
 // The plan for at least this many rows, built anew when it is too small or the kernels or the threads were changed.
 template <class T>
 Plan<T>& Function<T>::plan_for(Index rows) {
-  const Kernels<T>* kernels = &kernels_for<T>();
-  const int threads = threads_forbidden() ? 1 : get_num_threads();
-  if (!plan_ || plan_->max_rows() < rows || built_for_ != kernels || built_threads_ != threads) {
+  if (!plan_ || plan_->max_rows() < rows || !plan_->is_current()) {
     plan_.reset();
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, training_, rows);
-    built_for_ = kernels;
-    built_threads_ = threads;
   }
   return *plan_;
 }

@@ -35,8 +35,6 @@ class Function {
   bool training_;
   std::uint64_t seed_;
   std::unique_ptr<Plan<T>> plan_;
-  const Kernels<T>* built_for_ = nullptr;
-  int built_threads_ = 0;
 };
 
 extern template class Function<float>;

@@ -1,7 +1,6 @@
 #include "plan/plan.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/cpu.h"
 
@@ -16,6 +15,8 @@ bool always_share = false;
 
 Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
 
+int available_threads() { return threads_forbidden() ? 1 : get_num_threads(); }
+
 }  // namespace
 
 void share_always(bool on) { always_share = on; }
@@ -24,16 +25,23 @@ bool shares_always() { return always_share; }
 template <class T>
 Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training,
               Index max_rows)
-    : max_rows_(std::max<Index>(max_rows, 1)), kernels_(kernels_for<T>()) {
+    : max_rows_(std::max<Index>(max_rows, 1)), kernels_(kernels_for<T>()), available_threads_(available_threads()) {
   const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
   tape_ = build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes});
   choose_threads();
-  allocate(parameters);
+  allocate_loop();
+  place_values(parameters);
+  allocate_scratch();
+}
+
+template <class T>
+bool Plan<T>::is_current() const {
+  return &kernels_ == &kernels_for<T>() && available_threads_ == available_threads();
 }
 
 template <class T>
 void Plan<T>::choose_threads() {
-  int available = threads_forbidden() ? 1 : get_num_threads();
+  const int available = available_threads_;
   double saved = 0, looped = 0;
   int most = 1;
   for (const Stage& stage : tape_.stages) {
@@ -67,8 +75,25 @@ void Plan<T>::choose_threads() {
   }
 }
 
+// The memory of the loop over blocks: by thread a block's values and a binary counter; the sums of all units.
 template <class T>
-void Plan<T>::allocate(Parameters& parameters) {
+void Plan<T>::allocate_loop() {
+  if (tape_.loop_end == tape_.loop_begin) return;
+  const Index element = static_cast<Index>(sizeof(T));
+  const Index most_blocks = (max_rows_ + kRowBlock - 1) / kRowBlock;
+  for (counter_slots_ = 2; (Index(1) << (counter_slots_ - 2)) <= most_blocks; ++counter_slots_) {
+  }
+  tape_.block_arena = rounded(tape_.block_arena * element) / element;
+  tape_.block_sums = rounded(tape_.block_sums * element) / element;
+  blocks_ = Buffer(static_cast<std::size_t>(tape_.block_arena * element * loop_threads_));
+  sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * counter_slots_ * loop_threads_));
+  const Index most_units = loop_threads_ == 1 ? 1 : std::min(most_blocks, 2 * kUnitsPerThread * loop_threads_ + 1);
+  unit_sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * most_units));
+}
+
+// Where every value lies that is not local to a tile or a block. Outputs with rows wait for bind_output.
+template <class T>
+void Plan<T>::place_values(Parameters& parameters) {
   const Index element = static_cast<Index>(sizeof(T));
   Index constants = 0, outputs = 0;
   for (const auto& values : tape_.constants) constants += rounded(static_cast<Index>(values.size()) * element);
@@ -77,19 +102,6 @@ void Plan<T>::allocate(Parameters& parameters) {
   arena_ = Buffer(static_cast<std::size_t>(tape_.arena * element));
   constants_ = Buffer(static_cast<std::size_t>(constants));
   own_outputs_ = Buffer(static_cast<std::size_t>(outputs));
-  program_scratch_ = rounded(tape_.scratch * element) / element;
-  programs_ = Buffer(static_cast<std::size_t>(program_scratch_ * element * threads_));
-  if (tape_.loop_end > tape_.loop_begin) {
-    const Index most_blocks = (max_rows_ + kRowBlock - 1) / kRowBlock;
-    for (counter_slots_ = 2; (Index(1) << (counter_slots_ - 2)) <= most_blocks; ++counter_slots_) {
-    }
-    tape_.block_arena = rounded(tape_.block_arena * element) / element;
-    tape_.block_sums = rounded(tape_.block_sums * element) / element;
-    blocks_ = Buffer(static_cast<std::size_t>(tape_.block_arena * element * loop_threads_));
-    sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * counter_slots_ * loop_threads_));
-    const Index most_units = loop_threads_ == 1 ? 1 : std::min(most_blocks, 2 * kUnitsPerThread * loop_threads_ + 1);
-    unit_sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * most_units));
-  }
 
   std::vector<T*> constant;
   T* next = constants_.template as<T>();
@@ -115,18 +127,22 @@ void Plan<T>::allocate(Parameters& parameters) {
       case Value::Place::input:
       case Value::Place::arena: own_[v] = value.in_block ? nullptr : arena_.template as<T>() + value.offset; break;
       case Value::Place::output:
-        if (!value.rows && own_[v] == nullptr) {
-          own_[v] = next;
-          next += rounded(value.width * element) / element;
-        }
+        if (value.rows) break;
+        own_[v] = next;
+        next += rounded(value.width * element) / element;
         break;
       default: break;
     }
   }
   data_ = own_;
-  for (std::size_t v = 0; v < tape_.values.size(); ++v)
-    if (tape_.values[v].place == Value::Place::output) rebind_shared(static_cast<int>(v));
+}
 
+// What programs, products and first_max work with; by thread, but for the last, which runs on one.
+template <class T>
+void Plan<T>::allocate_scratch() {
+  const Index element = static_cast<Index>(sizeof(T));
+  program_scratch_ = rounded(tape_.scratch * element) / element;
+  programs_ = Buffer(static_cast<std::size_t>(program_scratch_ * element * threads_));
   for (const Item& item : tape_.items) {
     if (item.kind != Item::Kind::first_max) continue;
     Index groups = item.reduced[0] || !tape_.values[static_cast<std::size_t>(item.output)].rows ? 1 : max_rows_;
@@ -134,7 +150,6 @@ void Plan<T>::allocate(Parameters& parameters) {
       if (!item.reduced[axis + 1]) groups *= item.dims[axis];
     first_max_.resize(std::max(first_max_.size(), static_cast<std::size_t>(groups)));
   }
-
   for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
     const Stage& stage = tape_.stages[s];
     if (stage.kind != Stage::Kind::product && stage.kind != Stage::Kind::product_rows) continue;

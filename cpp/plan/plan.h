@@ -34,6 +34,8 @@ class Plan {
   Plan& operator=(const Plan&) = delete;
 
   Index max_rows() const { return max_rows_; }
+  // Whether the instruction set and the number of threads are still those that the plan was built for.
+  bool is_current() const;
   double cost() const { return cost_; }  // of a run with max_rows, a guess in nanoseconds of one thread
   int threads() const { return threads_; }  // what is worth using; 1 enters no parallel region
 
@@ -64,7 +66,9 @@ class Plan {
   struct Epilogue;
 
   void choose_threads();
-  void allocate(Parameters& parameters);
+  void allocate_loop();
+  void place_values(Parameters& parameters);
+  void allocate_scratch();
   void rebind_shared(int value);
 
   bool read_in_place(const Frame& frame, int slot) const;
@@ -94,6 +98,7 @@ class Plan {
   Index max_rows_;
   const Kernels<T>& kernels_;
   Tape tape_;
+  int available_threads_;
   int threads_ = 1;
   double cost_ = 0;
   std::vector<int> stage_threads_;

@@ -112,15 +112,13 @@ std::vector<std::pair<std::vector<Index>, T*>> Trainer<T>::state() {
 // The plan for steps of this size, built anew when the size, the kernels or the threads are others than before.
 template <class T>
 void Trainer<T>::prepare(Index batch_size) {
-  const Kernels<T>* kernels = &kernels_for<T>();
-  const int threads = threads_forbidden() ? 1 : get_num_threads();
-  const bool fits = plan_ && plan_->max_rows() >= batch_size && plan_->max_rows() <= 16 * batch_size;
-  if (!fits || built_for_ != kernels || built_threads_ != threads) {
+  // A plan for far more rows would serve, but its tiles and threads are not those for so few.
+  constexpr Index kFarMore = 16;
+  const bool fits = plan_ && plan_->max_rows() >= batch_size && plan_->max_rows() <= kFarMore * batch_size;
+  if (!fits || !plan_->is_current()) {
     plan_.reset();
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size);
     pace_ = Pace(plan_->threads(), plan_->cost(), shares_always());
-    built_for_ = kernels;
-    built_threads_ = threads;
   }
   weights_.clear();
   for (std::size_t i = 0; i < trainable_.size(); ++i) {

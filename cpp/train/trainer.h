@@ -65,7 +65,6 @@ class Trainer {
   std::vector<double> step(const std::vector<Source>& inputs, Index rows);
 
   void set_settings(const SgdSettings& settings);
-  const SgdSettings& settings() const { return settings_; }
   int figures() const { return figures_; }  // cost included
   std::vector<std::pair<std::vector<Index>, T*>> state();  // velocities: shape and values
 
@@ -104,8 +103,6 @@ class Trainer {
   SgdSettings settings_;
   std::uint64_t seed_;
   std::unique_ptr<Plan<T>> plan_;
-  const Kernels<T>* built_for_ = nullptr;
-  int built_threads_ = 0;
   Pace pace_;
   std::vector<Weight> weights_;
   std::vector<Buffer> velocities_;
