@@ -106,6 +106,7 @@ def test_stopping_never_leaves_a_thread_behind() -> None:
     line = Line(_core)
     for _ in range(1500):
         line.trainer.fit([X[:, 0]], batch_size=4, on_batch=lambda step, figures: step == 1)
+    assert line.trainer.steps == 2 * 1500
 
 
 # --- calls from inside a fit, and from several threads

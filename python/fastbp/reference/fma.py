@@ -90,31 +90,3 @@ def _exact_fma(a: float, b: float, c: float) -> float:
         return numerator / (a_bottom * b_bottom * c_bottom)
     except OverflowError:
         return float("inf") if numerator > 0 else float("-inf")
-
-
-def assert_ieee() -> None:
-    """Refuse to compute where the processor does not round to nearest or does not keep subnormal numbers.
-
-    Raises
-    ------
-    RuntimeError
-        If some library has switched this thread to flush-to-zero or to another rounding mode.
-    """
-    for dtype in (np.float32, np.float64):
-        one, half = np.ones(1, dtype), np.full(1, 0.5, dtype)
-        half_ulp = np.full(1, np.finfo(dtype).eps / 2, dtype)
-        with np.errstate(all="ignore"):
-            subnormal = np.full(1, np.finfo(dtype).tiny, dtype) * half
-            doubled = subnormal + subnormal
-        if not (subnormal.view(f"u{subnormal.itemsize}").any() and doubled.view(f"u{doubled.itemsize}").any()):
-            raise RuntimeError(
-                "the processor flushes subnormal numbers to zero in this thread (some library, perhaps one compiled "
-                "with -ffast-math, has set it so); fastbp's results are defined with subnormal numbers kept"
-            )
-        odd = one + 2 * half_ulp
-        nearest_even = (one + half_ulp == one) & (odd + half_ulp > odd) & (-one - half_ulp == -one)
-        if not nearest_even.all():
-            raise RuntimeError(
-                "the processor does not round to nearest in this thread (some library has changed the rounding mode); "
-                "fastbp's results are defined with round to nearest, ties to even"
-            )
