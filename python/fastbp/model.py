@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import at_least, known_keywords
+from .arguments import at_least, known_keywords, truth
 from .callbacks import CallbackList, History, batches
 from .compiled import CompiledNetwork
 from .progress import Line
-from .training import MOST_EPOCHS, Fit, figures_in_order, split_rows, validated_epochs
+from .training import MOST_EPOCHS, Fit, drawn_split, figures_in_order, split_rows, validated_epochs
 
 
 class Model(CompiledNetwork):
@@ -88,6 +88,8 @@ class Model(CompiledNetwork):
         validation_freq: Any = 1,
         validation_batch_size: int | None = None,
         check_finite: bool = False,
+        validation_seed: int | None = None,
+        stratify: bool = False,
     ) -> History:
         """Trains for some epochs.
 
@@ -105,7 +107,7 @@ class Model(CompiledNetwork):
             A bar on a terminal and lines elsewhere, nothing, a bar, a line per epoch, or tqdm's bar.
         callbacks : list of Callback
         validation_split : float
-            The share of rows, the last ones, that are not trained on. Default 0.
+            The share of rows that are not trained on: the last ones, or see `validation_seed`. Default 0.
         validation_data : (x, y)
             Evaluated after epochs; wins over `validation_split`.
         shuffle : bool
@@ -118,6 +120,12 @@ class Model(CompiledNetwork):
             Default `batch_size`.
         check_finite : bool
             Whether rows with Inf or NaN are an error, naming row and column, before their step. Default False.
+        validation_seed : int, optional
+            Draws the rows of `validation_split` at random, the same in every call with this seed; the data are then
+            copied. Default None: the last rows, read in place.
+        stratify : bool
+            Whether every class has the same share of its rows drawn; `y` holds labels or one-hot rows. The seed is then
+            0 if none is given. Default False.
 
         Returns
         -------
@@ -153,8 +161,15 @@ class Model(CompiledNetwork):
         is_validated = validated_epochs(validation_freq)
         arrays, rows = self._data(x, y)
         trained = rows
+        drawn = validation_seed is not None or truth("stratify", stratify)
+        seed = 0 if validation_seed is None else at_least("validation_seed", validation_seed, 0, 2**64 - 1)
+        if drawn and (validation_data is not None or not validation_split):
+            raise ValueError("validation_seed and stratify draw the rows of validation_split, which is not in use")
         if validation_data is None and validation_split:
             trained = split_rows(rows, validation_split)
+        if drawn:
+            kept, others = drawn_split(arrays[-1], validation_split, seed, bool(stratify))
+            arrays, held_out, trained = [a[kept] for a in arrays], [a[others] for a in arrays], len(kept)
         training = self._training_for(arrays)
         validate = None
         if validation_data is not None:
@@ -162,7 +177,7 @@ class Model(CompiledNetwork):
                 raise ValueError("validation_data must be a pair (x, y)")
             held_out, _ = self._data(validation_data[0], validation_data[1], "validation ")
             self._training_for(held_out).check(held_out)
-        elif trained < rows:
+        elif trained < rows and not drawn:
             held_out = [array[trained:] for array in arrays]
         if validation_data is not None or trained < rows:
 

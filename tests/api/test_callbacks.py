@@ -312,3 +312,44 @@ def test_nan_is_never_the_best():
     for epoch, value in enumerate([float("nan"), 2.0, float("nan")]):
         stop.on_epoch_end(epoch, {"loss": value})
     assert (stop.best, stop.best_epoch) == (2.0, 1)
+
+
+def test_training_ends_when_the_target_is_reached(backend):
+    free = network(backend).fit(X, Y, epochs=30, verbose=0).history["loss"]
+    target = (free[10] + free[11]) / 2  # between two epochs: the loss falls
+    stop = bp.EarlyStopping("loss", target=target)
+    losses = network(backend).fit(X, Y, epochs=30, verbose=0, callbacks=[stop]).history["loss"]
+    assert losses == free[:12]
+    assert (stop.reached, stop.stopped_epoch) == (True, 11)
+
+
+def test_a_target_of_an_accuracy_is_reached_from_below():
+    net = network()
+    stop = bp.EarlyStopping("val_accuracy", target=0.75)
+    stop.set_model(net)
+    for epoch, accuracy in enumerate([0.7, 0.2, 0.3, 0.75]):  # no patience was asked for: getting worse ends nothing
+        assert not net.stop_training
+        stop.on_epoch_end(epoch, {"val_accuracy": accuracy})
+    assert net.stop_training
+    assert stop.reached
+
+
+def test_a_target_counts_also_where_the_step_to_it_is_below_min_delta(capsys):
+    net = network()
+    stop = bp.EarlyStopping("loss", target=1.0, min_delta=0.5, verbose=1)
+    stop.set_model(net)
+    stop.on_epoch_end(0, {"loss": 1.1})
+    stop.on_epoch_end(1, {"loss": 1.0})
+    assert net.stop_training
+    stop.on_train_end()
+    assert capsys.readouterr().out == "Epoch 2: loss has reached 1\n"
+
+
+def test_patience_beside_a_target_still_ends_training():
+    net = network()
+    stop = bp.EarlyStopping("loss", target=0.1, patience=1)
+    stop.set_model(net)
+    for epoch in range(2):
+        stop.on_epoch_end(epoch, {"loss": 1.0})
+    assert net.stop_training
+    assert not stop.reached
