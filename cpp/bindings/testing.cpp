@@ -228,41 +228,45 @@ py::array random(bool is_normal, std::uint64_t seed, std::uint32_t row, std::uin
   return std::move(out);
 }
 
-// A contiguous copy that may be written.
-template <class T>
-py::array copy_of(const py::array& a) {
-  require_vector(a);
-  const T* from = elements<T>(a);
-  py::array copy = empty(a.dtype(), {a.shape(0)});
-  for (Index i = 0; i < a.shape(0); ++i) elements_of_new<T>(copy)[i] = from[i];
-  return copy;
+UpdateRule rule_of(const std::string& name) {
+#define FASTBP_X(rule, states, scalars)                                                                                \
+  if (name == #rule) return UpdateRule::rule;
+  FASTBP_UPDATE_RULES(FASTBP_X)
+#undef FASTBP_X
+  refuse("there is no update rule '" + name + "'");
 }
 
-// (weight, velocity or None, whether all is within) after an update, and whether the same update would be finite.
-py::tuple sgd(const py::array& weight, const py::object& velocity, const py::array& gradient, double learning_rate,
-              double momentum, double decay, bool nesterov) {
+// Whether the update would be finite, and whether all of it was within; changes the weights and the states, matrices
+// whose rows lie equally far apart.
+py::tuple update(const std::string& name, py::array weight, std::vector<py::array> states, const py::array& gradient,
+                 double decay, const std::vector<double>& scalars) {
+  const int rule = static_cast<int>(rule_of(name));
+  if (states.size() > kUpdateStates || scalars.size() > kUpdateScalars) refuse("too many states or scalars");
   return with_type(weight.dtype(), [&](auto zero) -> py::tuple {
     using T = decltype(zero);
-    require_vector(gradient);
-    py::array new_weight = copy_of<T>(weight), new_velocity;
-    Sgd<T> call = {};
-    call.n = weight.shape(0);
-    if (gradient.shape(0) != call.n) refuse("weight and gradient must have one size");
-    call.weight = elements_of_new<T>(new_weight);
-    if (!velocity.is_none()) {
-      new_velocity = copy_of<T>(py::cast<py::array>(velocity));
-      if (new_velocity.shape(0) != call.n) refuse("weight and velocity must have one size");
-      call.velocity = elements_of_new<T>(new_velocity);
+    const auto alike = [&weight](const py::array& matrix) {
+      require_rows(matrix);
+      if (matrix.shape(0) != weight.shape(0) || matrix.shape(1) != weight.shape(1)) refuse("shapes must be the same");
+      return elements<T>(matrix);
+    };
+    Update<T> call = {};
+    call.gradient = alike(gradient);
+    call.gradient_row = stride(gradient, 0);
+    alike(weight);
+    call.rows = weight.shape(0);
+    call.cols = weight.shape(1);
+    call.row = stride(weight, 0);
+    call.weight = elements_of_new<T>(weight);
+    for (std::size_t i = 0; i < states.size(); ++i) {
+      alike(states[i]);
+      if (stride(states[i], 0) != call.row) refuse("weight and states must have the same strides");
+      call.state[i] = elements_of_new<T>(states[i]);
     }
-    call.gradient = elements<T>(gradient);
-    call.learning_rate = static_cast<T>(learning_rate);
-    call.momentum = static_cast<T>(momentum);
     call.decay = static_cast<T>(decay);
-    call.nesterov = nesterov;
-    const bool finite = kernels_for<T>().sgd_is_finite(&call) != 0;
-    const bool within = kernels_for<T>().sgd(&call) != 0;
-    const py::object velocity_after = velocity.is_none() ? py::object(py::none()) : py::object(new_velocity);
-    return py::make_tuple(new_weight, velocity_after, within, finite);
+    for (std::size_t i = 0; i < scalars.size(); ++i) call.scalar[i] = static_cast<T>(scalars[i]);
+    const bool finite = kernels_for<T>().update_is_finite[rule](&call) != 0;
+    const bool within = kernels_for<T>().update[rule](&call) != 0;
+    return py::make_tuple(finite, within);
   });
 }
 
@@ -395,8 +399,8 @@ void register_testing(py::module_& module) {
               arg("counter"), arg("first_col") = 0);
   testing.def("random", in_state(random), arg("is_normal"), arg("seed"), arg("row"), arg("stream"), arg("counter"),
               arg("first"), arg("n"), arg("low") = 0.0, arg("high") = 1.0);
-  testing.def("sgd", in_state(sgd), arg("weight"), arg("velocity"), arg("gradient"), arg("learning_rate"),
-              arg("momentum") = 0.0, arg("decay") = 0.0, arg("nesterov") = false);
+  testing.def("update", in_state(update), arg("rule"), arg("weight"), arg("states"), arg("gradient"), arg("decay"),
+              arg("scalars"));
   testing.def("within", in_state(within), arg("x"), arg("limit"));
   testing.def("gather", in_state(gather), arg("source"), arg("index"), arg("dtype"));
   testing.def("philox", in_state(philox), arg("counter"), arg("key"));

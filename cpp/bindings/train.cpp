@@ -31,8 +31,8 @@ double number_of(const std::string& key, const py::handle& value) {
 }
 
 // `SGD.configuration` is where users' values are checked; this keeps out what would break a promise of the trainer's.
-SgdSettings settings_of(const py::dict& optimizer) {
-  SgdSettings settings;
+OptimizerSettings settings_of(const py::dict& optimizer) {
+  OptimizerSettings settings;
   std::string name;
   for (auto [key_object, value] : optimizer) {
     const std::string key = key_object.cast<std::string>();
@@ -94,7 +94,7 @@ class AnyTrainer {
              const std::vector<int>& trainable, const py::dict& optimizer, const std::vector<bool>& decayed,
              std::uint64_t seed)
       : graph_(graph) {
-    const SgdSettings settings = settings_of(optimizer);
+    const OptimizerSettings settings = settings_of(optimizer);
     if (parameters->dtype() == Dtype::float32)
       trainer_ = std::make_unique<Trainer<float>>(graph, cost, figures, parameters, trainable, decayed, settings, seed);
     else
@@ -145,7 +145,7 @@ class AnyTrainer {
 
   // A callback of fit may call it: what it sets holds from the next step on.
   void set_optimizer(const py::dict& optimizer) {
-    const SgdSettings settings = settings_of(optimizer);
+    const OptimizerSettings settings = settings_of(optimizer);
     std::optional<Turn> turn;
     if (!turns_.is_mine()) turn.emplace(turns_, "this trainer");
     std::visit([&](auto& trainer) { trainer->set_settings(settings); }, trainer_);

@@ -36,8 +36,12 @@ void fill_maps(Kernels<T>& kernels) {
   kernels.sum_flat = sum_flat<T>;
   kernels.max_flat = max_flat<T>;
   kernels.dropout = dropout<T>;
-  kernels.sgd = sgd<T>;
-  kernels.sgd_is_finite = sgd_is_finite<T>;
+#define FASTBP_X(name, states, scalars)                                                                                \
+  kernels.update[static_cast<int>(UpdateRule::name)] = update<T, update_rule::name<T>, states, scalars>;               \
+  kernels.update_is_finite[static_cast<int>(UpdateRule::name)] =                                                       \
+      update_is_finite<T, update_rule::name<T>, states, scalars>;
+  FASTBP_UPDATE_RULES(FASTBP_X)
+#undef FASTBP_X
   kernels.within = within<T>;
   kernels.gather = gather<T>;
 }

@@ -97,15 +97,38 @@ struct Random {
   double low, high;  // normal only: the CDF's range
 };
 
-// The SGD update (rule 10) of n weights. velocity is null without momentum. Scalars already combined and rounded.
+// The optimisers' updates (rule 10): X(name, states per weight, scalars). A rule's states and scalars are listed where
+// it is defined, in update.h.
+// clang-format off
+#define FASTBP_UPDATE_RULES(X) \
+  X(sgd, 0, 1)                 \
+  X(momentum, 1, 2)            \
+  X(nesterov, 1, 2)
+// clang-format on
+
+enum class UpdateRule : int {
+#define FASTBP_X(name, states, scalars) name,
+  FASTBP_UPDATE_RULES(FASTBP_X)
+#undef FASTBP_X
+};
+
+#define FASTBP_X(name, states, scalars) +1
+constexpr int update_rules = 0 FASTBP_UPDATE_RULES(FASTBP_X);
+#undef FASTBP_X
+constexpr int kUpdateStates = 3, kUpdateScalars = 4;  // at most
+
+// One step of an optimiser for rows x cols weights, columns contiguous. The weights and their states have one layout.
+// Scalars are combined and rounded already. A weight depends on no other: any part may be updated alone, once.
 template <class T>
-struct Sgd {
-  int64_t n;
+struct Update {
+  int64_t rows, cols;
   T* weight;
-  T* velocity;
+  T* state[kUpdateStates];  // as many as the rule has
+  int64_t row;              // of weight and state
   const T* gradient;
-  T learning_rate, momentum, decay;
-  int nesterov;
+  int64_t gradient_row;
+  T decay;  // c = eta * wd; 0: none
+  T scalar[kUpdateScalars];
 };
 
 enum class Element : int { f32, f64, f16, i8, u8, i16, u16, i32, u32, i64, u64, boolean };
@@ -150,10 +173,10 @@ struct Kernels {
   int64_t tile_rows, tile_cols;               // MR, NR of the product's register tile
 
   void (*dropout)(const Dropout<T>*);
-  // Returns whether every weight and velocity written is within +-2^60 (finite by far).
-  int (*sgd)(const Sgd<T>*);
-  // Writes nothing; returns whether everything that sgd would write is finite.
-  int (*sgd_is_finite)(const Sgd<T>*);
+  // Returns whether every weight and state written is within +-2^60 (finite by far).
+  int (*update[update_rules])(const Update<T>*);
+  // Writes nothing; returns whether everything that update would write is finite.
+  int (*update_is_finite[update_rules])(const Update<T>*);
   int (*within)(const T* x, int64_t n, T limit);  // all |x| <= limit (NaN: no)
   void (*gather)(const Gather<T>*);
 };

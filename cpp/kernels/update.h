@@ -1,4 +1,4 @@
-// The SGD update (rule 10) and checks for finite values.
+// The optimisers' updates (rule 10) and checks for finite values.
 #pragma once
 
 #include "kernels/fma.h"
@@ -23,45 +23,72 @@ FASTBP_INLINE bool all(M<T> mask) {
   return both == -1;
 }
 
+// One functor per rule: the weight after the step, from the gradient g, the weight w (decayed already), the states s,
+// which it changes, and the scalars c.
+namespace update_rule {
+
+// c: eta
+template <class T>
+struct sgd {
+  FASTBP_INLINE V<T> of(const V<T>* c, V<T> g, V<T> w, V<T>*) { return fma_of(-c[0], g, w); }
+};
+
+// s: velocity; c: eta, mu
+template <class T>
+struct momentum {
+  FASTBP_INLINE V<T> of(const V<T>* c, V<T> g, V<T> w, V<T>* s) {
+    s[0] = fma_of(-c[0], g, c[1] * s[0]);
+    return w + s[0];
+  }
+};
+template <class T>
+struct nesterov {
+  FASTBP_INLINE V<T> of(const V<T>* c, V<T> g, V<T> w, V<T>* s) {
+    s[0] = fma_of(-c[0], g, c[1] * s[0]);
+    return w + fma_of(-c[0], g, c[1] * s[0]);
+  }
+};
+
+}  // namespace update_rule
+
 // Computes the update of every weight, writes it if `write`, and returns whether all of it is within +-limit.
-//   w = fma(-c, w, w)                                       decay, skipped when c is 0
-//   momentum 0:  w = fma(-eta, g, w)
-//   momentum mu: v = fma(-eta, g, mu*v);  w = w + v
-//   Nesterov:    v = fma(-eta, g, mu*v);  w = w + fma(-eta, g, mu*v)
-template <class T, bool write>
-FASTBP_INLINE int sgd_update(const Sgd<T>& call, T limit) {
-  const V<T> minus_rate = splat<T>(-call.learning_rate), minus_decay = splat<T>(-call.decay);
-  const V<T> momentum = splat<T>(call.momentum), most = splat<T>(limit);
+// Decay first: w = fma(-c, w, w), skipped when c is 0.
+template <class T, class Rule, int states, int scalars, bool write>
+FASTBP_INLINE int updated(const Update<T>& call, T limit) {
+  const V<T> minus_decay = splat<T>(-call.decay), most = splat<T>(limit);
+  V<T> c[scalars];
+  for (int i = 0; i < scalars; ++i) c[i] = splat<T>(call.scalar[i]);
   M<T> within = V<T>{} == V<T>{};
-  for (int64_t i = 0; i < call.n; i += Vector<T>::lanes) {
-    const int64_t left = call.n - i;
-    const V<T> g = load_part<T>(call.gradient + i, left);
-    V<T> w = load_part<T>(call.weight + i, left);
-    M<T> good = within;
-    if (call.decay != 0) w = fma_of(minus_decay, w, w);
-    if (call.velocity) {
-      const V<T> v = fma_of(minus_rate, g, momentum * load_part<T>(call.velocity + i, left));
-      w = w + (call.nesterov ? fma_of(minus_rate, g, momentum * v) : v);
-      good &= magnitude<T>(v) <= most;
-      if (write) store_part<T>(call.velocity + i, v, left);
-    } else {
-      w = fma_of(minus_rate, g, w);
+  for (int64_t row = 0; row < call.rows; ++row) {
+    const T* gradient = call.gradient + row * call.gradient_row;
+    const int64_t first = row * call.row;
+    for (int64_t col = 0; col < call.cols; col += Vector<T>::lanes) {
+      const int64_t left = call.cols - col, i = first + col;
+      V<T> s[states + 1];  // one more: no array has length 0
+      for (int k = 0; k < states; ++k) s[k] = load_part<T>(call.state[k] + i, left);
+      V<T> w = load_part<T>(call.weight + i, left);
+      if (call.decay != 0) w = fma_of(minus_decay, w, w);
+      w = Rule::of(c, load_part<T>(gradient + col, left), w, s);
+      M<T> good = magnitude<T>(w) <= most;
+      if (write) store_part<T>(call.weight + i, w, left);
+      for (int k = 0; k < states; ++k) {
+        good &= magnitude<T>(s[k]) <= most;
+        if (write) store_part<T>(call.state[k] + i, s[k], left);
+      }
+      within &= good | ~first_lanes<T>(left);
     }
-    good &= magnitude<T>(w) <= most;
-    if (write) store_part<T>(call.weight + i, w, left);
-    within &= good | ~first_lanes<T>(left);
   }
   return all<T>(within);
 }
 
-template <class T>
-int sgd(const Sgd<T>* call) {
-  return sgd_update<T, true>(*call, (T)1152921504606846976.0);  // 2^60
+template <class T, class Rule, int states, int scalars>
+int update(const Update<T>* call) {
+  return updated<T, Rule, states, scalars, true>(*call, (T)1152921504606846976.0);  // 2^60
 }
 
-template <class T>
-int sgd_is_finite(const Sgd<T>* call) {
-  return sgd_update<T, false>(*call, sizeof(T) == 4 ? (T)__FLT_MAX__ : (T)__DBL_MAX__);
+template <class T, class Rule, int states, int scalars>
+int update_is_finite(const Update<T>* call) {
+  return updated<T, Rule, states, scalars, false>(*call, sizeof(T) == 4 ? (T)__FLT_MAX__ : (T)__DBL_MAX__);
 }
 
 template <class T>

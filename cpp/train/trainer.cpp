@@ -16,9 +16,21 @@ using Clock = std::chrono::steady_clock;
 // Below this, no update of moderate hyperparameters can overflow, so that one comparison per gradient is enough.
 constexpr double kSmall = 1152921504606846976.0;  // 2^60
 
-bool moderate(const SgdSettings& s) {
-  return std::fabs(s.learning_rate) < 1e9 && std::fabs(s.momentum) < 1e9 &&
-         std::fabs(s.learning_rate * s.weight_decay) < 1e9;
+std::vector<Index> sizes_of(const Graph& graph, const std::vector<int>& trainable, Parameters& parameters) {
+  std::vector<Index> sizes;
+  for (int node : trainable) {
+    if (graph.node(node).op != Op::parameter)
+      throw Error(Cause::value, describe(graph, node) + " is not a parameter and can not be trained");
+    sizes.push_back(parameters.at(graph.node(node).integers[0]).size);
+  }
+  return sizes;
+}
+
+const std::vector<bool>& checked(const std::vector<bool>& decayed, std::size_t trainable) {
+  if (decayed.size() != trainable)
+    throw Error(Cause::value, "decayed must have as many entries as trainable (" + std::to_string(trainable) +
+                                  "), got " + std::to_string(decayed.size()));
+  return decayed;
 }
 
 }  // namespace
@@ -46,21 +58,14 @@ struct Trainer<T>::Run {
 template <class T>
 Trainer<T>::Trainer(const Graph& graph, int cost, const std::vector<int>& figures,
                     std::shared_ptr<Parameters> parameters, const std::vector<int>& trainable,
-                    const std::vector<bool>& decayed, SgdSettings settings, std::uint64_t seed)
+                    const std::vector<bool>& decayed, const OptimizerSettings& settings, std::uint64_t seed)
     : graph_(graph),
       cost_(cost),
       figures_(static_cast<int>(figures.size()) + 1),
       trainable_(trainable),
-      decayed_(decayed),
       parameters_(std::move(parameters)),
-      settings_(settings),
+      optimizer_(sizes_of(graph_, trainable_, *parameters_), checked(decayed, trainable_.size()), settings),
       seed_(seed) {
-  if (decayed_.size() != trainable_.size())
-    throw Error(Cause::value, "decayed must have as many entries as trainable (" + std::to_string(trainable_.size()) +
-                                  "), got " + std::to_string(decayed_.size()));
-  for (int node : trainable_)
-    if (graph_.node(node).op != Op::parameter)
-      throw Error(Cause::value, describe(graph_, node) + " is not a parameter and can not be trained");
   outputs_.push_back(cost);
   outputs_.insert(outputs_.end(), figures.begin(), figures.end());
   for (int output : outputs_)
@@ -68,43 +73,14 @@ Trainer<T>::Trainer(const Graph& graph, int cost, const std::vector<int>& figure
       throw Error(Cause::value,
                   describe(graph_, output) + " must be a scalar, it has shape " + to_string(graph_.node(output).shape));
   for (int gradient : graph_.gradients(cost, trainable_)) outputs_.push_back(gradient);
-  for (int node : trainable_) parameters_->at(graph_.node(node).integers[0]);
-  allocate_velocities();
-}
-
-template <class T>
-void Trainer<T>::allocate_velocities() {
-  if (settings_.momentum == 0.0 || !velocities_.empty()) return;
-  std::vector<Buffer> velocities;
-  for (int node : trainable_)
-    velocities.emplace_back(static_cast<std::size_t>(parameters_->at(graph_.node(node).integers[0]).size) * sizeof(T));
-  velocities_ = std::move(velocities);
-}
-
-// Also between two steps of a fit, from the thread that called it: the others wait then.
-template <class T>
-void Trainer<T>::set_settings(const SgdSettings& settings) {
-  SgdSettings before = settings_;
-  settings_ = settings;
-  try {
-    allocate_velocities();
-  } catch (...) {
-    settings_ = before;
-    throw;
-  }
-  for (std::size_t i = 0; i < weights_.size(); ++i) weights_[i].velocity = velocity_of(i);
-}
-
-template <class T>
-T* Trainer<T>::velocity_of(std::size_t i) const {
-  return settings_.momentum != 0.0 ? velocities_[i].template as<T>() : nullptr;
 }
 
 template <class T>
 std::vector<std::pair<std::vector<Index>, T*>> Trainer<T>::state() {
   std::vector<std::pair<std::vector<Index>, T*>> all;
-  for (std::size_t i = 0; i < velocities_.size(); ++i)
-    all.push_back({parameters_->at(graph_.node(trainable_[i]).integers[0]).dims, velocities_[i].template as<T>()});
+  for (const std::vector<Buffer>& kind : optimizer_.states())
+    for (std::size_t i = 0; i < kind.size(); ++i)
+      all.push_back({parameters_->at(graph_.node(trainable_[i]).integers[0]).dims, kind[i].template as<T>()});
   values_small_ = false;  // the caller may write
   return all;
 }
@@ -124,26 +100,23 @@ void Trainer<T>::prepare(Index batch_size) {
   for (std::size_t i = 0; i < trainable_.size(); ++i) {
     Weight weight;
     weight.parameter = &parameters_->at(graph_.node(trainable_[i]).integers[0]);
-    weight.decayed = decayed_[i];
-    weight.velocity = velocity_of(i);
     weight.gradient = plan_->output_data(figures_ + static_cast<int>(i));
     weights_.push_back(weight);
   }
 }
 
-// Rule 10: scalars are combined in float64 and rounded once.
+// The update of the thread's share of a weight.
 template <class T>
-Sgd<T> Trainer<T>::update_of(const Weight& weight, Share part) const {
-  Sgd<T> sgd{};
-  sgd.n = part.end - part.begin;
-  sgd.weight = weight.parameter->data.template as<T>() + part.begin;
-  sgd.velocity = weight.velocity == nullptr ? nullptr : weight.velocity + part.begin;
-  sgd.gradient = weight.gradient + part.begin;
-  sgd.learning_rate = static_cast<T>(settings_.learning_rate);
-  sgd.momentum = static_cast<T>(settings_.momentum);
-  sgd.decay = weight.decayed ? static_cast<T>(settings_.learning_rate * settings_.weight_decay) : T(0);
-  sgd.nesterov = settings_.nesterov;
-  return sgd;
+Update<T> Trainer<T>::update_of(std::size_t i, int threads, int thread) const {
+  const Weight& weight = weights_[i];
+  const Share part = share(weight.parameter->size, threads, thread, 64);
+  Update<T> update = optimizer_.update_of(i);
+  update.cols = part.end - part.begin;
+  update.weight = weight.parameter->data.template as<T>() + part.begin;
+  update.gradient = weight.gradient + part.begin;
+  for (T*& state : update.state)
+    if (state != nullptr) state += part.begin;
+  return update;
 }
 
 template <class T>
@@ -158,19 +131,21 @@ bool Trainer<T>::gradients_small(int threads, int thread) const {
 
 template <class T>
 bool Trainer<T>::update_is_finite(int threads, int thread) const {
-  for (const Weight& weight : weights_) {
-    Sgd<T> sgd = update_of(weight, share(weight.parameter->size, threads, thread, 64));
-    if (!kernels_for<T>().sgd_is_finite(&sgd)) return false;
+  const auto is_finite = kernels_for<T>().update_is_finite[static_cast<int>(optimizer_.rule())];
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    const Update<T> update = update_of(i, threads, thread);
+    if (!is_finite(&update)) return false;
   }
   return true;
 }
 
 template <class T>
 bool Trainer<T>::update(int threads, int thread) const {
+  const auto write = kernels_for<T>().update[static_cast<int>(optimizer_.rule())];
   bool small = true;
-  for (const Weight& weight : weights_) {
-    Sgd<T> sgd = update_of(weight, share(weight.parameter->size, threads, thread, 64));
-    small = kernels_for<T>().sgd(&sgd) && small;
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    const Update<T> update = update_of(i, threads, thread);
+    small = write(&update) && small;
   }
   return small;
 }
@@ -215,7 +190,7 @@ void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
     return std::all_of(run.flags.begin(), run.flags.begin() + team.size(), [](char flag) { return flag != 0; });
   };
   bool good = std::isfinite(run.figures[0]);
-  if (good && !(all_set() && values_small_ && moderate(settings_))) {
+  if (good && !(all_set() && values_small_ && optimizer_.moderate())) {
     team.barrier(thread);  // everyone has read the flags
     run.flags[static_cast<std::size_t>(thread)] = update_is_finite(team.size(), thread);
     team.barrier(thread);
@@ -367,9 +342,10 @@ std::string Trainer<T>::first_non_finite(const Run& run) {
     const Index count = value.rows ? value.width * frame.rows : value.width;
     if (!kernels_for<T>().within(data, count, std::numeric_limits<T>::max())) return describe(graph_, nodes[i]);
   }
+  const auto is_finite = kernels_for<T>().update_is_finite[static_cast<int>(optimizer_.rule())];
   for (std::size_t i = 0; i < weights_.size(); ++i) {
-    Sgd<T> sgd = update_of(weights_[i], Share{0, weights_[i].parameter->size});
-    if (!kernels_for<T>().sgd_is_finite(&sgd)) return describe(graph_, trainable_[i]) + ", its update";
+    const Update<T> update = update_of(i, 1, 0);
+    if (!is_finite(&update)) return describe(graph_, trainable_[i]) + ", its update";
   }
   return describe(graph_, cost_);
 }

@@ -8,14 +8,10 @@
 #include "base/buffer.h"
 #include "plan/plan.h"
 #include "plan/source.h"
+#include "train/optimizer.h"
 #include "train/pace.h"
 
 namespace fastbp {
-
-struct SgdSettings {
-  double learning_rate = 0.01, momentum = 0.0, weight_decay = 0.0;
-  bool nesterov = false;
-};
 
 // A step whose loss, weights or optimiser values would not be finite. Nothing of it was written.
 class NonFinite : public Error {
@@ -57,35 +53,32 @@ class Trainer {
  public:
   // trainable: parameter nodes; decayed: whether weight decay applies to each.
   Trainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
-          const std::vector<int>& trainable, const std::vector<bool>& decayed, SgdSettings settings,
+          const std::vector<int>& trainable, const std::vector<bool>& decayed, const OptimizerSettings& settings,
           std::uint64_t seed);
 
   void fit(const FitRequest& request, Listener& listener, FitResult& result);
   // One step on these rows; the cost and the figures before the update.
   std::vector<double> step(const std::vector<Source>& inputs, Index rows);
 
-  void set_settings(const SgdSettings& settings);
+  // Also between two steps of a fit, from the thread that called it: the others wait then.
+  void set_settings(const OptimizerSettings& settings) { optimizer_.set(settings); }
   int figures() const { return figures_; }  // cost included
-  std::vector<std::pair<std::vector<Index>, T*>> state();  // velocities: shape and values
+  std::vector<std::pair<std::vector<Index>, T*>> state();  // the optimiser's: shape and values
 
   std::uint32_t epoch = 0, steps = 0;
 
  private:
   struct Weight {
     Parameter* parameter;
-    bool decayed;
-    T* velocity;
     const T* gradient;
   };
   struct Run;  // what the threads of one call share
 
   void prepare(Index batch_size);
-  void allocate_velocities();
-  Sgd<T> update_of(const Weight& weight, Share part) const;
+  Update<T> update_of(std::size_t weight, int threads, int thread) const;
   bool gradients_small(int threads, int thread) const;
   bool update_is_finite(int threads, int thread) const;
   bool update(int threads, int thread) const;
-  T* velocity_of(std::size_t i) const;
   void train_batch(Run& run, Team& team, int thread);
   void check_rows(Run& run) const;
   void drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team);
@@ -98,15 +91,13 @@ class Trainer {
   int figures_;
   std::vector<int> outputs_;  // cost, figures, gradients
   std::vector<int> trainable_;
-  std::vector<bool> decayed_;
   std::shared_ptr<Parameters> parameters_;
-  SgdSettings settings_;
+  Optimizer<T> optimizer_;
   std::uint64_t seed_;
   std::unique_ptr<Plan<T>> plan_;
   Pace pace_;
   std::vector<Weight> weights_;
-  std::vector<Buffer> velocities_;
-  bool values_small_ = false;  // every weight and velocity is known to be within +-2^60
+  bool values_small_ = false;  // every weight and every state of the optimiser is known to be within +-2^60
 };
 
 extern template class Trainer<float>;

@@ -283,26 +283,34 @@ def test_shuffles_are_permutations_that_differ_by_seed_and_epoch() -> None:
 # ---- updates ----
 
 
+UPDATES = {"sgd": (0, [0.1]), "momentum": (1, [0.1, 0.9]), "nesterov": (1, [0.1, 0.9])}  # states, scalars
+
+
+def test_every_update_rule_of_the_reference_is_tested() -> None:
+    assert list(UPDATES) == list(update.RULES)
+
+
 @DTYPES
-@pytest.mark.parametrize("nesterov", [False, True])
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("decay", [0.0, 0.001])
-def test_sgd(decay: float, momentum: float, nesterov: bool, dtype: str) -> None:
-    for n in WIDTHS:
+@pytest.mark.parametrize("rule", UPDATES)
+def test_updates(rule: str, decay: float, dtype: str) -> None:
+    count, scalars = UPDATES[rule]
+    for rows, cols in [*((1, n) for n in WIDTHS), (3, 5), (7, 33)]:
         for make in (finite, values):
-            w, v, g = (make((n,), dtype, seed) for seed in range(3))
-            velocity = v if momentum else None
-            weight_after, velocity_after = update.sgd(w, velocity, g, 0.1, momentum, decay, nesterov)
-            written = [x for x in (weight_after, velocity_after) if x is not None]
-            within = all(update.within(x, update.WITHIN) for x in written)
-            finite_after = update.sgd_is_finite(w, velocity, g, 0.1, momentum, decay, nesterov)
+            wide = [make((rows, cols + 3), dtype, seed) for seed in range(2 + count)]  # the rows lie 3 elements apart
+            g, w, *states = (x[:, :cols] for x in wide)
+            weight_after, states_after = update.update(rule, w, states, g, decay, scalars)
+            after = [weight_after, *states_after]
+            is_finite = all(np.isfinite(x).all() for x in after)
+            within = all(update.within(x, update.WITHIN) for x in after)
             for _ in every_isa():
-                after = kernel.sgd(w, velocity, g, 0.1, momentum, decay, nesterov)
-                assert_same(after[0], weight_after, n)
-                assert (after[1] is None) == (velocity_after is None)
-                if velocity_after is not None:
-                    assert_same(after[1], velocity_after, n)
-                assert after[2:] == (within, finite_after)
+                copies = [x.copy() for x in wide]
+                g_copy, *written = (x[:, :cols] for x in copies)
+                assert kernel.update(rule, written[0], written[1:], g_copy, decay, scalars) == (is_finite, within)
+                for result, expected in zip(written, after, strict=True):
+                    assert_same(result, expected, (rows, cols))
+                for copy, before in zip(copies, wide):
+                    assert_same(copy[:, cols:], before[:, cols:], (rows, cols))
 
 
 @DTYPES
@@ -317,7 +325,7 @@ def test_one_large_value_anywhere_is_not_within(dtype: str) -> None:
                     assert kernel.within(np.full(n, -1.0, dtype), 1.0)
                     gradient = np.zeros(n, dtype)
                     gradient[place] = 2.0**61 * large
-                    assert not kernel.sgd(np.ones(n, dtype), None, gradient, 1.0)[2]
+                    assert not kernel.update("sgd", np.ones((1, n), dtype), [], gradient[np.newaxis], 0.0, [1.0])[1]
 
 
 # ---- gathering ----

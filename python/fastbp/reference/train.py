@@ -243,19 +243,19 @@ class Trainer:
     def _update(self, values: Mapping[int, Array]) -> tuple[list[Array], list[Array]]:
         """New weights and velocities. Scalars are combined in float64 and rounded once (rule 10)."""
         settings = self._optimizer
+        rate, momentum = settings["learning_rate"], settings["momentum"]
+        rule = "sgd" if not momentum else "nesterov" if settings["nesterov"] else "momentum"
         weights, velocities = [], []
         for i, (slot, node) in enumerate(zip(self._slots, self._gradients)):
             old = self._parameters.values[slot]
-            velocity = self._velocities[i].reshape(-1) if settings["momentum"] else None
-            decay = settings["learning_rate"] * settings["weight_decay"] if self._decayed[i] else 0.0
-            rates = settings["learning_rate"], settings["momentum"], decay
-            weight, moved = update.sgd(
-                old.reshape(-1), velocity, values[node].reshape(-1), *rates, nesterov=settings["nesterov"]
+            states = [self._velocities[i].reshape(-1)] if momentum else []
+            decay = rate * settings["weight_decay"] if self._decayed[i] else 0.0
+            weight, moved = update.update(
+                rule, old.reshape(-1), states, values[node].reshape(-1), decay, [rate, momentum]
             )
             weights.append(weight.reshape(old.shape))
-            if moved is not None:
-                velocities.append(moved.reshape(old.shape))
-        return weights, velocities if settings["momentum"] else self._velocities
+            velocities += [velocity.reshape(old.shape) for velocity in moved]
+        return weights, velocities if momentum else self._velocities
 
     def _first_not_finite(self, batch: list[Array | None], frame: Frame, weights: Sequence[Array]) -> str:
         nodes = [node for node in range(len(self._graph)) if self._graph.operation(node) != "constant"]
