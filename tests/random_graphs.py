@@ -114,7 +114,8 @@ class RandomGraphs:
             stop = start + (size - 1) * step + 1
             return self.add(operation, [x], [axis, start, stop, step, stop + 1])
         assert operation == "dropout", f"no random example for {operation}"
-        return self.add(operation, [x], [int(self.random.integers(0, 9))], [0.25])
+        flags = [self.chance(), self.chance(), self.chance()] if self.chance() else []
+        return self.add(operation, [x], [int(self.random.integers(0, 9)), *map(int, flags)], [0.25])
 
     def _matmul(self, x: int) -> int | None:
         rows, dims = self.graphs[0].shape(x)

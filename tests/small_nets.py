@@ -55,8 +55,8 @@ def dense(units: int, activation: str | None = None, **options: Any) -> Callable
     return lambda: bp.Dense(units, activation=activation, **options)
 
 
-def dropout(rate: float) -> Callable[[], bp.Layer]:
-    return lambda: bp.Dropout(rate)
+def dropout(rate: float, **options: Any) -> Callable[[], bp.Layer]:
+    return lambda: bp.Dropout(rate, **options)
 
 
 def with_a_skip(dtype: str) -> bp.Model:
@@ -77,6 +77,18 @@ def with_a_shared_layer(dtype: str) -> bp.Model:
 NETS: dict[str, Net] = {
     "dropout and momentum": Net(
         sequential(dense(33, "relu"), dropout(0.5), dense(17, "relu"), dropout(0.1), dense(CLASSES, "softmax")),
+        lambda: {"optimizer": bp.SGD(0.1, momentum=0.9), "loss": "categorical_crossentropy", "metrics": ["accuracy"]},
+        labels,
+    ),
+    "half of the nodes, for the whole batch": Net(
+        sequential(
+            dropout(0.2, exact=True),
+            dense(33, "relu"),
+            dropout(0.5, per="batch", exact=True, scaling="weights"),
+            dense(40, "sigmoid"),
+            dropout(0.25, per="batch"),
+            dense(CLASSES, "softmax"),
+        ),
         lambda: {"optimizer": bp.SGD(0.1, momentum=0.9), "loss": "categorical_crossentropy", "metrics": ["accuracy"]},
         labels,
     ),

@@ -192,8 +192,9 @@ py::array flat(const std::string& name, const py::array& x) {
 }
 
 py::array dropout(const py::array& x, double rate, std::uint64_t seed, const std::vector<Index>& row_ids,
-                  std::uint32_t stream, std::uint32_t counter, Index first_col) {
+                  std::uint32_t stream, std::uint32_t counter, Index first_col, Index width, Index exact) {
   require_rows(x);
+  if (exact > width || (exact >= 0 && first_col + x.shape(1) > width)) refuse("x and exact must fit the width");
   if (static_cast<Index>(row_ids.size()) != x.shape(0)) refuse("one row id per row is needed");
   if (first_col % 8 != 0) refuse("first_col must be a multiple of 8");
   return with_type(x.dtype(), [&](auto zero) {
@@ -203,6 +204,8 @@ py::array dropout(const py::array& x, double rate, std::uint64_t seed, const std
     call.rows = x.shape(0);
     call.cols = x.shape(1);
     call.first_col = first_col;
+    call.width = width;
+    call.exact = exact;
     call.in = elements<T>(x);
     call.in_row = stride(x, 0);
     call.out = elements_of_new<T>(out);
@@ -396,7 +399,7 @@ void register_testing(py::module_& module) {
   testing.def("over_rows", in_state(over_rows), arg("name"), arg("x"));
   testing.def("flat", in_state(flat), arg("name"), arg("x"));
   testing.def("dropout", in_state(dropout), arg("x"), arg("rate"), arg("seed"), arg("row_ids"), arg("stream"),
-              arg("counter"), arg("first_col") = 0);
+              arg("counter"), arg("first_col") = 0, arg("width") = 0, arg("exact") = -1);
   testing.def("random", in_state(random), arg("is_normal"), arg("seed"), arg("row"), arg("stream"), arg("counter"),
               arg("first"), arg("n"), arg("low") = 0.0, arg("high") = 1.0);
   testing.def("update", in_state(update), arg("rule"), arg("weight"), arg("states"), arg("gradient"), arg("decay"),

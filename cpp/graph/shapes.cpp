@@ -265,10 +265,13 @@ Shape transpose(const Request& r) {
 }
 
 Shape dropout(const Request& r) {
-  check_integers(r, "[ordinal]", 1);
+  if (r.integers.size() != 1) check_integers(r, "[ordinal] or [ordinal, per batch, exact, unscaled]", 4);
   if (r.integers[0] < 0 || r.integers[0] >= kOrdinals) {
     fail(r, "ordinal must be in 0 ... 2**24 - 1, got " + text(r.integers[0]));
   }
+  for (std::size_t i = 1; i < r.integers.size(); ++i)
+    if (r.integers[i] != 0 && r.integers[i] != 1)
+      fail(r, "per batch, exact and unscaled must be 0 or 1, got " + text(r.integers[i]));
   if (r.numbers.size() != 1 || !(r.numbers[0] >= 0 && r.numbers[0] <= 1)) {
     fail(r, "numbers must be [rate] with a rate in 0 ... 1");
   }

@@ -165,7 +165,74 @@ FASTBP_INLINE void drop(const T* in, T* out, int64_t count, const uint16_t* halv
 }
 
 template <class T>
+FASTBP_INLINE uint32_t dropout_row(const Dropout<T>& call, int64_t row) {
+  return (uint32_t)(call.row_ids ? call.row_ids[row] : call.first_row + row * call.row_step);
+}
+
+// The keys of a row's elements `first` .. `first + n`, four to a block: body(element, key). first is a multiple of 4.
+template <class Body>
+FASTBP_INLINE void for_each_key(PhiloxBlocks& blocks, uint32_t row, int64_t first, int64_t n, Body body) {
+  constexpr int64_t most = 4 * PhiloxBlocks::most;
+  for (int64_t done = 0; done < n; done += most) {
+    const int64_t count = n - done < most ? n - done : most;
+    const int used = (int)((count + 3) / 4);
+    for (int i = 0; i < used; ++i) blocks.set(i, (uint32_t)((first + done) / 4 + i), row);
+    blocks.compute(used);
+    for (int64_t i = 0; i < count; ++i) {
+      uint32_t key;
+      __builtin_memcpy(&key, blocks.halves + 2 * i, sizeof key);
+      body(first + done + i, key);
+    }
+  }
+}
+
+// What an exact dropout drops of a row: the keys below `key`, and the first `ties` of those equal to it.
+struct Cut {
+  uint32_t key;
+  int64_t ties;
+};
+
+// The `dropped` smallest keys of a row, found digit by digit: the numbers are drawn again rather than kept.
+FASTBP_INLINE Cut find_cut(PhiloxBlocks& blocks, uint32_t row, int64_t width, int64_t dropped) {
+  Cut cut = {0, dropped};
+  for (int shift = 24; dropped > 0 && shift >= 0; shift -= 8) {
+    int64_t counts[256] = {};
+    for_each_key(blocks, row, 0, width, [&](int64_t, uint32_t key) {
+      if ((uint64_t)key >> (shift + 8) == (uint64_t)cut.key >> (shift + 8)) ++counts[key >> shift & 255];
+    });
+    uint32_t digit = 0;
+    for (; counts[digit] < cut.ties; ++digit) cut.ties -= counts[digit];
+    cut.key |= digit << shift;
+  }
+  return cut;
+}
+
+// Drops exactly call.exact elements of every whole row.
+template <class T>
+void dropout_exact(const Dropout<T>& call) {
+  PhiloxBlocks blocks(call.seed, call.stream, call.counter);
+  const bool same = call.row_ids == nullptr && call.row_step == 0;
+  Cut cut = {};
+  for (int64_t r = 0; r < call.rows; ++r) {
+    const uint32_t row = dropout_row(call, r);
+    if (r == 0 || !same) cut = find_cut(blocks, row, call.width, call.exact);
+    int64_t ties = cut.ties;
+    if (ties > 0) {  // those before this part
+      for_each_key(blocks, row, 0, call.first_col, [&](int64_t, uint32_t key) { ties -= key == cut.key && ties > 0; });
+    }
+    const T* in = call.in + r * call.in_row - call.first_col;
+    T* out = call.out + r * call.out_row - call.first_col;
+    for_each_key(blocks, row, call.first_col, call.cols, [&](int64_t element, uint32_t key) {
+      const bool tie = key == cut.key && ties > 0;
+      ties -= tie;
+      out[element] = key < cut.key || tie ? (T)0 : in[element] * call.scale;
+    });
+  }
+}
+
+template <class T>
 void dropout(const Dropout<T>* call) {
+  if (call->exact >= 0) return dropout_exact(*call);
   const int64_t blocks_of_row = (call->cols + 7) / 8;
   const M<T> threshold = (M<T>)((typename Vector<T>::word)call->threshold + typename Vector<T>::bits{});
   const V<T> scale = splat<T>(call->scale);
@@ -176,7 +243,7 @@ void dropout(const Dropout<T>* call) {
     const int64_t first_row = r, first_block = b;
     int count = 0;
     while (count < PhiloxBlocks::most && r < call->rows) {
-      const uint32_t id = (uint32_t)(call->row_ids ? call->row_ids[r] : call->first_row + r);
+      const uint32_t id = dropout_row(*call, r);
       const uint32_t block = (uint32_t)(call->first_col / 8 + b);
       int64_t run = blocks_of_row - b;
       if (run > PhiloxBlocks::most - count) run = PhiloxBlocks::most - count;

@@ -75,13 +75,15 @@ struct Matmul {
 template <class T>
 struct Dropout {
   int64_t rows, cols, first_col;
+  int64_t width;  // of the whole rows
+  int64_t exact;  // how many elements of each whole row are dropped, or -1: each by the threshold
   const T* in;
   int64_t in_row;
   T* out;
   int64_t out_row;
   uint64_t seed;
-  const int64_t* row_ids;  // null: first_row, first_row + 1, ...
-  int64_t first_row;
+  const int64_t* row_ids;  // null: first_row, first_row + row_step, ...
+  int64_t first_row, row_step;  // row_step 0: all rows drop the same elements
   uint32_t stream;   // purpose << 24 | ordinal
   uint32_t counter;  // epoch or step
   uint32_t threshold;  // round(65536 * rate), 0 .. 65536

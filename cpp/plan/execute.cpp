@@ -227,17 +227,24 @@ void Plan<T>::run_dropout(const Stage& stage, const Item& item, const Worker& wo
   d.rows = tile.rows;
   d.cols = tile.columns < 0 ? out.width : tile.columns;
   d.first_col = tile.column;
+  d.width = out.width;
+  d.exact = item.exact;
   d.in = address(stage, in.value, worker, tile, 1);
   d.in_row = tape_.values[static_cast<std::size_t>(in.value)].place == Value::Place::local ? d.cols : in.row_stride;
   d.out = address(stage, item.output, worker, tile, 1);
   d.out_row = out.place == Value::Place::local ? d.cols : out.width;
   d.seed = frame.seed;
-  d.row_ids = rows && frame.row_ids != nullptr ? frame.row_ids + tile.row : nullptr;
-  d.first_row = rows ? frame.first_row + tile.row : 0;
+  if (item.per_batch) {
+    d.first_row = frame.purpose == 0 ? frame.first_row : 0;
+  } else {
+    d.row_ids = rows && frame.row_ids != nullptr ? frame.row_ids + tile.row : nullptr;
+    d.first_row = rows ? frame.first_row + tile.row : 0;
+    d.row_step = 1;
+  }
   d.stream = frame.purpose << 24 | static_cast<std::uint32_t>(item.integer);
   d.counter = frame.counter;
-  d.threshold = static_cast<std::uint32_t>(65536.0 * item.number + 0.5);
-  d.scale = static_cast<T>(1.0 / (1.0 - item.number));
+  d.threshold = item.threshold;
+  d.scale = static_cast<T>(item.number);
   kernels_.dropout(&d);
 }
 

@@ -164,7 +164,7 @@ class Lowering {
         leaf(i, Value::Place::constant, static_cast<int>(tape_.constants.size()) - 1);
         break;
       case Op::reshape: value_[i] = value_of(node.inputs[0]); break;
-      case Op::dropout: value_[i] = training_ ? dropout(node) : value_of(node.inputs[0]); break;
+      case Op::dropout: value_[i] = training_ ? dropout(node) : whole_net(node); break;
       case Op::matmul: value_[i] = matmul(node); break;
       case Op::matmul_rows: value_[i] = matmul_rows(node); break;
       case Op::sum:
@@ -196,11 +196,45 @@ class Lowering {
     return push(item);
   }
 
+  // How dropout drops: integers are [ordinal] or [ordinal, per batch, exact, unscaled].
+  struct Drop {
+    bool per_batch, unscaled;
+    Index exact;  // elements of a row, or -1
+    double rate;  // of those
+  };
+  static Drop drop_of(const Node& node) {
+    const auto flag = [&node](std::size_t i) { return node.integers.size() > i && node.integers[i] != 0; };
+    Drop drop{flag(1), flag(3), -1, node.numbers[0]};
+    const Index width = node.shape.features();
+    if (flag(2) && width > 0) {
+      drop.exact = static_cast<Index>(drop.rate * static_cast<double>(width) + 0.5);
+      drop.rate = static_cast<double>(drop.exact) / static_cast<double>(width);
+    }
+    return drop;
+  }
+
   int dropout(const Node& node) {
+    const Drop drop = drop_of(node);
     Item item = make(Item::Kind::dropout, node.op, node.shape);
     item.operands = {whole(node.inputs[0])};
-    item.number = node.numbers[0];
     item.integer = node.integers[0];
+    item.threshold = static_cast<std::uint32_t>(65536.0 * drop.rate + 0.5);
+    item.number = drop.unscaled ? 1.0 : 1.0 / (1.0 - drop.rate);
+    item.per_batch = drop.per_batch;
+    item.exact = drop.exact;
+    return push(item);
+  }
+
+  // Where nothing is dropped. What was not scaled while training counts (1 - rate) times now.
+  int whole_net(const Node& node) {
+    const Drop drop = drop_of(node);
+    if (!drop.unscaled) return value_of(node.inputs[0]);
+    tape_.constants.push_back({1.0 - drop.rate});
+    const int share = new_value(false, 1);
+    tape_.values[share].place = Value::Place::constant;
+    tape_.values[share].storage = static_cast<int>(tape_.constants.size()) - 1;
+    Item item = make(Item::Kind::map, Op(static_cast<int>(MapOp::multiply)), node.shape);
+    item.operands = {whole(node.inputs[0]), Operand{share, 0, 0}};
     return push(item);
   }
 

@@ -63,6 +63,9 @@ struct Item {
   Index integer = 0;
   double number = 0;
   bool count_rows = false;              // divide_by_count: times the rows present
+  bool per_batch = false;               // dropout: all rows of a batch drop the same elements
+  Index exact = -1;                     // dropout: how many elements of a row are dropped, or -1: each by
+  std::uint32_t threshold = 0;          // its 16 bits being below this one; `number` is the scale of the others
   std::vector<Copy> copies;             // move: one per operand
   bool zero_first = false;              // move: what no copy writes is +0
   Index m = 0, n = 0, k = 0;            // products; m or k is per row where the operand has rows

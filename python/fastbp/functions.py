@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import rules
-from .arguments import known_keywords, share, whole
+from .arguments import known_keywords, share, truth, whole
 from .expression import Call, Expression, Operation, Shaped
+from .names import look_up
 
 
 def maximum(a: Any, b: Any) -> Expression:
@@ -427,7 +428,7 @@ def reshape(x: Any, shape: Sequence[int] | int) -> Expression:
 
 
 @known_keywords
-def dropout(x: Any, rate: float) -> Expression:
+def dropout(x: Any, rate: float, per: str = "row", exact: bool = False, scaling: str = "inverted") -> Expression:
     """While training, zero with probability `rate`, else x / (1 − rate); x itself otherwise.
 
     Parameters
@@ -436,6 +437,14 @@ def dropout(x: Any, rate: float) -> Expression:
         With rows.
     rate : float
         0 ≤ rate < 1.
+    per : {"row", "batch"}
+        Whether every row drops elements of its own, or all rows of a mini-batch the same ones. Default "row".
+    exact : bool
+        Whether a row drops exactly rate·width of its elements (rounded, half up), rather than each with probability
+        `rate`; what is kept is scaled by width / kept. Default False.
+    scaling : {"inverted", "weights"}
+        "inverted" scales what is kept, while training. "weights" leaves it as it is, and where nothing is dropped
+        x counts (1 − rate) times, as if the weights behind it were multiplied. Default "inverted".
 
     Returns
     -------
@@ -445,14 +454,16 @@ def dropout(x: Any, rate: float) -> Expression:
     Raises
     ------
     TypeError
-        If `rate` is no number.
+        If `rate` is no number, or `exact` not True or False.
     ValueError
-        If it does not lie within 0 ≤ rate < 1.
+        If the rate does not lie within 0 ≤ rate < 1, or for another `per` or `scaling`.
 
     Notes
     -----
-    N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014.
-    Rule 9 of the numeric contract says which elements are dropped: it depends on the seed, the row and the epoch alone.
+    N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014; its section 2 scales
+    the weights.
+    Rule 9 of the numeric contract says which elements are dropped: it depends on the seed, the epoch and the row, or the
+    batch's place in the epoch, alone.
 
     Examples
     --------
@@ -461,7 +472,10 @@ def dropout(x: Any, rate: float) -> Expression:
     >>> bp.function([x], bp.dropout(x, 0.5), training=True, backend="reference")([1.0, 2.0, 3.0, 4.0])
     array([2., 4., 6., 0.], dtype=float32)
     """
-    return Shaped(rules.dropout, (x,), share("rate", rate))
+    look_up("per", per, {name: name for name in ("row", "batch")})
+    look_up("scaling", scaling, {name: name for name in ("inverted", "weights")})
+    flags = per == "batch", truth("exact", exact), scaling == "weights"
+    return Shaped(rules.dropout, (x,), share("rate", rate), *flags)
 
 
 def call(function: Callable[..., Expression], *operands: Any, name: str = "") -> Expression:

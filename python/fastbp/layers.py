@@ -8,12 +8,12 @@ from typing import Any
 from . import expression as _expression
 from . import rules
 from .activations import get_activation
-from .arguments import at_least, known_keywords, share
+from .arguments import at_least, known_keywords, share, truth
 from .expression import Expression, Shaped, input
 from .functions import call, dropout
 from .initializers import get_initializer
 from .layer import Layer
-from .names import Namer
+from .names import Namer, look_up
 from .regularizers import get_regularizer
 
 __all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "Layer", "Rescaling"]
@@ -124,11 +124,18 @@ class Dropout(Layer):
         0 ≤ rate < 1.
     name, trainable, input_shape
         See `Layer`.
+    per : {"row", "batch"}
+        Whether every row drops elements of its own, or all rows of a mini-batch the same ones. Default "row".
+    exact : bool
+        Whether exactly rate·width elements are dropped (rounded, half up): half of the nodes. Default False.
+    scaling : {"inverted", "weights"}
+        "weights" does not scale what is kept while training; wherever the whole network is used, the weights behind
+        this layer count (1 − rate) times instead. Default "inverted". See `dropout`.
 
     Raises
     ------
     ValueError, TypeError
-        For another rate.
+        For another rate, `per`, `exact` or `scaling`.
 
     Examples
     --------
@@ -138,13 +145,25 @@ class Dropout(Layer):
     array([[1., 1., 1., 1.]], dtype=float32)
     """
 
-    def __init__(self, rate: float, name: str | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        rate: float,
+        name: str | None = None,
+        *,
+        per: str = "row",
+        exact: bool = False,
+        scaling: str = "inverted",
+        **options: Any,
+    ) -> None:
         super().__init__(name=name, **options)
         self.rate = share("rate", rate)
+        self.per = look_up("per", per, {choice: choice for choice in ("row", "batch")})
+        self.exact = truth("exact", exact)
+        self.scaling = look_up("scaling", scaling, {choice: choice for choice in ("inverted", "weights")})
 
     def call(self, x: Expression) -> Expression:
         """x with some elements dropped, while training."""
-        return dropout(x, self.rate) if self.rate else x
+        return dropout(x, self.rate, self.per, self.exact, self.scaling) if self.rate else x
 
 
 class Activation(Layer):

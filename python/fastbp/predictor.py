@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import at_least, known_keywords
+from .arguments import at_least, known_keywords, truth
 from .callbacks import CallbackList, batches
 from .data import as_inputs, check_dims, common_rows
 from .expression import Parameter, real_array
@@ -205,8 +205,16 @@ class Predictor(Network):
                 print_fn(line)
 
     @known_keywords
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = 0, callbacks: Any = None) -> Any:
-        """The outputs for x, dropout off; works without `compile`.
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        callbacks: Any = None,
+        dropout: bool = False,
+        samples: int = 1,
+    ) -> Any:
+        """The outputs for x, by the whole network: dropout off; works without `compile`.
 
         Parameters
         ----------
@@ -217,16 +225,25 @@ class Predictor(Network):
         verbose : 0, 1, 2 or "auto"
             0 prints nothing, all others one line at the end: rows, seconds and rows/s. Default 0.
         callbacks : list of Callback
-            Their ``on_predict_…`` hooks are called.
+            Their ``on_predict_…`` hooks are called; with `dropout`, those of beginning and end alone.
+        dropout : bool
+            Whether dropout drops, as while training: Monte-Carlo predictions. Every sample drops anew, and sample s
+            drops the same in every call. Default False.
+        samples : int
+            How many such predictions. Default 1.
 
         Returns
         -------
-        array of shape (rows, …), or a list of them for several outputs
+        array of shape (rows, …), with `dropout` (samples, rows, …), or a list of them for several outputs
 
         Raises
         ------
         ValueError
             If x does not fit, or an output has no rows, such as a mean over them: `function` computes that.
+
+        Notes
+        -----
+        Y. Gal and Z. Ghahramani, Dropout as a Bayesian Approximation, 2016: the samples' mean and spread.
 
         Examples
         --------
@@ -234,7 +251,11 @@ class Predictor(Network):
         >>> import fastbp as bp
         >>> bp.Sequential([bp.Dense(3)]).predict(np.ones((5, 2))).shape
         (5, 3)
+        >>> bp.Sequential([bp.Dropout(0.5), bp.Dense(3)]).predict(np.ones((5, 2)), dropout=True, samples=100).shape
+        (100, 5, 3)
         """
+        if at_least("samples", samples, 1) > 1 and not truth("dropout", dropout):
+            raise ValueError(f"samples differ by dropout: with samples={samples} pass dropout=True")
         size = 1024 if batch_size is None else at_least("batch_size", batch_size, 1)
         arrays, _, rows = self._inputs(x)
         size = min(size, max(rows, 1))
@@ -244,7 +265,9 @@ class Predictor(Network):
         function = prediction.function
         hooks = CallbackList(callbacks, self, {"steps": -(-rows // size), "verbose": verbose})
         hooks.call("on_predict_begin", {})
-        if hooks.overrides("on_predict_batch_begin", "on_predict_batch_end") and rows:
+        if dropout:
+            results = prediction.sample(arrays, size, samples)
+        elif hooks.overrides("on_predict_batch_begin", "on_predict_batch_end") and rows:
             parts = []
             for number, part in batches(rows, size):
                 hooks.call("on_predict_batch_begin", number, {})

@@ -45,6 +45,16 @@ class Prediction:
     def function(self) -> Any:
         return self.store.backend.Function(self.lowering.graph, self.nodes, self.store.values)
 
+    @cached_property
+    def _dropping(self) -> Any:
+        graph, values, seed = self.lowering.graph, self.store.values, self.store.seed
+        return self.store.backend.Function(graph, self.nodes, values, training=True, seed=seed)
+
+    def sample(self, arrays: list[np.ndarray], batch_size: int, samples: int) -> list[np.ndarray]:
+        """(samples, rows, …) of every output, with dropout; the random numbers count by sample (rule 9)."""
+        parts = [self._dropping(arrays, batch_size=batch_size, counter=2**31 + s) for s in range(samples)]
+        return [np.stack(drawn) for drawn in zip(*parts)]
+
 
 class Goal(Picklable):
     """What `compile` was told to descend and to report."""

@@ -214,6 +214,6 @@ def concatenate(lowering: Lowering, *arguments: Any) -> int:
     return lowering.add("concatenate", nodes, (index - rows,))
 
 
-def dropout(lowering: Lowering, x: int, rate: float) -> int:
+def dropout(lowering: Lowering, x: int, rate: float, per_batch: bool, exact: bool, unscaled: bool) -> int:
     """Each dropout of a graph draws from its own stream: its ordinal."""
-    return lowering.add("dropout", [x], (lowering.next_dropout(),), (rate,))
+    return lowering.add("dropout", [x], (lowering.next_dropout(), per_batch, exact, unscaled), (rate,))

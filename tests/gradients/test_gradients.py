@@ -206,7 +206,10 @@ EXAMPLES: dict[str, list[Callable[[Case], int]]] = {
     "slice": [lambda c: c.add("slice", c.draw(2, 5, rows=True), integers=[1, 1, 5, 2])],
     "unslice": [lambda c: c.add("unslice", c.draw(2, 2, rows=True), integers=[1, 1, 4, 2, 5])],
     "transpose": [lambda c: c.add("transpose", c.draw(2, 3))],
-    "dropout": [lambda c: c.add("dropout", c.draw(9, rows=True), integers=[2], numbers=[0.5])],
+    "dropout": [
+        lambda c: c.add("dropout", c.draw(9, rows=True), integers=[2], numbers=[0.5]),
+        lambda c: c.add("dropout", c.draw(9, rows=True), integers=[2, 1, 1, 1], numbers=[0.5]),
+    ],
 }
 
 # Leaves, and steps whose derivative is 0 wherever there is one.

@@ -247,6 +247,28 @@ def test_a_part_of_a_wider_dropout_is_that_part() -> None:
         assert_same(kernel.dropout(x[:, 40:90], 0.4, 9, ids, 77, 3, 40), whole[:, 40:90].copy())
 
 
+@DTYPES
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 1.0])
+def test_dropout_of_an_exact_number(share: float, dtype: str) -> None:
+    for rows, width in [(0, 5), (40, 1), (33, 10), (7, 8), (3, 300), (2, 513), (2, 70000)]:  # the last has ties
+        x = values((rows, width), dtype, width)
+        x[x == 0] = 1  # so that zeros can be counted
+        row_ids = np.random.default_rng(2).integers(0, 2**32, rows)
+        dropped = random.dropout_count(share, width)
+        expected = random.dropout_exact(x, dropped, 11, row_ids, 77, 3, 1.75)
+        assert (np.count_nonzero(expected == 0, axis=1) == dropped).all()
+        for _ in every_isa():
+            for first, last in [(0, width), (width // 16 * 8, width)]:
+                part = kernel.dropout(x[:, first:last], 1 - 1 / 1.75, 11, row_ids, 77, 3, first, width, dropped)
+                assert_same(part, np.ascontiguousarray(expected[:, first:last]), (rows, width, first))
+
+
+def test_of_equal_keys_the_first_elements_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "_blocks", lambda seed, block, row, *_: np.zeros((len(row), block.size, 4), np.int64))
+    kept = random.dropout_exact(np.ones((2, 6)), 2, 0, np.arange(2), 0, 0, 1.0)
+    assert kept.tolist() == [[0, 0, 1, 1, 1, 1]] * 2
+
+
 def test_uniform_and_normal_numbers() -> None:
     seed, ordinal = 0x123456789ABCDEF0, 3
     stream = random.stream_of(random.INITIAL_WEIGHTS, ordinal)

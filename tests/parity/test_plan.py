@@ -6,6 +6,7 @@ numbers of threads.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
@@ -240,6 +241,9 @@ def dropouts(t: Twins, w: int, operation: str) -> Iterator[int]:
         yield t.add(operation, t.with_rows(w), integers=[ordinal], numbers=[rate])
     yield t.add(operation, t.with_rows(2, w), integers=[7], numbers=[0.3])
     yield t.add(operation, t.add("exp", t.with_rows()), integers=[2**24 - 1], numbers=[0.3])
+    for flags in itertools.product((0, 1), repeat=3):  # per batch, exact, unscaled
+        yield t.add(operation, t.with_rows(w), integers=[8, *flags], numbers=[0.4])
+        yield t.add(operation, t.with_rows(2, w), integers=[9, *flags], numbers=[0.7])
 
 
 # --- the shapes

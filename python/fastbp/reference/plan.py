@@ -34,6 +34,7 @@ class Frame:
     purpose: int = random.DROPOUT_ELSEWHERE
     row_ids: Array | None = None  # what dropout counts rows by; None: the position
     counter: int = 0  # the epoch or the step
+    batch: int = 0  # in fit: the place of the batch's first row in the epoch; what a mask per batch counts by
 
 
 def needed_nodes(graph: Graph, outputs: Iterable[int]) -> list[int]:
@@ -204,12 +205,25 @@ def _transpose(node: Node, operands: list[Array], shapes: list[Shape], frame: Fr
 
 
 def _dropout(node: Node, operands: list[Array], shapes: list[Shape], frame: Frame) -> Array:
-    if not frame.training:
-        return operands[0]
-    x = np.ascontiguousarray(operands[0]).reshape(frame.rows, node.shape.features)
+    ordinal, per_batch, exact, unscaled = (*node.integers, 0, 0, 0)[:4]
+    rate, width = node.numbers[0], node.shape.features
+    count = random.dropout_count(rate, width) if exact else 0
+    if exact and width:
+        rate = count / width
+    if not frame.training:  # what was not scaled counts (1 − rate) times where nothing is dropped
+        return (
+            elementwise.multiply(operands[0], np.asarray(1.0 - rate).astype(frame.dtype)) if unscaled else operands[0]
+        )
+    x = np.ascontiguousarray(operands[0]).reshape(frame.rows, width)
     row_ids = np.arange(frame.rows) if frame.row_ids is None else frame.row_ids
-    stream = random.stream_of(frame.purpose, node.integers[0])
-    dropped = random.dropout(x, node.numbers[0], frame.seed, row_ids, stream, frame.counter)
+    if per_batch:
+        row_ids = np.full(frame.rows, frame.batch)
+    stream = random.stream_of(frame.purpose, ordinal)
+    scale = 1.0 if unscaled else random.dropout_scale(rate)
+    if exact:
+        dropped = random.dropout_exact(x, count, frame.seed, row_ids, stream, frame.counter, scale)
+    else:
+        dropped = random.dropout(x, rate, frame.seed, row_ids, stream, frame.counter, scale=scale)
     return dropped.reshape(operands[0].shape)
 
 

@@ -55,8 +55,20 @@ def dropout_scale(rate: float) -> float:
     return 1.0 / (1.0 - rate) if rate != 1.0 else np.inf
 
 
+def dropout_count(rate: float, width: int) -> int:
+    """How many elements of a row an exact dropout drops: rate·width rounded, half away from zero."""
+    return int(rate * width + 0.5)
+
+
 def dropout(
-    x: np.ndarray, rate: float, seed: int, row_ids: np.ndarray, stream: int, counter: int, first_col: int = 0
+    x: np.ndarray,
+    rate: float,
+    seed: int,
+    row_ids: np.ndarray,
+    stream: int,
+    counter: int,
+    first_col: int = 0,
+    scale: float | None = None,
 ) -> np.ndarray:
     """(rows, …) -> (rows, …). `first_col`: where x begins in the rows of a wider array, a multiple of 8."""
     rows, cols = x.shape[0], int(np.prod(x.shape[1:], dtype=np.int64))
@@ -64,8 +76,22 @@ def dropout(
     words = _blocks(seed, block[np.newaxis, :], np.asarray(row_ids, np.int64).reshape(rows, 1), stream, counter)
     halves = np.stack([words & 0xFFFF, words >> 16], axis=-1)  # the low half is the even element's
     u = halves.reshape(rows, 8 * block.size)[:, :cols].reshape(x.shape)
-    kept = multiply(x, np.asarray(dropout_scale(rate)).astype(x.dtype))
+    kept = multiply(x, np.asarray(dropout_scale(rate) if scale is None else scale).astype(x.dtype))
     return np.where(u < dropout_threshold(rate), x.dtype.type(0), kept)
+
+
+def dropout_exact(
+    x: np.ndarray, dropped: int, seed: int, row_ids: np.ndarray, stream: int, counter: int, scale: float
+) -> np.ndarray:
+    """(rows, width) -> (rows, width): the `dropped` elements of each row with the smallest 32-bit keys are +0."""
+    rows, width = x.shape
+    block = np.arange(-(-width // 4))
+    words = _blocks(seed, block[np.newaxis, :], np.asarray(row_ids, np.int64).reshape(rows, 1), stream, counter)
+    keys = words.reshape(rows, 4 * block.size)[:, :width]
+    smallest = np.argsort(keys, axis=1, kind="stable")[:, :dropped]  # of equal keys the first element
+    out = multiply(x, np.asarray(scale).astype(x.dtype))
+    np.put_along_axis(out, smallest, x.dtype.type(0), axis=1)
+    return out
 
 
 # ---- uniform and normal ----

@@ -286,9 +286,13 @@ def _transpose(r: Request) -> Shape:
 
 
 def _dropout(r: Request) -> Shape:
-    _check_integers(r, "[ordinal]", 1)
+    if len(r.integers) != 1:
+        _check_integers(r, "[ordinal] or [ordinal, per batch, exact, unscaled]", 4)
     if not 0 <= r.integers[0] < 2**24:
         _fail(r, f"ordinal must be in 0 ... 2**24 - 1, got {r.integers[0]}")
+    for flag in r.integers[1:]:
+        if flag not in (0, 1):
+            _fail(r, f"per batch, exact and unscaled must be 0 or 1, got {flag}")
     if len(r.numbers) != 1 or not 0 <= r.numbers[0] <= 1:
         _fail(r, "numbers must be [rate] with a rate in 0 ... 1")
     if not r.shapes[0].rows:

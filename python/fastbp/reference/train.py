@@ -139,7 +139,7 @@ class Trainer:
                 batch = [None if a is None else round_to(a[index], self._parameters.dtype) for a in arrays]
                 if check_finite:
                     self._check_finite(batch, index)
-                frame = self._frame(len(index), random.DROPOUT_IN_FIT, index, self.epoch)
+                frame = self._frame(len(index), random.DROPOUT_IN_FIT, index, self.epoch, start)
                 figures = self._descend(batch, frame, self.epoch, step)
                 self.steps += 1
                 sums = [total + figure * len(index) for total, figure in zip(sums, figures)]
@@ -218,8 +218,8 @@ class Trainer:
             value = array.reshape(len(index), -1)[row, column]
             raise ValueError(f"{self._inputs.name(slot)} must be finite, row {index[row]}, column {column} is {value}")
 
-    def _frame(self, rows: int, purpose: int, row_ids: Array | None, counter: int) -> Frame:
-        return Frame(rows, self._parameters.dtype, True, self._seed, purpose, row_ids, counter)
+    def _frame(self, rows: int, purpose: int, row_ids: Array | None, counter: int, batch: int = 0) -> Frame:
+        return Frame(rows, self._parameters.dtype, True, self._seed, purpose, row_ids, counter, batch)
 
     def _descend(self, batch: list[Array | None], frame: Frame, epoch: int, step: int) -> list[float]:
         """Forward, gradients, update. Nothing is written unless the loss and all that would be written is finite."""
