@@ -287,7 +287,7 @@ class EarlyStopping(Callback):
         elif self.wait >= self.patience and epoch > 0:
             self._stop(epoch)
         if self.target is not None and (current >= self.target if self.mode == "max" else current <= self.target):
-            self.reached = False
+            self.reached = True
             self._stop(epoch)
 
     def _stop(self, epoch: int) -> None:

@@ -462,8 +462,8 @@ def dropout(x: Any, rate: float, per: str = "row", exact: bool = False, scaling:
     -----
     N. Srivastava et al., Dropout: A Simple Way to Prevent Neural Networks from Overfitting, 2014; its section 2 scales
     the weights.
-    Rule 9 of the numeric contract says which elements are dropped: it depends on the seed, the epoch and the row, or the
-    batch's place in the epoch, alone.
+    Rule 9 of the numeric contract says which elements are dropped: it depends on the seed, the epoch and the row (or
+    the batch's place in the epoch) alone.
 
     Examples
     --------
