@@ -269,6 +269,23 @@ def test_of_equal_keys_the_first_elements_are_dropped(monkeypatch: pytest.Monkey
     assert kept.tolist() == [[0, 0, 1, 1, 1, 1]] * 2
 
 
+def test_a_tie_of_keys_is_cut_at_its_first_element() -> None:
+    width, ids = 2**18, np.array([6])  # 2^36 / 2 pairs of 32-bit keys: about eight are equal
+    keys = random._blocks(3, np.arange(width // 4), 6, 77, 3).reshape(-1)
+    ranks = np.argsort(keys, kind="stable")
+    tie = int(np.flatnonzero(np.diff(keys[ranks]) == 0)[0])
+    first, second = ranks[tie : tie + 2]
+    x = np.ones((1, width), np.float32)
+    expected = random.dropout_exact(x, tie + 1, 3, ids, 77, 3, 1.0)
+    assert (expected[0, first], expected[0, second]) == (0, 1)
+    between = (int(first) // 8 + 1) * 8  # a part that begins behind the first of the two
+    assert between <= second
+    for _ in every_isa():
+        assert_same(kernel.dropout(x, 0.0, 3, ids, 77, 3, 0, width, tie + 1), expected, "whole")
+        part = kernel.dropout(x[:, between:], 0.0, 3, ids, 77, 3, between, width, tie + 1)
+        assert_same(part, expected[:, between:].copy(), "part")
+
+
 def test_uniform_and_normal_numbers() -> None:
     seed, ordinal = 0x123456789ABCDEF0, 3
     stream = random.stream_of(random.INITIAL_WEIGHTS, ordinal)
