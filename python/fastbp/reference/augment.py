@@ -26,7 +26,7 @@ class Step(NamedTuple):
     """One transform of a pipeline; its place in the pipeline is the ordinal of its random numbers.
 
     numbers, by kind:
-    affine: [degrees low, high; translate x, y (shares of width and height); scale low, high; shear x, y (degrees); fill]
+    affine: [degrees low, high; translate x, y (shares of width, height); scale low, high; shear x, y (degrees); fill]
     flip: [probability of left-right, of upside-down]
     elastic: [alpha (pixels), sigma (pixels), fill]
     noise: [standard deviation]
@@ -75,10 +75,8 @@ def augment(
                 continue
             displacement = None
             if step.kind == "elastic":
-                displacement, fill = (
-                    displacements(step.numbers[1], stream, height, width, images.dtype),
-                    step.numbers[2],
-                )
+                _, sigma, fill = step.numbers
+                displacement = displacements(sigma, stream, height, width, images.dtype)
             if step.kind == "elastic" or is_pending:
                 images = sample(images, matrix, displacement, step.numbers[0], fill)
                 matrix, fill, is_pending = identity, 0.0, False
