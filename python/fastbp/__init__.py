@@ -26,6 +26,8 @@ from .activations import (
     tanh,
 )
 from .callbacks import Callback, EarlyStopping, History, LambdaCallback
+from .draw import draw
+from .drawing import Drawing
 from .errors import FastBPError, NonFiniteError
 from .expression import Expression, Parameter, input, parameter
 from .function import function
@@ -70,6 +72,7 @@ from .losses import (
     binary_crossentropy,
     categorical_crossentropy,
     cross_entropy,
+    gaussian_nll,
     mae,
     mean_absolute_error,
     mean_squared_error,
@@ -82,6 +85,7 @@ from .minimize import Minimization, minimize
 from .model import Model
 from .optimizers import SGD
 from .reductions import argmax, log_softmax, logsumexp, max, mean, softmax, sum
+from .regression import LinearRegression, linear_regression
 from .regularizers import L1, L1L2, L2
 from .sequential import Sequential
 
@@ -122,13 +126,14 @@ __all__ = [
     "Callback", "History", "EarlyStopping", "LambdaCallback",
     # expressions
     "Expression", "Parameter", "input", "parameter", "function", "gradients", "minimize", "Minimization",
+    "draw", "Drawing", "linear_regression", "LinearRegression",
     "maximum", "minimum", "where_positive", "exp", "expm1", "log", "log1p", "sin", "cos", "erf", "sqrt", "square",
     "abs", "sum", "mean", "max", "argmax", "softmax", "log_softmax", "logsumexp", "concatenate", "reshape", "dropout",
     "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish", "softplus", "sigmoid", "tanh",
     "hard_sigmoid",
     # losses and metrics
     "mean_squared_error", "mse", "mean_absolute_error", "mae", "binary_crossentropy", "categorical_crossentropy",
-    "sparse_categorical_crossentropy", "quadratic", "cross_entropy",
+    "sparse_categorical_crossentropy", "quadratic", "cross_entropy", "gaussian_nll",
     "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy",
     # the rest
     "FastBPError", "NonFiniteError", "get_num_threads", "set_num_threads", "show_config",

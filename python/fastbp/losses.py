@@ -11,14 +11,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from . import rules
-from .expression import Expression, Operation, Shaped
-from .functions import abs, call, log, reshape, square, where_positive
+from .arguments import truth
+from .expression import Expression, Operation, Shaped, real_array
+from .functions import abs, call, exp, log, reshape, square, where_positive
 from .lowering import Node
 from .names import look_up
 from .reductions import mean, sum
 
 Loss = Callable[[Any, Any], Expression]
+
+HALF_LOG_TWO_PI = 0.9189385332046727  # ½ ln 2π
 
 
 def matched_target(y_true: Node, y_pred: Node) -> Expression:
@@ -162,6 +167,76 @@ def quadratic(y_true: Any, y_pred: Any) -> Expression:
 
 def _quadratic(y: Node, a: Node) -> Expression:
     return Shaped(rules.divided_by_rows, (sum(square(a - matched_target(y, a))), a), 2)
+
+
+def gaussian_nll(y_true: Any, y_pred: Any, variance: Any = None, full: bool = False) -> Expression:
+    """1/(mk) ΣΣ ½ [ln σ² + (y − μ)²/σ²]: the negative log-likelihood of normal targets, over m rows and k outputs.
+
+    Parameters
+    ----------
+    y_true : expression
+        The targets y, of the shape (m, k); (m,) stands for (m, 1).
+    y_pred : expression
+        The means μ, of the targets' shape. Without `variance` it may have twice as many outputs, (m, 2k): the k means,
+        then the k logarithms of the variances, ln σ², which are learned too.
+    variance : float, array or expression, optional
+        σ² > 0, of a shape that broadcasts to the means': a number, or an expression such as ``bp.exp(s)`` of a
+        parameter s, which is learned too. Default 1, or what `y_pred` says.
+    full : bool
+        Whether to add the constant ½ ln 2π, as a likelihood has it. Default False, as in PyTorch.
+
+    Returns
+    -------
+    Expression
+        A scalar.
+
+    Raises
+    ------
+    ValueError
+        If a number in `variance` is not above 0; if the shapes do not fit: when it is computed, since they are not
+        known before.
+    TypeError
+        If `full` is no truth value, or `variance` holds no real numbers.
+
+    Notes
+    -----
+    With σ² fixed it has the minimum of least squares: its gradient at μ is (μ − y)/(mkσ²). With σ² = 1 it is half the
+    mean squared error. From the logarithm s = ln σ² it is computed as ½ [s + (y − μ)² exp(−s)]; nothing is clipped.
+
+    References: D. A. Nix, A. S. Weigend, "Estimating the mean and variance of the target probability distribution"
+    (1994), equation 3.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> y, a = bp.input("y"), bp.input("a")
+    >>> bp.function([y, a], bp.gaussian_nll(y, a), backend="reference")([1.0, 2.0], [1.0, 4.0])
+    np.float32(1.0)
+    >>> bp.function([y, a], bp.gaussian_nll(y, a), backend="reference")([1.0, 2.0], [[1.0, 0.0], [4.0, 0.0]])
+    np.float32(1.0)
+    """
+    if not (variance is None or isinstance(variance, Expression) or np.all(real_array("variance", variance) > 0)):
+        raise ValueError(f"variance must be above 0, got {variance!r}")
+    operands = (y_true, y_pred) if variance is None else (y_true, y_pred, variance)
+    cost = call(_gaussian, *operands, name="gaussian_nll")
+    return cost + HALF_LOG_TWO_PI if truth("full", full) else cost
+
+
+def _gaussian(y: Node, a: Node, variance: Node | None = None) -> Expression:
+    if variance is not None:
+        sizes = zip(reversed(variance.dims), reversed(a.dims))
+        if variance.rows > a.rows or len(variance.dims) > len(a.dims) or any(v not in (1, d) for v, d in sizes):
+            raise ValueError(
+                f"variance must have the shape {rules.shape_text(a.rows, a.dims)} of the means, or one that broadcasts "
+                f"to it, got {rules.shape_text(variance.rows, variance.dims)}"
+            )
+        return 0.5 * mean(log(variance) + square(a - matched_target(y, a)) / variance)
+    outputs = 1 if y.dims == () else y.dims[-1]
+    if y.rows != a.rows or a.dims != (*y.dims[:-1], 2 * outputs):
+        return 0.5 * mean(square(a - matched_target(y, a)))
+    target = reshape(y, (1,)) if y.dims == () else y
+    means, log_variances = a[..., :outputs], a[..., outputs:]
+    return 0.5 * mean(log_variances + square(means - target) * exp(-log_variances))
 
 
 def cross_entropy(y_true: Any, y_pred: Any) -> Expression:
@@ -356,6 +431,7 @@ LOSSES: dict[str, Loss] = {
     "categorical_crossentropy": categorical_crossentropy,
     "sparse_categorical_crossentropy": sparse_categorical_crossentropy,
     "quadratic": quadratic,
+    "gaussian_nll": gaussian_nll,
     "cross_entropy": cross_entropy,
 }
 

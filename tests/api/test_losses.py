@@ -3,7 +3,7 @@
 import fastbp as bp
 import numpy as np
 import pytest
-from scipy import special
+from scipy import special, stats
 
 RANDOM = np.random.default_rng(3)
 Z = RANDOM.normal(size=(6, 4)) * 3
@@ -20,6 +20,7 @@ CASES = {
     "mse": ("mse", None, BINARY, ((Z - BINARY) ** 2).mean()),
     "mean_absolute_error": ("mean_absolute_error", None, BINARY, abs(Z - BINARY).mean()),
     "quadratic": ("quadratic", None, BINARY, ((Z - BINARY) ** 2).sum() / 12),
+    "gaussian_nll": ("gaussian_nll", None, BINARY, ((Z - BINARY) ** 2).mean() / 2),
     "binary_crossentropy": ("binary_crossentropy", bp.sigmoid, BINARY, BINARY_TERMS.mean()),
     "cross_entropy": ("cross_entropy", bp.sigmoid, BINARY, BINARY_TERMS.sum() / 6),
     "categorical_crossentropy": ("categorical_crossentropy", bp.softmax, ONE_HOT, SPARSE),
@@ -118,3 +119,72 @@ def test_unknown_losses_and_metrics_name_the_nearest():
         net.compile(loss="mse", metrics=["acuracy"], backend="reference")
     with pytest.raises(ValueError, match="did you mean 'relu'"):
         bp.Dense(3, activation="rellu")
+
+
+# --- gaussian_nll: −ln of the normal distribution's density, by scipy
+
+VARIANCE = RANDOM.uniform(0.1, 3, size=(6, 4))
+
+
+def gaussian(variance, given, full=True, y=BINARY, a=Z, dtype="float64"):
+    """The loss with `variance`, an array or a function of the input v, which is `given`."""
+    target, mean, v = bp.input("y"), bp.input("a"), bp.input("v")
+    cost = bp.gaussian_nll(target, mean, variance(v) if callable(variance) else variance, full)
+    inputs = [target, mean, v] if callable(variance) else [target, mean]
+    return bp.function(inputs, cost, dtype=dtype)(*[y, a, given][: len(inputs)])
+
+
+@pytest.mark.parametrize(
+    ("variance", "given", "expected"),
+    [
+        (None, None, 1.0),
+        (0.3, None, 0.3),
+        (np.array([0.5, 1.0, 2.0, 4.0]), None, np.array([0.5, 1.0, 2.0, 4.0])),
+        (lambda v: v, VARIANCE, VARIANCE),
+        (lambda v: v, VARIANCE[:, :1], VARIANCE[:, :1]),
+        (lambda v: v, VARIANCE[:, 0], VARIANCE[:, :1]),
+        (lambda v: bp.exp(v), np.log(VARIANCE), VARIANCE),
+    ],
+    ids=["1", "a number", "one for each output", "elements", "a column", "one per row", "learned"],
+)
+def test_gaussian_nll_is_minus_the_logarithm_of_the_density(variance, given, expected):
+    density = -stats.norm.logpdf(BINARY, Z, np.sqrt(expected)).mean()
+    assert gaussian(variance, given) == pytest.approx(density, rel=1e-12)
+    assert gaussian(variance, given, full=False) == pytest.approx(density - np.log(2 * np.pi) / 2, rel=1e-12)
+
+
+@pytest.mark.parametrize(("y", "k"), [(BINARY, 4), (BINARY[:, :1], 1), (BINARY[:, 0], 1)])
+def test_gaussian_nll_reads_twice_as_many_outputs_as_means_and_log_variances(y, k):
+    outputs = np.concatenate([Z[:, :k], np.log(VARIANCE[:, :k])], axis=1)
+    density = -stats.norm.logpdf(y.reshape(6, k), Z[:, :k], np.sqrt(VARIANCE[:, :k])).mean()
+    assert gaussian(None, None, y=y, a=outputs) == pytest.approx(density, rel=1e-12)
+
+
+def test_a_network_learns_mean_and_variance_by_name():
+    x = np.linspace(-1, 1, 200)
+    noise = np.where(x > 0, 0.5, 0.05) * np.where(np.arange(200) % 2, 1, -1)
+    net = bp.Sequential([bp.Dense(16, activation="tanh"), bp.Dense(2)], seed=1)
+    net.compile(bp.SGD(0.002, momentum=0.9), loss="gaussian_nll")
+    net.fit(x[:, None], 2 * x + noise, batch_size=50, epochs=1000, verbose=0)
+    mean, log_variance = net.predict([[-0.6], [0.6]]).T
+    np.testing.assert_allclose(mean, [-1.2, 1.2], atol=0.15)
+    np.testing.assert_allclose(np.exp(log_variance / 2), [0.05, 0.5], rtol=0.35)
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, [1.0, 0.0], float("nan")])
+def test_a_variance_that_is_not_above_zero_is_refused(wrong):
+    with pytest.raises(ValueError, match="variance must be above 0, got"):
+        bp.gaussian_nll(bp.input("y"), bp.input("a"), wrong)
+
+
+@pytest.mark.parametrize("given", [VARIANCE[:, :3], VARIANCE[:, :, None]])
+def test_a_variance_of_another_shape_is_refused(given):
+    with pytest.raises(
+        ValueError, match=r"variance must have the shape \(rows, 4\) of the means, or one that broadcasts"
+    ):
+        gaussian(lambda v: v, given)
+
+
+def test_gaussian_nll_takes_true_or_false_for_full():
+    with pytest.raises(TypeError, match="full must be True or False, got 1"):
+        bp.gaussian_nll(bp.input("y"), bp.input("a"), full=1)

@@ -1,0 +1,172 @@
+"""`linear_regression`: least squares and ridge in closed form.
+
+The one place where fastbp leaves arithmetic to NumPy's LAPACK: nothing that trains imports this file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .arguments import finite, known_keywords, truth
+from .data import as_array, common_rows
+
+
+@dataclass(frozen=True, eq=False)
+class LinearRegression:
+    """What `linear_regression` returns, in float64.
+
+    Attributes
+    ----------
+    coefficients : array
+        W, of shape (n, k) as `Dense` has it; without the axis that x (n) or y (k) did not have: a number where both had
+        one axis.
+    intercept : array
+        b, of shape (k,), or a number; zeros if it was left out.
+    rank : int
+        How many directions of x the data determine; below n the coefficients are the shortest of many that fit alike.
+    residual_sum_of_squares : float
+        Σ‖y − xW − b‖², without the penalty; divided by 2m it is the loss "quadratic", by mk it is "mse".
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> line = bp.linear_regression([0.0, 1.0, 2.0], [1.0, 3.0, 5.0])
+    >>> isinstance(line, bp.LinearRegression), line.rank
+    (True, 1)
+    """
+
+    coefficients: Any
+    intercept: Any
+    rank: int
+    residual_sum_of_squares: float
+
+    def predict(self, x: Any) -> np.ndarray:
+        """xW + b.
+
+        Parameters
+        ----------
+        x : array
+            Of as many features as the regression was made with.
+
+        Returns
+        -------
+        array
+            Of shape (m,) or (m, k), as the targets were.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data that do not fit.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> bp.linear_regression([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]).predict([10.0]).round(6)
+        array([21.])
+        """
+        matrix = _matrix(x, "x")
+        targets = np.shape(self.intercept)
+        coefficients = np.reshape(self.coefficients, (-1, *(targets or (1,))))
+        if matrix.shape[1] != len(coefficients):
+            raise ValueError(f"x has {matrix.shape[1]} features, but the regression has {len(coefficients)}")
+        return np.reshape(matrix @ coefficients + self.intercept, (len(matrix), *targets))
+
+
+@known_keywords
+def linear_regression(x: Any, y: Any, l2: float = 0.0, intercept: bool = True) -> LinearRegression:
+    """Least squares in closed form: the W and b that minimise Σ‖y − xW − b‖² + l2·‖W‖².
+
+    What the normal equations W = (XᵀX)⁻¹XᵀY say, without forming XᵀX, which would square the condition number.
+
+    Parameters
+    ----------
+    x : array
+        Of shape (m, n), or (m,) for one feature; any real dtype.
+    y : array
+        The targets, of shape (m,) or (m, k).
+    l2 : float
+        λ of ridge regression, which spares the intercept. It is that of ``compile(loss="quadratic", l2=l2)``, whose
+        cost 1/(2m) Σ‖y − a‖² + λ/(2m) Σw² has the same minimum, and scikit-learn's ``Ridge(alpha=l2)``. Default 0.
+    intercept : bool
+        Whether there is a b; without it b is 0. Default True.
+
+    Returns
+    -------
+    LinearRegression
+        With ``coefficients``, ``intercept``, ``rank``, ``residual_sum_of_squares`` and ``predict(x)``.
+
+    Raises
+    ------
+    TypeError
+        If an argument is of the wrong kind.
+    ValueError
+        If the shapes do not fit, there are no rows, a number is not finite, or `l2` is negative.
+
+    Notes
+    -----
+    The intercept is taken out by subtracting the columns' means; what is left is solved by the singular value
+    decomposition of x, for l2 = 0 with each column divided by its largest element, so that the columns' units do not
+    decide over the rank. Singular values below max(m, n)·2⁻⁵² times the largest count as 0.
+
+    Where columns depend on each other, or there are fewer rows than columns, many W fit alike (rank < n). Of these the
+    answer is the one with the smallest ‖W‖, the pseudoinverse's, which is the limit of ridge regression for l2 → 0.
+
+    It is computed in float64 by LAPACK: unlike those of everything that trains, its last bits are of the library that
+    NumPy was built with, and may differ between machines. Gradient descent converges to it, with the same bits on all.
+
+    References: G. H. Golub, C. F. Van Loan, Matrix Computations, 4th edition (2013), sections 5.5 and 6.1.4.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> line = bp.linear_regression([0.0, 1.0, 2.0], [1.0, 3.0, 5.0])
+    >>> print(f"y = {line.coefficients:.3f} x + {line.intercept:.3f}")
+    y = 2.000 x + 1.000
+    """
+    l2, with_intercept = finite("l2", l2), truth("intercept", intercept)
+    features, targets = _matrix(x, "x"), _matrix(y, "y")
+    if not common_rows([features, targets], ["x", "y"]):
+        raise ValueError("x must have at least 1 row, got 0")
+    no_means = np.zeros(features.shape[1]), np.zeros(targets.shape[1])
+    x_mean, y_mean = (features.mean(axis=0), targets.mean(axis=0)) if with_intercept else no_means
+    centered, y_centered = features - x_mean, targets - y_mean
+    w, rank = _solution(centered, y_centered, l2)
+    x_dims, y_dims = np.shape(x)[1:], np.shape(y)[1:]
+    return LinearRegression(
+        coefficients=np.reshape(w, (*x_dims, *y_dims))[()],
+        intercept=np.reshape(y_mean - x_mean @ w, y_dims)[()],
+        rank=rank,
+        residual_sum_of_squares=float(np.sum((y_centered - centered @ w) ** 2)),
+    )
+
+
+def _matrix(value: Any, name: str) -> np.ndarray:
+    """`value` as float64, finite, of shape (rows, columns)."""
+    array = as_array(value, name)
+    if array.ndim > 2:
+        raise ValueError(f"{name} must have the shape (rows,) or (rows, columns), got {array.shape}")
+    matrix = array.astype(np.float64) if array.ndim == 2 else array.astype(np.float64)[:, np.newaxis]
+    wrong = np.argwhere(~np.isfinite(matrix))
+    if len(wrong):
+        row, column = wrong[0].tolist()
+        raise ValueError(f"{name} must be finite, got {matrix[row, column]} in row {row}, column {column}")
+    return matrix
+
+
+def _solution(x: np.ndarray, y: np.ndarray, l2: float) -> tuple[np.ndarray, int]:
+    """(W, rank) of the smallest ‖y − xW‖² + l2·‖W‖², and of those the smallest ‖W‖."""
+    scale = np.ones(x.shape[1])
+    if not l2:
+        largest = np.max(np.abs(x), axis=0, initial=0.0)
+        scale[largest > 0] = largest[largest > 0]
+    u, s, vt = np.linalg.svd(x / scale, full_matrices=False)
+    rank = int(np.sum(s > s[0] * max(x.shape) * 2.0**-52)) if s.size else 0
+    u, s, v = u[:, :rank], s[:rank, np.newaxis], vt[:rank].T
+    w = v @ ((u.T @ y) * (s / (s * s + l2))) / scale[:, np.newaxis]
+    if not l2 and rank < x.shape[1]:  # the shortest of all W that fit alike lies in the span of the rows of x
+        rows = np.linalg.qr(v * scale[:, np.newaxis])[0]
+        w = rows @ (rows.T @ w)
+    return w, rank
