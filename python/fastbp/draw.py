@@ -261,6 +261,10 @@ def _inner_boxes(lowering: Lowering, outputs: Sequence[int]) -> list[_Box]:
         box = _Box(kind, lines, [index[i] for i in operands[node]], node, group, again)
         box.lines += _shape_lines(lowering, box)
         boxes.append(box)
+    for box in reversed(boxes):  # constants have no names: they are where they are used
+        for operand in box.operands:
+            if boxes[operand].kind == "constant":
+                boxes[operand].group = box.group
     return boxes
 
 

@@ -98,7 +98,7 @@ class Drawing:
                 lines.append(f'{indent}n{index} [label={label}, {style}, fillcolor="{fill}"]')
             lines += ["  }"] * bool(group)
         for edge in self.edges:
-            texts = (edge.value, _after("∂ ", edge.gradient))
+            texts = [f"\u00a0{text}\u00a0" if text else "" for text in (edge.value, _after("∂ ", edge.gradient))]
             label = f" [label={_html(texts, (VALUE, GRADIENT))}]" if any(texts) else ""
             lines.append(f"  n{edge.source} -> n{edge.target}{label}")
         return "\n".join([*lines, "}", ""])

@@ -10,6 +10,7 @@ from typing import Any
 import fastbp as bp
 import numpy as np
 import pytest
+from small_nets import NETS, data
 
 RNG = np.random.default_rng(4)
 HAS_DOT = shutil.which("dot") is not None
@@ -148,6 +149,45 @@ def test_an_expanded_network_groups_the_operations_of_each_layer() -> None:
     }
     assert 'subgraph "cluster dense_1"' in drawing.dot
     assert 'subgraph g3["dense#95;1"]' in drawing.mermaid
+
+
+def test_a_constant_of_a_layer_is_drawn_inside_it() -> None:
+    drawing = bp.draw(bp.Sequential([bp.input("x", (4,)), bp.Rescaling(0.25)]), expand=True)
+    assert {node.group for node in drawing.nodes if node.kind == "constant"} == {"rescaling"}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_every_small_network_is_drawn(name: str) -> None:
+    """Skips, shared layers and all activations: one output per row, so that each arrow has a gradient."""
+    net = NETS[name].build("float32")
+    cost = bp.mean(bp.square(net.outputs[0]))
+    inputs = {expression.name: data() for expression in net.inputs}
+    for expand in (False, True):
+        drawing = bp.draw(cost, inputs, expand=expand)
+        assert all(edge.value and edge.gradient for edge in drawing.edges)
+        for text in (drawing.dot, drawing.mermaid):
+            assert all(f"  n{i}" in text for i in range(len(drawing.nodes)))
+    alone = bp.draw(net, inputs)
+    drawn = [node.lines[0] for node in alone.nodes if node.kind == "layer"]  # a shared one at every call
+    assert list(dict.fromkeys(drawn)) == [layer.name for layer in net.layers]
+
+
+def test_a_network_within_a_network_is_one_box_or_all_it_holds() -> None:
+    inner = bp.Sequential([bp.Dense(3, activation="tanh"), bp.Dense(2)], name="inner")
+    outer = bp.Sequential([bp.input("x", (4,)), inner, bp.Dense(1)])
+    assert [node.lines[0] for node in bp.draw(outer).nodes] == ["x", "inner", "dense"]
+    groups = [node.group for node in bp.draw(outer, expand=True).nodes]
+    assert set(groups) == {"", "inner", "dense"}
+    assert not inner.built
+
+
+def test_a_gradient_is_drawn_and_entered() -> None:
+    w = bp.parameter(3.0, name="w")
+    slope = bp.gradients(w**3, w)
+    assert bp.draw(slope).nodes[-1].lines == ("gradient",)
+    entered = bp.draw(slope * 1.0, expand=True)
+    assert entered.nodes[-1].value == "27"
+    assert sum(float(e.gradient) for e in entered.edges if e.source == 0) == 18.0  # 6w
 
 
 def test_long_graphs_run_from_top_to_bottom() -> None:
