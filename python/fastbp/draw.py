@@ -115,13 +115,17 @@ def draw(
             raise ValueError(f"expand needs the shape of {unknown!r}: give data, or bp.input({unknown!r}, shape)")
         return _drawing(_boxes(found, None), None, digits, direction)
     lowering = Lowering(store, inputs, shapes, model._scope if model else None)
-    nodes = lowering.lower(outputs)
+    layers = [e.layer for e in found if isinstance(e, Call) and e.layer is not None]
+    names = [(layer, layer.name, layer.name_is_automatic) for layer in layers]
     try:
+        nodes = lowering.lower(outputs)
         boxes = _inner_boxes(lowering, nodes) if expand else _boxes(found, lowering)
         figures = None if arrays is None else _Figures(lowering, boxes, nodes, arrays)
     finally:
         for layer in lowering.made:
             layer._unbuild()
+        for layer, name, is_automatic in names:
+            layer.name, layer.name_is_automatic = name, is_automatic
     return _drawing(boxes, figures, digits, direction)
 
 

@@ -178,7 +178,7 @@ def test_a_network_within_a_network_is_one_box_or_all_it_holds() -> None:
     assert [node.lines[0] for node in bp.draw(outer).nodes] == ["x", "inner", "dense"]
     groups = [node.group for node in bp.draw(outer, expand=True).nodes]
     assert set(groups) == {"", "inner", "dense"}
-    assert not inner.built
+    assert inner.input_shape is None
 
 
 def test_a_gradient_is_drawn_and_entered() -> None:
@@ -207,9 +207,9 @@ def test_drawing_changes_nothing() -> None:
         net = small_net(seed=3)
         net.compile(bp.SGD(0.1), "sparse_categorical_crossentropy")
         if draw:
+            bp.draw(bp.sum(net.outputs[0]), {"x": x})  # with the weights of seed 0
             bp.draw(net, {"x": x}, expand=True)
-            bp.draw(bp.sum(net.outputs[0]), {"x": x})
-            assert not net.built
+            assert not any(part.built for part in (net, *net.layers))
         net.fit(x, y, epochs=2, verbose=0)
         if draw:
             bp.draw(net, x)
@@ -217,6 +217,18 @@ def test_drawing_changes_nothing() -> None:
         return bp.weights_hash(net.get_weights())
 
     assert trained(True) == trained(False)
+
+
+def test_drawing_leaves_layers_without_weights_and_names() -> None:
+    first, second = bp.Dense(2), bp.Dense(3)
+    x = bp.input("x", (4,))
+    drawing = bp.draw(second(x))
+    assert drawing.nodes[-1].lines[0] == "dense"
+    with pytest.raises(ValueError, match=r"x must have the shape \(rows, 3\)"):
+        bp.draw(bp.quadratic(x, second(x)))
+    assert (second.name, second.built, second.weights) == ("", False, [])
+    net = bp.Sequential([x, first, second])
+    assert [layer.name for layer in net.layers] == ["dense", "dense_1"]
 
 
 def test_a_network_is_drawn_with_the_weights_that_it_will_have() -> None:
