@@ -25,7 +25,9 @@ from .activations import (
     swish,
     tanh,
 )
+from .backpropagation import Backpropagation
 from .callbacks import Callback, EarlyStopping, History, LambdaCallback
+from .curvature import curvature
 from .draw import draw
 from .drawing import Drawing
 from .errors import FastBPError, NonFiniteError
@@ -50,6 +52,7 @@ from .functions import (
     where_positive,
 )
 from .gradients import gradients
+from .hessian import hessian
 from .initializers import (
     Constant,
     GlorotNormal,
@@ -123,10 +126,10 @@ __all__ = [
     "SGD", "L1", "L2", "L1L2",
     "Initializer", "Zeros", "Ones", "Constant", "RandomUniform", "RandomNormal", "TruncatedNormal", "VarianceScaling",
     "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal", "LectureNormal",
-    "Callback", "History", "EarlyStopping", "LambdaCallback",
+    "Backpropagation", "Callback", "History", "EarlyStopping", "LambdaCallback",
     # expressions
     "Expression", "Parameter", "input", "parameter", "function", "gradients", "minimize", "Minimization",
-    "draw", "Drawing", "linear_regression", "LinearRegression",
+    "hessian", "curvature", "draw", "Drawing", "linear_regression", "LinearRegression",
     "maximum", "minimum", "where_positive", "exp", "expm1", "log", "log1p", "sin", "cos", "erf", "sqrt", "square",
     "abs", "sum", "mean", "max", "argmax", "softmax", "log_softmax", "logsumexp", "concatenate", "reshape", "dropout",
     "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish", "softplus", "sigmoid", "tanh",

@@ -103,8 +103,12 @@ class Dense(Layer):
             raise ValueError(
                 f"{self.name} has got the shape {_text(shape)}, but it was built for {self.kernel.shape[0]} features"
             )
+        return call(self.activation, self.weighted_input(x), name="activation")
+
+    def weighted_input(self, x: Expression) -> Expression:
+        """z = x @ kernel + bias, once built"""
         z = x @ self.kernel
-        return call(self.activation, z + self.bias if self.use_bias else z, name="activation")
+        return z + self.bias if self.use_bias else z
 
 
 def _text(shape: tuple[int | None, ...]) -> str:

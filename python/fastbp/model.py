@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .arguments import at_least, known_keywords, truth
+from .backpropagation import Backpropagation
 from .callbacks import CallbackList, History, batches
 from .compiled import CompiledNetwork
 from .progress import Line
@@ -275,6 +276,62 @@ class Model(CompiledNetwork):
         loss, *gradients = program.gradients(self._weights, bool(training))(arrays, counter=self._steps)
         self._steps += bool(training)
         return float(loss), [np.asarray(g) for g in gradients]
+
+    def backpropagate(self, x: Any, y: Any) -> Backpropagation:
+        """The backward pass as the textbook writes it: z, a and δ of every layer, and the loss' gradients.
+
+        For networks of `Dense` layers, one after the other. The layers are numbered from 1, which is the input, to L:
+        ``a[1]`` is x, and ``z[2]`` … ``z[L]`` are those of the `Dense` layers.
+
+        Parameters
+        ----------
+        x : array of shape (rows, features)
+        y : array
+            The targets.
+
+        Returns
+        -------
+        Backpropagation
+            ``z``, ``a``, ``delta``, ``weight_gradients``, ``bias_gradients``: dicts by layer; ``loss``.
+
+        Raises
+        ------
+        TypeError
+            For a network of other layers than `Dense`, or of several inputs.
+        ValueError
+            For a `Dense` layer that is used twice, or data that do not fit.
+
+        Notes
+        -----
+        M. Nielsen, Neural Networks and Deep Learning, 2015, chapter 2. δ[l] = ∂Cₓ/∂z[l], a row for each row x, Cₓ being
+        the cost of that row alone: it does not depend on the other rows. The loss is the mean of the Cₓ, and its
+        gradients are those that training descends, penalties left out. With m rows and W of shape (fan_in, fan_out),
+        which is the textbook's transposed, the four equations are
+
+        - BP1: δ[L] = ∇ₐCₓ ⊙ σ′(z[L]); of a cross entropy and its sigmoid or softmax, a[L] − y
+        - BP2: δ[l] = (δ[l+1] W[l+1]ᵀ) ⊙ σ′(z[l])
+        - BP3: ∂C/∂b[l] = 1/m Σ δ[l]
+        - BP4: ∂C/∂W[l] = 1/m a[l−1]ᵀ δ[l]
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="ones")])
+        >>> net.compile(loss="quadratic")
+        >>> back = net.backpropagate([[1.0], [2.0]], [2.0, 4.0])
+        >>> back.delta[2]
+        array([[-1.],
+               [-2.]], dtype=float32)
+        >>> back.weight_gradients[2]  # (1·(−1) + 2·(−2)) / 2
+        array([[-2.5]], dtype=float32)
+        """
+        self._compiled()
+        if len(self.inputs) > 1:
+            raise TypeError(f"backpropagate is for networks of one input, got one of {len(self.inputs)}")
+        arrays, _ = self._data(x, y)
+        training = self._training_for(arrays)
+        training.check(arrays)
+        return training.backpropagation(arrays)
 
     @known_keywords
     def evaluate(

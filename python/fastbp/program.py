@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import rules
+from .backpropagation import BackwardPass, dense_layers
 from .data import check_labels
 from .expression import Call, Expression, Input, Parameter
 from .functions import abs, square
@@ -86,12 +87,12 @@ class Training:
         factors: tuple[Parameter, Parameter],
         scope: Scope,
     ) -> None:
-        self.store, self.goal = store, goal
+        self.store, self.goal, self.shapes, self.output = store, goal, shapes, output
         target = Input("y")
         self.inputs = [*inputs, target]
         self.lowering = Lowering(store, self.inputs, shapes, scope)
         self.lowering.lower([output])
-        cost = self._scalar(goal.loss, target, output, "loss")
+        cost = self._loss(target, output)
         self.lowering.lower([cost])
         weights = list(self.lowering.parameters)
         self.trainable = self.lowering.trained()
@@ -166,6 +167,16 @@ class Training:
     @cached_property
     def evaluation(self) -> Any:
         return self.store.backend.Function(self.lowering.graph, [self.cost, *self.figures], self.store.values)
+
+    @cached_property
+    def backpropagation(self) -> BackwardPass:
+        """The backward pass of the loss, layer by layer."""
+        *inputs, target = self.inputs
+        (x,) = inputs
+        return BackwardPass(self.store, [x, target], self.shapes, dense_layers(x, self.output), self._loss)
+
+    def _loss(self, target: Expression, output: Expression) -> Expression:
+        return self._scalar(self.goal.loss, target, output, "loss")
 
     def gradients(self, weights: Sequence[Parameter], training: bool) -> Any:
         """A Function, made once: the cost, then its gradient by each of `weights`."""
