@@ -1,6 +1,6 @@
 """Convex or not, minimum or saddle: what curvature tells of a function, and what of where descent ends.
 
-python examples/curvature.py [--quick]
+python examples/curvature.py
 
 Saves curvature.png in the current folder (pip install matplotlib), after figures 4.2 to 4.4 of I. Goodfellow, Y. Bengio
 and A. Courville, Deep Learning, 2016.
@@ -10,8 +10,6 @@ import sys
 
 import fastbp as bp
 import numpy as np
-
-STEPS = 300 if "--quick" in sys.argv else 3000
 
 
 def descended(of, start, rate, steps):
@@ -52,8 +50,8 @@ for name, of in functions.items():
     if said[name] == "convex":
         for start in (0.5, 1.0, 1.5):
             w.value = start
-            bp.minimize(of(w), optimizer=bp.SGD(0.05), epochs=STEPS // 2, dtype="float64")
-            bp.minimize(of(w), optimizer=bp.SGD(30 / STEPS**1.5), epochs=STEPS // 2, dtype="float64")  # for the kinks
+            bp.minimize(of(w), optimizer=bp.SGD(0.05), epochs=1500, dtype="float64")
+            bp.minimize(of(w), optimizer=bp.SGD(0.0002), epochs=1500, dtype="float64")  # for the kinks
             ends[name].append(float(bp.function([], of(w), dtype="float64")()))
     print(f"{name:<20} {said[name]:<14} {'  '.join(f'{end:.4f}' for end in ends[name])}")
 

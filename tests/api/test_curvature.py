@@ -137,6 +137,13 @@ def test_without_parameters_the_inputs_are_the_variables() -> None:
     assert bp.curvature(bp.exp(x) * bp.parameter(1.0)) == "affine"
 
 
+def test_gradients_have_a_curvature_too() -> None:
+    assert bp.curvature(bp.gradients(bp.sum((W @ M) ** 2), W)) == "affine"
+    assert bp.curvature(bp.gradients(bp.sum(W**4), W)) == "unknown"
+    assert bp.curvature(bp.gradients(bp.sum(W**4), W), positive=W) == "convex"
+    assert bp.curvature(bp.gradients(bp.sum(bp.softplus(W)), W)) == "unknown"  # the sigmoid
+
+
 def test_frozen_parameters_are_constants() -> None:
     scale = bp.parameter(1.0, trainable=False)
     assert bp.curvature(scale * W) == "affine"
