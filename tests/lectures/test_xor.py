@@ -23,8 +23,8 @@ def test_a_linear_net_gives_one_half_everywhere(loss: str, layers: int) -> None:
     """However many linear layers: the normal equations' answer is w = 0, b = 1/2."""
     model = bp.Sequential([bp.Dense(2) for _ in range(layers - 1)] + [bp.Dense(1)], seed=3, dtype="float64")
     model.compile(bp.SGD(0.1, momentum=0.9), loss)
-    model.fit(X, Y, batch_size=4, epochs=30_000, verbose=0)
-    np.testing.assert_allclose(model.predict(X)[:, 0], 0.5, atol=1e-9)
+    model.fit(X, Y, batch_size=4, epochs=3000, verbose=0)
+    np.testing.assert_allclose(model.predict(X)[:, 0], 0.5, atol=1e-3)
     design = np.column_stack([X, np.ones(4)])
     np.testing.assert_allclose(np.linalg.lstsq(design, Y, rcond=None)[0], [0, 0, 0.5], atol=1e-12)
 
