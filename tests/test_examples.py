@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import runpy
 import sys
@@ -55,11 +56,59 @@ def shows_what_gates_do(names: Names) -> None:
     }
 
 
+def solves_xor(names: Names) -> None:
+    assert names["linear_outputs"] == pytest.approx([0.5] * 4, abs=1e-3)
+    assert names["by_hand_outputs"].tolist() == [0, 1, 1, 0]
+    solved = names["solved"]
+    assert solved.pop("identity") == []
+    assert all(solved.values())
+    assert names["last"].predict(names["h"])[:, 0] == pytest.approx([0, 1, 1, 0], abs=0.1)  # one layer, in h space
+
+
+def tells_curvature(names: Names) -> None:
+    affine, *convex, logarithm, sigmoid, two_valleys = names["said"].values()
+    assert [affine, logarithm, sigmoid, two_valleys] == ["affine", "concave", "unknown", "unknown"]
+    assert set(convex) == {"convex"}
+    least = {"exp(w²)": 1, "w² + |w − 2|": 1.75, "w + 1/w, for w > 0": 2, "w ln w": -math.exp(-1), "max(w², 2 − w)": 1}
+    for name, kind in names["said"].items():
+        if kind == "convex":
+            ends = names["ends"][name]
+            assert ends == pytest.approx([least.get(name, ends[0])] * 3, abs=1e-3)
+    eigenvalues = {name: values.tolist() for name, values in names["eigenvalues"].items()}
+    assert eigenvalues == {"minimum": [2, 2], "maximum": [-2, -2], "saddle point": [-2, 2]}
+    ends_at = {start: path[-1] for start, path in names["paths"].items()}
+    assert ends_at[-4.0] == pytest.approx(ends_at[-0.9], abs=0.01)  # the global minimum
+    assert ends_at[0.2] == pytest.approx(ends_at[2.1], abs=0.01)  # a local one
+    assert ends_at[-0.9] < -2 < 0.9 < ends_at[0.2] < 4 < ends_at[4.2]  # hardly moved, on the plateau
+    assert names["fallen"] == pytest.approx({"negative": 1.3, "zero": 1.0, "positive": 0.7})
+
+
+def goes_down_the_valley(names: Names) -> None:
+    assert [names["least"], names["most"]] == pytest.approx([1, 50])
+    descent, momentum, too_large = names["reached"].values()
+    assert descent[40] / descent[39] == pytest.approx((49 / 51) ** 2)  # (κ − 1)/(κ + 1) of the distance is left
+    assert momentum[-1] < descent[-1] / 1e4
+    assert too_large[-1] > too_large[0]
+
+
+def propagates_backwards(names: Names) -> None:
+    assert len(names["largest"]) == 4
+    assert max(names["largest"].values()) < 1e-15
+    assert names["outputs"]["quadratic"] == pytest.approx(0.20, abs=0.005)  # as in the textbook
+    assert names["outputs"]["cross_entropy"] < 0.05
+    assert names["slopes"]["cross_entropy"] > 50 * names["slopes"]["quadratic"]
+    assert names["passes"] == [size + 1 for size in names["sizes"]]  # one for each weight, and one
+
+
 # What the example of this name shows, from the names that it leaves behind.
 CLAIMS: dict[str, Callable[[Names], None]] = {
+    "backpropagation": propagates_backwards,
+    "conditioning": goes_down_the_valley,
+    "curvature": tells_curvature,
     "gates": shows_what_gates_do,
     "linear_regression": fits_the_lectures_table,
     "logistic_regression": shows_the_worked_example,
+    "xor": solves_xor,
 }
 
 

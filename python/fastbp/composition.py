@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -391,21 +390,3 @@ RULES: dict[str, Rule] = {
     ),
     **{name: atom_rule(atom) for name, atom in ATOMS.items()},
 }
-
-
-def terms_of(graph: Any, variables: set[int], positive: set[int]) -> list[Term]:
-    """A term for each node of the graph; nodes that compute the same are one term, variables stand for themselves."""
-    terms: list[Term] = []
-    made: dict[Any, Term] = {}
-    for node in range(len(graph)):
-        operands = tuple(terms[i] for i in graph.inputs(node))
-        term = Term(graph.operation(node), operands, tuple(graph.integers(node)), tuple(graph.numbers(node)))
-        own = node if node in variables | positive else None
-        key = (term.operation, *map(id, operands), term.integers, term.numbers, own)
-        if key not in made:
-            facts = AFFINE if node in variables else facts_of(term)
-            if node in positive:
-                facts = replace(facts, nonnegative=True, squares=facts.squares or facts.constant)
-            made[key] = replace(term, facts=facts)
-        terms.append(made[key])
-    return terms

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from .arguments import known_keywords
-from .composition import terms_of
+from .composition import AFFINE, Term, facts_of
 from .expression import Expression, Input, Parameter
 from .lowering import Lowering, expressions_below
 from .store import Store
@@ -100,3 +101,21 @@ def _expressions(argument: str, value: Any) -> list[Expression]:
         what = "an expression" if argument == "expression" else "an expression or a list of them"
         raise TypeError(f"{argument} must be {what}, got {value!r}")
     return list(listed)
+
+
+def terms_of(graph: Any, variables: set[int], positive: set[int]) -> list[Term]:
+    """A term for each node of the graph; nodes that compute the same are one term, variables stand for themselves."""
+    terms: list[Term] = []
+    made: dict[Any, Term] = {}
+    for node in range(len(graph)):
+        operands = tuple(terms[i] for i in graph.inputs(node))
+        term = Term(graph.operation(node), operands, tuple(graph.integers(node)), tuple(graph.numbers(node)))
+        own = node if node in variables | positive else None
+        key = (term.operation, *map(id, operands), term.integers, term.numbers, own)
+        if key not in made:
+            facts = AFFINE if node in variables else facts_of(term)
+            if node in positive:
+                facts = replace(facts, nonnegative=True, squares=facts.squares or facts.constant)
+            made[key] = replace(term, facts=facts)
+        terms.append(made[key])
+    return terms

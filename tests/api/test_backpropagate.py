@@ -91,6 +91,7 @@ LOSSES: dict[str, tuple[str, Any, Callable[[Any, Any], Any]]] = {
     "mae": ("linear", Y, lambda a, y: np.sign(a - y) * PER_OUTPUT),
     "mean_absolute_error": ("linear", Y, lambda a, y: np.sign(a - y) * PER_OUTPUT),
     "quadratic": ("linear", Y, lambda a, y: a - y),
+    "gaussian_nll": ("linear", Y, lambda a, y: (a - y) * PER_OUTPUT),
     "cross_entropy": ("sigmoid", Y, lambda a, y: a - y),
     "binary_crossentropy": ("sigmoid", Y, lambda a, y: (a - y) * PER_OUTPUT),
     "categorical_crossentropy": ("softmax", ONE_HOT, lambda a, y: a - y),
