@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,7 +75,7 @@ def draw(
     Notes
     -----
     Drawing changes nothing: layers that have no weights yet have none afterwards, and are drawn with those of the
-    model's seed, or seed 0.
+    model's seed, or seed 0. Values are those of a prediction: dropout keeps everything.
 
     An arrow's gradient is what comes back along it; at a branch a node's own gradient is their sum, which is shown in
     its box. A loss that takes the stable form (rule 7 of the numeric contract) shows its plain formula's gradient at
@@ -103,7 +104,7 @@ def draw(
     outputs = _outputs(model.outputs if model else expression)
     expand, digits = truth("expand", expand), at_least("digits", digits, 1, 17)
     if direction is not None:
-        look_up("direction", direction, {"LR": 1, "TB": 1})
+        look_up("direction", str(direction), {"LR": 1, "TB": 1})
     found = expressions_below(outputs)
     inputs = checked_inputs(model.inputs if model else [e for e in found if isinstance(e, Input)])
     store = Store(backend, dtype or (model.dtype if model else "float32"), model.seed if model else 0)
@@ -283,9 +284,8 @@ class _Figures:
         self.edges: dict[tuple[int, int], np.ndarray] = {}  # the gradient, by box and which of its operands
         for slot, classes in lowering.labels.items():
             check_labels(arrays[slot], classes, lowering.inputs[slot].name)
-        places: list[tuple[dict[Any, np.ndarray], Any, int]] = []
-        for i, box in enumerate(boxes):
-            places.append((self.values, i, box.node))
+        places: list[tuple[dict[Any, np.ndarray], Any, int]]  # (where it goes, its key there, its node)
+        places = [(self.values, i, box.node) for i, box in enumerate(boxes)]
         if len(outputs) == 1 and lowering.shape(outputs[0]) == (False, ()):
             nodes = list(dict.fromkeys(box.node for box in boxes))
             gradient = dict(zip(nodes, lowering.graph.gradients(outputs[0], nodes)))
@@ -302,10 +302,10 @@ def _edge_gradients(lowering: Lowering, boxes: Sequence[_Box], gradient: dict[in
     Where one arrow leaves a box, the box's own. Where several do, its operation is added once more, to copies of its
     operands, and Σ result · gradient differentiated by the copy: what is not a copy has no part in it.
     """
-    arrows = [operand for box in boxes for operand in box.operands]
+    arrows = Counter(operand for box in boxes for operand in box.operands)
     edges: dict[tuple[int, int], int] = {}
     for i, box in enumerate(boxes):
-        branches = [arrows.count(operand) > 1 for operand in box.operands]
+        branches = [arrows[operand] > 1 for operand in box.operands]
         edges.update({(i, at): gradient[boxes[o].node] for at, o in enumerate(box.operands) if not branches[at]})
         if not any(branches) or box.again is None:
             continue
@@ -325,10 +325,7 @@ def _drawing(boxes: Sequence[_Box], figures: _Figures | None, digits: int, direc
         found = getattr(figures, table, {})
         return summarized(found[key], digits) if key in found else ""
 
-    uses = [0] * len(boxes)
-    for box in boxes:
-        for operand in box.operands:
-            uses[operand] += 1
+    uses = Counter(operand for box in boxes for operand in box.operands)
     nodes = [
         DrawnNode(
             box.kind,

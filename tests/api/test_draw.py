@@ -307,6 +307,7 @@ def test_a_picture_without_dot_says_what_to_install(monkeypatch: pytest.MonkeyPa
         ({"expression": logistic(), "data": {"x": [1.0], "y": [1.0, 0.0]}}, ValueError, "y has 2 rows, but x has 1"),
         ({"expression": bp.input("x", (2,)), "data": [[1.0]]}, ValueError, r"x must have the shape \(rows, 2\)"),
         ({"expression": logistic(), "direction": "left"}, ValueError, "direction must be one of LR, TB"),
+        ({"expression": logistic(), "direction": 3}, ValueError, "direction must be one of LR, TB, got '3'"),
         ({"expression": logistic(), "digits": 0}, ValueError, "digits must be at least 1"),
         ({"expression": logistic(), "expanded": True}, TypeError, "did you mean 'expand'"),
     ],
