@@ -4,7 +4,7 @@
     python tools/coefficients.py --write    # and writes kernels/coefficients.h and reference/coefficients.py
 
 Every polynomial is the weighted minimax polynomial of its degree (Remez' exchange in 60 digits), its coefficients
-rounded to float64, lowest degree first. Needs mpmath.
+rounded to float64, those of names in ..._single to float32, lowest degree first. Needs mpmath.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import mpmath as mp
+import numpy as np
 
 mp.mp.dps = 60
 ROOT = Path(__file__).resolve().parent.parent
@@ -91,7 +92,26 @@ def polynomials() -> dict[str, tuple[str, Real, Real, mp.mpf, mp.mpf, int]]:
     def erf_weight(a: mp.mpf) -> mp.mpf:
         return erfc(a) * LN2 * a / mp.erf(a) if a > 0 else LN2 * mp.sqrt(mp.pi) / 2
 
+    def tanh_over(z: mp.mpf) -> mp.mpf:
+        return mp.tanh(mp.sqrt(z)) / mp.sqrt(z) if z > 0 else one
+
     return {
+        "exp_single": (
+            "(exp(r) - 1 - r)/r^2, |r| <= log(2)/2",
+            quotient(lambda r: (mp.expm1(r) - r) / r**2),
+            lambda r: r**2 + mp.mpf("0.001"),
+            -LN2 / 2 * mp.mpf("1.0001"),
+            LN2 / 2 * mp.mpf("1.0001"),
+            4,
+        ),
+        "tanh_single": (
+            "(tanh(a)/a - 1)/z in z = a^2, a <= 0.9",
+            quotient(lambda z: (tanh_over(z) - 1) / z),
+            lambda z: (z + mp.mpf("0.001")) / tanh_over(z),
+            zero,
+            mp.mpf("0.9") ** 2,
+            6,
+        ),
         "expm1_short": (
             "(2^r - 1)/r, |r| <= 1/2",
             quotient(lambda r: mp.expm1(r * LN2) / r),
@@ -218,12 +238,19 @@ def parts(x: mp.mpf, bits: int, count: int) -> list[float]:
     return [*result, float(x)]
 
 
+def single(x: mp.mpf) -> float:
+    """x rounded to float32."""
+    return float(np.float32(float(x)))
+
+
 def scalars() -> dict[str, tuple[str, list[float]]]:
     """name -> (what it is, its parts, highest first)."""
     return {
         "log2_e": ("1/log(2)", [float(1 / LN2)]),
+        "log2_e_single": ("1/log(2)", [single(1 / LN2)]),
         "ln2": ("log(2)", [float(LN2)]),
         "ln2_parts": ("log(2): 42 bits, the rest", parts(LN2, 42, 2)),
+        "ln2_parts_single": ("log(2): rounded to 24 bits, the rest", [single(LN2), single(LN2 - single(LN2))]),
         "inverse_pi": ("1/pi", [float(1 / mp.pi)]),
         "pi_parts": ("pi: 33 bits, the rest", parts(mp.pi, 33, 2)),
         "two_over_pi": ("2/pi", [float(2 / mp.pi)]),
@@ -237,7 +264,7 @@ def main() -> None:
     for name, (meaning, f, weight, low, high, degree) in polynomials().items():
         coefficients, error = remez(f, weight, low, high, degree)
         print(f"{name:16} degree {degree:2}  error 2^{float(mp.log(error, 2)):.1f}   {meaning}")
-        constants[name] = (meaning, [float(c) for c in coefficients])
+        constants[name] = (meaning, [single(c) if name.endswith("_single") else float(c) for c in coefficients])
     if "--write" in sys.argv:
         (ROOT / "cpp/kernels/coefficients.h").write_text(header(constants))
         (ROOT / "python/fastbp/reference/coefficients.py").write_text(module(constants))
@@ -245,7 +272,7 @@ def main() -> None:
 
 def header(constants: dict[str, tuple[str, list[float]]]) -> str:
     lines = [
-        "// Constants of functions.h, written by tools/coefficients.py, which derives them. Lowest degree first.",
+        "// Constants of the functions; tools/coefficients.py derives and writes them. Lowest degree first.",
         "#pragma once",
         "",
         "// clang-format off",
@@ -254,17 +281,18 @@ def header(constants: dict[str, tuple[str, list[float]]]) -> str:
     ]
     for name, (meaning, numbers) in constants.items():
         symbol = "k" + "".join(word.capitalize() for word in name.split("_"))
+        number, suffix = ("float", "f") if name.endswith("_single") else ("double", "")
         lines.append(f"// {meaning}")
         if len(numbers) == 1:
-            lines.append(f"constexpr double {symbol} = {numbers[0]!r};")
+            lines.append(f"constexpr {number} {symbol} = {numbers[0]!r}{suffix};")
         else:
-            lines += [f"constexpr double {symbol}[] = {{", *rows(numbers, "  "), "};"]
+            lines += [f"constexpr {number} {symbol}[] = {{", *rows(numbers, "  ", suffix), "};"]
     return "\n".join([*lines, "", "}  // namespace", ""])
 
 
 def module(constants: dict[str, tuple[str, list[float]]]) -> str:
     lines = [
-        '"""Constants of functions.py, written by tools/coefficients.py, which derives them. Lowest degree first."""',
+        '"""Constants of the functions; tools/coefficients.py derives and writes them. Lowest degree first."""',
         "",
         "# fmt: off",
     ]
@@ -277,8 +305,8 @@ def module(constants: dict[str, tuple[str, list[float]]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def rows(numbers: list[float], indent: str) -> list[str]:
-    return [indent + ", ".join(repr(x) for x in numbers[i : i + 4]) + "," for i in range(0, len(numbers), 4)]
+def rows(numbers: list[float], indent: str, suffix: str = "") -> list[str]:
+    return [indent + ", ".join(f"{x!r}{suffix}" for x in numbers[i : i + 4]) + "," for i in range(0, len(numbers), 4)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// Constants of functions.h, written by tools/coefficients.py, which derives them. Lowest degree first.
+// Constants of the functions; tools/coefficients.py derives and writes them. Lowest degree first.
 #pragma once
 
 // clang-format off
@@ -6,11 +6,17 @@ namespace {
 
 // 1/log(2)
 constexpr double kLog2E = 1.4426950408889634;
+// 1/log(2)
+constexpr float kLog2ESingle = 1.4426950216293335f;
 // log(2)
 constexpr double kLn2 = 0.6931471805599453;
 // log(2): 42 bits, the rest
 constexpr double kLn2Parts[] = {
   0.6931471805598903, 5.497923018708371e-14,
+};
+// log(2): rounded to 24 bits, the rest
+constexpr float kLn2PartsSingle[] = {
+  0.6931471824645996f, -1.9046542121259336e-09f,
 };
 // 1/pi
 constexpr double kInversePi = 0.3183098861837907;
@@ -27,6 +33,16 @@ constexpr double kHalfPiParts[] = {
 // 2/3: 53 bits, the rest
 constexpr double kTwoThirdsParts[] = {
   0.6666666666666666, 3.700743415417188e-17,
+};
+// (exp(r) - 1 - r)/r^2, |r| <= log(2)/2
+constexpr float kExpSingle[] = {
+  0.5f, 0.1666651964187622f, 0.04166620969772339f, 0.008368822745978832f,
+  0.0013950286665931344f,
+};
+// (tanh(a)/a - 1)/z in z = a^2, a <= 0.9
+constexpr float kTanhSingle[] = {
+  -0.33333322405815125f, 0.1333298236131668f, -0.05392961949110031f, 0.021664584055542946f,
+  -0.008266322314739227f, 0.0025841875467449427f, -0.0004559742519631982f,
 };
 // (2^r - 1)/r, |r| <= 1/2
 constexpr double kExpm1Short[] = {

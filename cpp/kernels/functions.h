@@ -1,12 +1,15 @@
-// The elementary functions of rule 4: fixed sequences of + - * / and bit operations in float64, without fma, without
-// branches. Their twin, operation by operation, is python/fastbp/reference/functions.py, which defines the bits.
+// The elementary functions of rule 4 that are computed in float64: fixed sequences of + - * / and bit operations,
+// without fma, without branches. Their twin, operation by operation, is python/fastbp/reference/functions.py, which
+// defines the bits.
 //
-// float32: both halves are widened, go through the function's `_short` sequence, and are rounded once; an error of
-// 2^-32 before that rounding makes nearly every result the correctly rounded one, and float32's subnormals and
-// overflows are ordinary numbers on the way. float64: sequences that carry a low part where a rounding would show.
+// float32 (all but those of functions_float32.h): both halves are widened, go through the function's `_short` sequence,
+// and are rounded once; an error of 2^-32 before that rounding makes nearly every result the correctly rounded one, and
+// float32's subnormals and overflows are ordinary numbers on the way. float64: sequences that carry a low part where a
+// rounding would show.
 #pragma once
 
 #include "kernels/coefficients.h"
+#include "kernels/functions_float32.h"
 #include "kernels/simd.h"
 
 namespace {
@@ -101,13 +104,6 @@ FASTBP_INLINE F64 power_of_two_minus_one_short(F64 t) {  // relative to itself, 
   return p.minus_one * p.scale + (p.scale - 1.0);
 }
 FASTBP_INLINE F64 expm1_short(F64 x) { return with_sign_of(power_of_two_minus_one_short(x * kLog2E), x); }
-FASTBP_INLINE F64 tanh_short(F64 x) {
-  F64 a = magnitude(x);
-  a = select(a > 10.0, splat(10.0), a);
-  F64 e = power_of_two_minus_one_short(a * (2.0 * kLog2E));  // tanh(a) = (e^2a - 1) / (e^2a + 1)
-  return with_sign_of(e / (e + 2.0), x);
-}
-FASTBP_INLINE F64 sigmoid_short(F64 x) { return 1.0 / (1.0 + exp_short(-x)); }
 FASTBP_INLINE F64 softplus_short(F64 x) {
   F64 a = magnitude(x);
   F64 e = exp_short(-select(a > 110.0, splat(110.0), a));
@@ -359,23 +355,15 @@ FASTBP_INLINE F64 sin_long(F64 x) {
 }
 FASTBP_INLINE F64 cos_long(F64 x) { return sin_from_long(within_turns(x), 1); }
 
-// The functions. float32 arguments that saturate are clamped before they are widened.
+// The functions; float32 exp, tanh and sigmoid are in functions_float32.h. Arguments that saturate are clamped before
+// they are widened.
 
-FASTBP_INLINE F32 exp_of(F32 x) {
-  x = clamp(x, -110.0f, 100.0f);
-  return narrow(exp_short(widen_low(x)), exp_short(widen_high(x)));
-}
 FASTBP_INLINE F32 expm1_of(F32 x) {
   x = clamp(x, -40.0f, 100.0f);
   return narrow(expm1_short(widen_low(x)), expm1_short(widen_high(x)));
 }
 FASTBP_INLINE F32 log_of(F32 x) { return narrow(log_short(widen_low(x)), log_short(widen_high(x))); }
 FASTBP_INLINE F32 log1p_of(F32 x) { return narrow(log1p_short(widen_low(x)), log1p_short(widen_high(x))); }
-FASTBP_INLINE F32 tanh_of(F32 x) { return narrow(tanh_short(widen_low(x)), tanh_short(widen_high(x))); }
-FASTBP_INLINE F32 sigmoid_of(F32 x) {
-  x = clamp(x, -110.0f, 40.0f);
-  return narrow(sigmoid_short(widen_low(x)), sigmoid_short(widen_high(x)));
-}
 FASTBP_INLINE F32 softplus_of(F32 x) { return narrow(softplus_short(widen_low(x)), softplus_short(widen_high(x))); }
 FASTBP_INLINE F32 erf_of(F32 x) { return narrow(erf_short(widen_low(x)), erf_short(widen_high(x))); }
 FASTBP_INLINE F32 sin_of(F32 x) { return narrow(sin_short(widen_low(x)), sin_short(widen_high(x))); }

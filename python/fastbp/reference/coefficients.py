@@ -1,13 +1,19 @@
-"""Constants of functions.py, written by tools/coefficients.py, which derives them. Lowest degree first."""
+"""Constants of the functions; tools/coefficients.py derives and writes them. Lowest degree first."""
 
 # fmt: off
 # 1/log(2)
 LOG2_E = 1.4426950408889634
+# 1/log(2)
+LOG2_E_SINGLE = 1.4426950216293335
 # log(2)
 LN2 = 0.6931471805599453
 # log(2): 42 bits, the rest
 LN2_PARTS = (
     0.6931471805598903, 5.497923018708371e-14,
+)
+# log(2): rounded to 24 bits, the rest
+LN2_PARTS_SINGLE = (
+    0.6931471824645996, -1.9046542121259336e-09,
 )
 # 1/pi
 INVERSE_PI = 0.3183098861837907
@@ -24,6 +30,16 @@ HALF_PI_PARTS = (
 # 2/3: 53 bits, the rest
 TWO_THIRDS_PARTS = (
     0.6666666666666666, 3.700743415417188e-17,
+)
+# (exp(r) - 1 - r)/r^2, |r| <= log(2)/2
+EXP_SINGLE = (
+    0.5, 0.1666651964187622, 0.04166620969772339, 0.008368822745978832,
+    0.0013950286665931344,
+)
+# (tanh(a)/a - 1)/z in z = a^2, a <= 0.9
+TANH_SINGLE = (
+    -0.33333322405815125, 0.1333298236131668, -0.05392961949110031, 0.021664584055542946,
+    -0.008266322314739227, 0.0025841875467449427, -0.0004559742519631982,
 )
 # (2^r - 1)/r, |r| <= 1/2
 EXPM1_SHORT = (

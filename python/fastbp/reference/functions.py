@@ -1,10 +1,11 @@
 """The elementary functions of rule 4: the definition of their bits.
 
-Fixed sequences of + - * / and bit operations in float64, without fma. float32 arguments are widened, go through a
-function's ``_short`` sequence, and are rounded once; an error of 2^-32 before that rounding makes nearly every result
-the correctly rounded one, and float32's subnormals and overflows are ordinary numbers on the way. float64 arguments go
-through the ``_long`` sequences, which carry a low part where a rounding would show. The twin, operation by operation,
-is kernels/functions.h; the constants come from tools/coefficients.py.
+Fixed sequences of + - * / and bit operations in float64, without fma. float32 arguments (but of exp, tanh and sigmoid:
+functions_float32.py) are widened, go through a function's ``_short`` sequence, and are rounded once; an error of 2^-32
+before that rounding makes nearly every result the correctly rounded one, and float32's subnormals and overflows are
+ordinary numbers on the way. float64 arguments go through the ``_long`` sequences, which carry a low part where a
+rounding would show. The twin, operation by operation, is kernels/functions.h; the constants come from
+tools/coefficients.py.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastbp.reference import functions_float32
 from fastbp.reference.coefficients import (
     COS_LONG,
     ERF_FAR_LONG,
@@ -166,17 +168,6 @@ def power_of_two_minus_one_short(t: Floats) -> Floats:
 
 def expm1_short(x: Floats) -> Floats:
     return with_sign_of(power_of_two_minus_one_short(x * LOG2_E), x)
-
-
-def tanh_short(x: Floats) -> Floats:
-    a = magnitude(x)
-    a = np.where(a > 10.0, 10.0, a)
-    e = power_of_two_minus_one_short(a * (2.0 * LOG2_E))  # tanh(a) = (e^2a - 1) / (e^2a + 1)
-    return with_sign_of(e / (e + 2.0), x)
-
-
-def sigmoid_short(x: Floats) -> Floats:
-    return 1.0 / (1.0 + exp_short(-x))
 
 
 def softplus_short(x: Floats) -> Floats:
@@ -474,10 +465,15 @@ def cos_long(x: Floats) -> Floats:
     return sin_from_long(within_turns(x), 1)
 
 
-# The functions. float32 arguments that saturate are clamped before they are widened.
+# The functions. Arguments that saturate are clamped before they go through a `_short` sequence.
 
 
-def _evaluate(short: Callable[..., Floats], long: Callable[..., Floats], *operands: Array) -> Array:
+def _widened(short: Callable[..., Floats]) -> Callable[..., Array]:
+    """float32 by a float64 sequence: both conversions around it."""
+    return lambda *operands: short(*(x.astype(np.float64) for x in operands)).astype(np.float32)
+
+
+def _evaluate(in_float32: Callable[..., Array], in_float64: Callable[..., Floats], *operands: Array) -> Array:
     """One function of float32 or float64 arrays of one dtype, which broadcast."""
     dtype = operands[0].dtype
     if dtype not in (np.float32, np.float64) or any(x.dtype != dtype for x in operands):
@@ -485,50 +481,50 @@ def _evaluate(short: Callable[..., Floats], long: Callable[..., Floats], *operan
     arrays = np.broadcast_arrays(*operands)
     with np.errstate(all="ignore"):
         # At least one axis: NumPy's scalars neither view nor shift as arrays do.
-        wide = [np.array(x, dtype=np.float64, ndmin=1, order="C") for x in arrays]
-        result = short(*wide) if dtype == np.float32 else long(*wide)
-        return result.astype(dtype).reshape(arrays[0].shape)
+        contiguous = [np.array(x, ndmin=1, order="C") for x in arrays]
+        result = in_float32(*contiguous) if dtype == np.float32 else in_float64(*contiguous)
+        return result.reshape(arrays[0].shape)
 
 
 def exp(x: Array) -> Array:
-    return _evaluate(lambda x: exp_short(clamp(x, -110.0, 100.0)), exp_long, x)
+    return _evaluate(functions_float32.exp, exp_long, x)
 
 
 def expm1(x: Array) -> Array:
-    return _evaluate(lambda x: expm1_short(clamp(x, -40.0, 100.0)), expm1_long, x)
+    return _evaluate(_widened(lambda x: expm1_short(clamp(x, -40.0, 100.0))), expm1_long, x)
 
 
 def log(x: Array) -> Array:
-    return _evaluate(log_short, log_long, x)
+    return _evaluate(_widened(log_short), log_long, x)
 
 
 def log1p(x: Array) -> Array:
-    return _evaluate(log1p_short, log1p_long, x)
+    return _evaluate(_widened(log1p_short), log1p_long, x)
 
 
 def tanh(x: Array) -> Array:
-    return _evaluate(tanh_short, tanh_long, x)
+    return _evaluate(functions_float32.tanh, tanh_long, x)
 
 
 def sigmoid(x: Array) -> Array:
-    return _evaluate(lambda x: sigmoid_short(clamp(x, -110.0, 40.0)), sigmoid_long, x)
+    return _evaluate(functions_float32.sigmoid, sigmoid_long, x)
 
 
 def softplus(x: Array) -> Array:
-    return _evaluate(softplus_short, softplus_long, x)
+    return _evaluate(_widened(softplus_short), softplus_long, x)
 
 
 def erf(x: Array) -> Array:
-    return _evaluate(erf_short, erf_long, x)
+    return _evaluate(_widened(erf_short), erf_long, x)
 
 
 def sin(x: Array) -> Array:
-    return _evaluate(sin_short, sin_long, x)
+    return _evaluate(_widened(sin_short), sin_long, x)
 
 
 def cos(x: Array) -> Array:
-    return _evaluate(cos_short, cos_long, x)
+    return _evaluate(_widened(cos_short), cos_long, x)
 
 
 def power(a: Array, b: Array) -> Array:
-    return _evaluate(pow_short, pow_long, a, b)
+    return _evaluate(_widened(pow_short), pow_long, a, b)
