@@ -262,8 +262,8 @@ bool Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Ind
     ++epoch;
   }
   bool stop = listener.wants_steps() && listener.step_done(step, run.figures.data());
-  const bool look = last || step % run.look_every == 0;
-  const Clock::time_point now = look && listener.wants_progress() ? Clock::now() : run.told;
+  const bool look = static_cast<Index>(steps) % run.look_every == 0;  // of all epochs: they may have one step each
+  const Clock::time_point now = (look || last) && listener.wants_progress() ? Clock::now() : run.told;
   const bool tell = listener.wants_progress() && (last || now - run.told >= std::chrono::milliseconds(100));
   if (tell) {
     run.told = now;

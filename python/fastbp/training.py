@@ -123,9 +123,9 @@ class Fit:
         try:
             self._train(count, on_progress if self.verbose else None)
         finally:  # what was finished before Ctrl-C or an error is history
-            for index, row in enumerate(self.finished):
-                logs = self._logs(row)
-                self.history.on_epoch_end(epoch + index, logs)
+            self.history.extend(epoch, self.names, self.finished)
+            if len(self.finished):
+                logs = self._logs(self.finished[-1])
         return logs
 
     def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
