@@ -101,8 +101,7 @@ class Trainer {
   Pace pace_;
   std::vector<Weight> weights_;
   bool values_small_ = false;  // every weight and every state of the optimiser is known to be within +-2^60
-  std::uint64_t own_writes_ =
-      0;  // the parameters' `writes` after the last step: values_small_ still holds if unchanged
+  std::uint64_t own_writes_ = 0;  // the parameters' `writes` after the last `step`: if unchanged, that still holds
 };
 
 extern template class Trainer<float>;
