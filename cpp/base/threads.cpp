@@ -97,7 +97,8 @@ const char* openmp_runtime() {
 #endif
 }
 
-Team::Team(int size) : size_(size), spin_(size <= available_processors()) {}
+// One thread waits for nobody, and need not ask the system how many processors there are.
+Team::Team(int size) : size_(size), spin_(size > 1 && size <= available_processors()) {}
 
 void Team::barrier(int /*thread*/) {
   if (size_ == 1) return;

@@ -1,5 +1,7 @@
 #include "bindings/arrays.h"
 
+#include <algorithm>
+
 namespace fastbp {
 namespace py = pybind11;
 
@@ -57,14 +59,17 @@ std::string tuple_of(const std::vector<Index>& dims) {
   return text + (dims.size() == 1 ? ",)" : ")");
 }
 
-void check_shape(const std::string& name, const py::array& array, const Shape& expected) {
+void check_shape(const std::string& name, const py::array& array, const std::vector<Index>& expected) {
+  const py::ssize_t axes = array.ndim() - 1;
+  if (axes == static_cast<py::ssize_t>(expected.size()) &&
+      std::equal(expected.begin(), expected.end(), array.shape() + 1))
+    return;
   const std::vector<Index> came(array.shape() + 1, array.shape() + array.ndim());
-  if (came == expected.dims) return;
-  if (came.size() == 1 && expected.dims.size() == 1)
+  if (came.size() == 1 && expected.size() == 1)
     throw Error(Cause::value, name + " has " + std::to_string(came[0]) + " features, but this graph was built for " +
-                                  std::to_string(expected.dims[0]));
-  throw Error(Cause::value, name + " has rows of shape " + tuple_of(came) + ", but this graph was built for " +
-                                tuple_of(expected.dims));
+                                  std::to_string(expected[0]));
+  throw Error(Cause::value,
+              name + " has rows of shape " + tuple_of(came) + ", but this graph was built for " + tuple_of(expected));
 }
 
 std::string name_of_input(const Node& node) {
@@ -73,38 +78,38 @@ std::string name_of_input(const Node& node) {
 
 }  // namespace
 
-Inputs inputs_of(const Graph& graph, const std::vector<py::array>& arrays) {
-  std::vector<const Node*> nodes;  // by slot
+InputNodes::InputNodes(const Graph& graph) {
   for (int i = 0; i < graph.size(); ++i) {
     const Node& node = graph.node(i);
     if (node.op != Op::input) continue;
     const std::size_t slot = static_cast<std::size_t>(node.integers[0]);
-    if (nodes.size() <= slot) nodes.resize(slot + 1, nullptr);
-    nodes[slot] = &node;
+    while (slots_.size() <= slot) slots_.push_back({false, "input " + std::to_string(slots_.size()), {}});
+    slots_[slot] = {true, name_of_input(node), node.shape.dims};
   }
-  if (nodes.size() != arrays.size() && !nodes.empty()) {
-    std::string names;
-    for (const Node* node : nodes)
-      names += (names.empty() ? "" : ", ") + (node != nullptr ? name_of_input(*node) : "-");
-    throw Error(Cause::value, "the graph takes " + std::to_string(nodes.size()) + " inputs (" + names + "), got " +
-                                  std::to_string(arrays.size()));
-  }
+}
+
+void InputNodes::refuse_number(std::size_t came) const {
+  std::string names;
+  for (const Expected& slot : slots_) names += (names.empty() ? "" : ", ") + (slot.known ? slot.name : "-");
+  throw Error(Cause::value, "the graph takes " + std::to_string(slots_.size()) + " inputs (" + names + "), got " +
+                                std::to_string(came));
+}
+
+Inputs InputNodes::read(const std::vector<py::array>& arrays) const {
+  if (slots_.size() != arrays.size() && !slots_.empty()) refuse_number(arrays.size());
   Inputs inputs;
   inputs.rows = 1;  // of a graph without inputs, unless an array is there to count them
-  std::string first_name;
+  inputs.sources.reserve(arrays.size());
   for (std::size_t slot = 0; slot < arrays.size(); ++slot) {
-    const bool known = slot < nodes.size() && nodes[slot] != nullptr;
-    const std::string name = known ? name_of_input(*nodes[slot]) : "input " + std::to_string(slot);
-    inputs.sources.push_back(source_of(name, arrays[slot]));
-    if (known) check_shape(name, arrays[slot], nodes[slot]->shape);
-    const Index rows = inputs.sources.back().rows;
-    if (slot == 0) {
-      inputs.rows = rows;
-      first_name = name;
-    } else if (rows != inputs.rows) {
-      throw Error(Cause::value, name + " has " + std::to_string(rows) + " rows, but " + first_name + " has " +
-                                    std::to_string(inputs.rows));
-    }
+    const bool known = slot < slots_.size() && slots_[slot].known;
+    inputs.sources.push_back(
+        source_of(slot < slots_.size() ? slots_[slot].name : "input " + std::to_string(slot), arrays[slot]));
+    const Source& source = inputs.sources.back();
+    if (known) check_shape(source.name, arrays[slot], slots_[slot].dims);
+    if (slot == 0) inputs.rows = source.rows;
+    if (source.rows != inputs.rows)
+      throw Error(Cause::value, source.name + " has " + std::to_string(source.rows) + " rows, but " +
+                                    inputs.sources.front().name + " has " + std::to_string(inputs.rows));
   }
   return inputs;
 }

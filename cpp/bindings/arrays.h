@@ -18,14 +18,30 @@ const char* name_of(Dtype dtype);
 // Error(type) where the element type is none that can be gathered (complex, text, objects, long doubles).
 Source source_of(const std::string& name, const pybind11::array& array);
 
-// The inputs of a graph, checked against its input nodes: one array per slot, the same number of rows in all. A
-// graph without inputs takes any arrays, which give the rows, or none: then there is one row. The arrays must outlive
-// what is returned.
 struct Inputs {
   std::vector<Source> sources;  // by slot
   Index rows = 0;
 };
-Inputs inputs_of(const Graph& graph, const std::vector<pybind11::array>& arrays);
+
+// The input nodes of a graph, which does not grow any more, by slot.
+class InputNodes {
+ public:
+  explicit InputNodes(const Graph& graph);
+
+  // The arrays, checked against the nodes: one array per slot, the same number of rows in all. A graph without inputs
+  // takes any arrays, which give the rows, or none: then there is one row. The arrays must outlive what is returned.
+  Inputs read(const std::vector<pybind11::array>& arrays) const;
+
+ private:
+  struct Expected {
+    bool known = false;  // whether the slot has a node
+    std::string name;    // for messages
+    std::vector<Index> dims;
+  };
+  [[noreturn]] void refuse_number(std::size_t came) const;
+
+  std::vector<Expected> slots_;
+};
 
 template <class T>
 pybind11::array_t<T> new_array(const Shape& shape, Index rows) {

@@ -31,8 +31,10 @@ class Turn {
   Turn(Turns& turns, const char* what) : turns_(turns) {
     if (turns.is_mine())
       throw Error(Cause::internal, std::string(what) + " is running: its callbacks can not call it again");
-    pybind11::gil_scoped_release release;
-    turns_.mutex_.lock();
+    if (!turns_.mutex_.try_lock()) {
+      pybind11::gil_scoped_release release;
+      turns_.mutex_.lock();
+    }
     turns_.owner_.store(std::this_thread::get_id());
   }
   ~Turn() {

@@ -56,6 +56,7 @@ void set_parameter(Parameters& parameters, Index slot, const py::object& value) 
                                   to_string(Shape{false, parameter.dims}) + ", got " +
                                   to_string(Shape{false, dims_of(values)}));
   write(parameter, values);
+  ++parameters.writes;
 }
 
 // One class in Python for both element types.
@@ -63,7 +64,7 @@ class AnyFunction {
  public:
   AnyFunction(const Graph& graph, const std::vector<int>& outputs, std::shared_ptr<Parameters> parameters,
               bool training, std::uint64_t seed)
-      : graph_(graph) {
+      : inputs_(graph) {
     if (parameters->dtype() == Dtype::float32)
       function_ = std::make_unique<Function<float>>(graph, outputs, parameters, training, seed);
     else
@@ -73,7 +74,7 @@ class AnyFunction {
   py::list call(const std::vector<py::array>& arrays, std::optional<Index> batch_size, std::uint32_t counter) {
     if (batch_size && *batch_size < 1)
       throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(*batch_size));
-    const Inputs inputs = inputs_of(graph_, arrays);
+    const Inputs inputs = inputs_.read(arrays);
     const Turn turn(turns_, "this function");
     return std::visit([&](auto& function) { return evaluate(*function, inputs, batch_size.value_or(0), counter); },
                       function_);
@@ -81,7 +82,7 @@ class AnyFunction {
 
   std::vector<double> means(const std::vector<py::array>& arrays, Index batch_size) {
     if (batch_size < 1) throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(batch_size));
-    const Inputs inputs = inputs_of(graph_, arrays);
+    const Inputs inputs = inputs_.read(arrays);
     if (inputs.rows == 0) throw Error(Cause::value, "a mean over 0 rows does not exist");
     const Turn turn(turns_, "this function");
     Signals signals;
@@ -115,7 +116,7 @@ class AnyFunction {
     return results;
   }
 
-  Graph graph_;
+  InputNodes inputs_;
   Turns turns_;
   std::variant<std::unique_ptr<Function<float>>, std::unique_ptr<Function<double>>> function_;
 };

@@ -93,7 +93,7 @@ class AnyTrainer {
   AnyTrainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
              const std::vector<int>& trainable, const py::dict& optimizer, const std::vector<bool>& decayed,
              std::uint64_t seed)
-      : graph_(graph) {
+      : inputs_(graph) {
     const OptimizerSettings settings = settings_of(optimizer);
     if (parameters->dtype() == Dtype::float32)
       trainer_ = std::make_unique<Trainer<float>>(graph, cost, figures, parameters, trainable, decayed, settings, seed);
@@ -106,7 +106,7 @@ class AnyTrainer {
                           std::optional<Index> rows, bool check_finite, py::object on_batch, py::object on_progress) {
     if (batch_size < 1) throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(batch_size));
     if (epochs < 0) throw Error(Cause::value, "epochs must be at least 0, got " + std::to_string(epochs));
-    Inputs inputs = inputs_of(graph_, arrays);
+    Inputs inputs = inputs_.read(arrays);
     FitRequest request;
     request.rows = rows.value_or(inputs.rows);
     if (request.rows < 1 || request.rows > inputs.rows)
@@ -132,7 +132,7 @@ class AnyTrainer {
   }
 
   std::vector<double> step(const std::vector<py::array>& arrays) {
-    const Inputs inputs = inputs_of(graph_, arrays);
+    const Inputs inputs = inputs_.read(arrays);
     if (inputs.rows < 1) throw Error(Cause::value, "a training step needs at least 1 row, got 0");
     const Turn turn(turns_, "this trainer");
     try {
@@ -219,7 +219,7 @@ class AnyTrainer {
         std::memcpy(state[i].second, arrays[i].data(), static_cast<std::size_t>(arrays[i].nbytes()));
   }
 
-  Graph graph_;
+  InputNodes inputs_;
   Turns turns_;
   FitResult finished_;
   std::variant<std::unique_ptr<Trainer<float>>, std::unique_ptr<Trainer<double>>> trainer_;

@@ -193,6 +193,13 @@ struct Piece {
 };
 
 template <class T>
+FASTBP_INLINE Microkernel<T> microkernel_of(bool along, int64_t rows, int64_t vectors, int64_t last_lanes) {
+  if (along) return microkernel_along<T>(rows);
+  const bool masked = kMaskedLoadsAreFree || last_lanes < Vector<T>::lanes;
+  return masked ? microkernel<T, true>(rows, vectors) : microkernel<T, false>(rows, vectors);
+}
+
+template <class T>
 void multiply_strip(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece, int64_t row, int64_t rows,
                     const T* packed) {
   constexpr int lanes = Vector<T>::lanes;
@@ -220,10 +227,7 @@ void multiply_strip(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piec
     }
     call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
     const Rows<T> total = call.out;
-    const bool masked = kMaskedLoadsAreFree || call.last_lanes < lanes;
-    const Microkernel<T> kernel = s.along  ? microkernel_along<T>(rows)
-                                  : masked ? microkernel<T, true>(rows, vectors)
-                                           : microkernel<T, false>(rows, vectors);
+    const Microkernel<T> kernel = microkernel_of<T>(s.along, rows, vectors, call.last_lanes);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
       alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
       const Counter<T> counter = {local, width, rows * width,
@@ -345,6 +349,34 @@ void matmul_with_local_scratch(const fastbp::Matmul<T>& q, const Blocking<T>& s)
   }
 }
 
+// Whether the product is one call of a microkernel, on operands as they lie: then there is nothing to be planned.
+template <class T>
+FASTBP_INLINE bool is_one_tile(const fastbp::Matmul<T>& q, bool along) {
+  constexpr int lanes = Vector<T>::lanes;
+  if (q.m > kTileRows || q.k > (q.over_rows ? fastbp::kRowBlock : kDepth) || is_narrow(q)) return false;
+  return along ? q.m <= kMostRowsAlong && q.n <= lanes
+               : q.b_col == 1 && (q.n <= kTileVectors * lanes || q.n <= widest((int)q.m) * lanes);
+}
+
+template <class T>
+void multiply_one_tile(const fastbp::Matmul<T>& q, bool along) {
+  constexpr int lanes = Vector<T>::lanes;
+  const int64_t vectors = (q.n + lanes - 1) / lanes;
+  TileCall<T> call;
+  call.k = q.k;
+  call.a = q.a;
+  call.a_row = q.a_row;
+  call.a_col = q.a_col;
+  call.b = q.b;
+  call.b_row = along ? q.b_col : q.b_row;
+  call.out = {q.c, q.c_row};
+  call.earlier = nullptr;
+  call.earlier_count = 0;
+  call.last_lanes = q.n - (vectors - 1) * lanes;
+  microkernel_of<T>(along, q.m, vectors, call.last_lanes)(&call);
+  if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
+}
+
 template <class T>
 void matmul(const fastbp::Matmul<T>* q) {
   if (q->m == 0 || q->n == 0) return;
@@ -355,6 +387,8 @@ void matmul(const fastbp::Matmul<T>* q) {
     if (q->epilogue) q->epilogue(q->context, 0, q->m, 0, q->n);
     return;
   }
+  const bool along = q->b_row == 1 && q->b_col != 1;
+  if (is_one_tile(*q, along)) return multiply_one_tile(*q, along);
   const Blocking<T> s = blocking_of(*q);
   if (s.bytes() > 0 && s.bytes() <= kLocalBytes) {
     matmul_with_local_scratch(*q, s);

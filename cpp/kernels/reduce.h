@@ -249,6 +249,14 @@ FASTBP_INLINE void add_blocks(BinaryCounter<V<T>, width>& counter, const T* in, 
 template <class T, int width>
 __attribute__((noinline)) void sum_columns(const T* in, int64_t in_row, int64_t rows, int64_t cols, T* out) {
   constexpr int lanes = Vector<T>::lanes, together = 4 / width;
+  V<T> sums[width] = {};
+  if (rows <= kRowBlock) {  // one block: nothing to count
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int w = 0; w < width; ++w) sums[w] += load_part<T>(in + r * in_row + w * lanes, cols - w * lanes);
+    }
+    for (int w = 0; w < width; ++w) store_part<T>(out + w * lanes, sums[w], cols - w * lanes);
+    return;
+  }
   BinaryCounter<V<T>, width> counter;
   int64_t r = 0;
   for (; r + together * kRowBlock <= rows; r += together * kRowBlock) {
@@ -257,7 +265,6 @@ __attribute__((noinline)) void sum_columns(const T* in, int64_t in_row, int64_t 
   for (; r < rows; r += kRowBlock) {
     add_blocks<T, width, 1>(counter, in + r * in_row, in_row, rows - r < kRowBlock ? rows - r : kRowBlock, cols);
   }
-  V<T> sums[width];
   counter.total(sums);
   for (int w = 0; w < width; ++w) store_part<T>(out + w * lanes, sums[w], cols - w * lanes);
 }

@@ -44,6 +44,7 @@ void Plan<T>::gather_inputs(const Frame& frame, Team& team, int thread) {
 template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   gather_inputs(frame, team, thread);
+  if (team.size() == 1 && run_bound(frame)) return;
   const Worker worker = worker_of(frame, thread);
   for (int s = 0; s < static_cast<int>(tape_.stages.size()); ++s) {
     if (s == tape_.loop_begin && s < tape_.loop_end) {
@@ -98,16 +99,11 @@ T* Plan<T>::data_of(int value, const Worker& worker, Index row) const {
 template <class T>
 void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads) {
   const int thread = threads == 1 ? 0 : worker.thread;
-  const Item& item = tape_.items[static_cast<std::size_t>(stage.items.front())];
   Epilogue epilogue{this, &stage, &worker, 0, 0};
-  Matmul<T> whole = matmul_of(item, worker.rows);
-  whole.a = data_of(item.operands[0].value, worker, worker.row);
-  whole.b = data_of(item.operands[1].value, worker, worker.row);
-  whole.c = data_of(item.output, worker, worker.row);
+  const Matmul<T> whole = product_call(tape_.items[static_cast<std::size_t>(stage.items.front())], worker);
   Matmul<T> part = share_of(whole, threads, thread, &epilogue.row, &epilogue.column);
   if (part.m == 0 || part.n == 0) return;
   epilogue.row += worker.row;
-  part.scratch = products_.template as<char>() + product_scratch_ * worker.thread;
   if (stage.items.size() > 1) {
     part.context = &epilogue;
     part.epilogue = [](void* context, std::int64_t i0, std::int64_t i1, std::int64_t j0, std::int64_t j1) {
@@ -117,37 +113,51 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
   }
   // Full batches and blocks were asked about when the plan was built.
   const bool foreseen = worker.rows == max_rows_ || (worker.block != nullptr && worker.rows == kRowBlock);
-  if (!foreseen && kernels_.matmul_scratch(&part) > product_scratch_)
-    throw Error(Cause::internal, "a product needs more scratch than its plan gave it");
+  if (!foreseen) check_scratch(part);
   kernels_.matmul(&part);
+}
+
+template <class T>
+Matmul<T> Plan<T>::product_call(const Item& item, const Worker& worker) const {
+  Matmul<T> whole = matmul_of(item, worker.rows);
+  whole.a = data_of(item.operands[0].value, worker, worker.row);
+  whole.b = data_of(item.operands[1].value, worker, worker.row);
+  whole.c = data_of(item.output, worker, worker.row);
+  whole.scratch = products_.template as<char>() + product_scratch_ * worker.thread;
+  return whole;
+}
+
+template <class T>
+void Plan<T>::check_scratch(const Matmul<T>& product) const {
+  if (kernels_.matmul_scratch(&product) > product_scratch_)
+    throw Error(Cause::internal, "a product needs more scratch than its plan gave it");
 }
 
 // Tile by tile, so that what the items hand each other stays in cache.
 template <class T>
 void Plan<T>::run_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region) {
-  Index tile_rows = stage.tile_rows, tile_columns = region.columns;
-  if (stage.by_columns) {
-    tile_columns = std::min(region.columns, stage.tile_elements);
-    tile_rows = std::max<Index>(1, stage.tile_elements / std::max<Index>(1, tile_columns));
-  }
-  for (Index row = 0; row < region.rows; row += tile_rows) {
-    Index column = 0;
-    do {
-      Region tile{region.row + row, std::min(tile_rows, region.rows - row), region.column + column,
-                  region.columns < 0 ? -1 : std::min(tile_columns, region.columns - column)};
-      for (std::size_t k = first_item; k < stage.items.size(); ++k)
-        run_item(stage, tape_.items[static_cast<std::size_t>(stage.items[k])], worker, tile);
-      column += tile_columns;
-    } while (column < region.columns);
-  }
+  for_tiles(stage, region, [&](const Region& tile) {
+    for (std::size_t k = first_item; k < stage.items.size(); ++k)
+      run_item(stage, tape_.items[static_cast<std::size_t>(stage.items[k])], worker, tile);
+  });
 }
 
 template <class T>
 void Plan<T>::run_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
   switch (item.kind) {
-    case Item::Kind::map: return run_map(stage, item, worker, tile);
-    case Item::Kind::row: return run_row(stage, item, worker, tile);
-    case Item::Kind::dropout: return run_dropout(stage, item, worker, tile);
+    case Item::Kind::map: {
+      const Map<T> map = map_call(stage, item, worker, tile);
+      return kernels_.map[static_cast<int>(map_op(item.op))](&map);
+    }
+    case Item::Kind::row: {
+      if (item.lead == 0) return;
+      const RowMap<T> map = row_call(stage, item, worker, tile);
+      return row_kernel(item.op)(&map);
+    }
+    case Item::Kind::dropout: {
+      const Dropout<T> dropout = dropout_call(stage, item, worker, tile);
+      return kernels_.dropout(&dropout);
+    }
     case Item::Kind::move: return run_move(stage, item, worker, tile);
     case Item::Kind::flat: return run_flat(stage, item, worker);
     default: throw Error(Cause::internal, "an item that no program runs");
@@ -163,7 +173,7 @@ T* Plan<T>::address(const Stage& stage, int value, const Worker& worker, const R
 }
 
 template <class T>
-void Plan<T>::run_map(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
+Map<T> Plan<T>::map_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
   Map<T> map{};
   map.rows = tile.rows;
@@ -183,12 +193,11 @@ void Plan<T>::run_map(const Stage& stage, const Item& item, const Worker& worker
   map.integer = item.integer;
   if (item.op == Op::divide_by_count)
     map.scalar[0] = static_cast<T>(item.integer * (item.count_rows ? worker.frame->rows : 1));
-  kernels_.map[static_cast<int>(map_op(item.op))](&map);
+  return map;
 }
 
 template <class T>
-void Plan<T>::run_row(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
-  if (item.lead == 0) return;
+RowMap<T> Plan<T>::row_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const {
   RowMap<T> map{};
   map.rows = tile.rows * item.lead;
   map.cols = item.last;
@@ -201,28 +210,31 @@ void Plan<T>::run_row(const Stage& stage, const Item& item, const Worker& worker
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
   map.out = address(stage, item.output, worker, tile, 0);
   map.out_row = out.width / item.lead;
-  switch (item.op) {
-    case Op::sum: return kernels_.row_sum(&map);
-    case Op::max: return kernels_.row_max(&map);
-    case Op::first_max: return kernels_.row_first_max(&map);
-    case Op::argmax: return kernels_.row_argmax(&map);
-    case Op::softmax: return kernels_.softmax(&map);
-    case Op::log_softmax: return kernels_.log_softmax(&map);
-    case Op::logsumexp: return kernels_.logsumexp(&map);
-    case Op::softmax_cross_entropy: return kernels_.softmax_cross_entropy(&map);
-    case Op::sparse_softmax_cross_entropy: return kernels_.sparse_softmax_cross_entropy(&map);
-    case Op::one_hot: return kernels_.one_hot(&map);
-    case Op::pick: return kernels_.pick(&map);
-    default: throw Error(Cause::internal, std::string("no row kernel for ") + name_of(item.op));
+  return map;
+}
+
+template <class T>
+auto Plan<T>::row_kernel(Op op) const -> void (*)(const RowMap<T>*) {
+  switch (op) {
+    case Op::sum: return kernels_.row_sum;
+    case Op::max: return kernels_.row_max;
+    case Op::first_max: return kernels_.row_first_max;
+    case Op::argmax: return kernels_.row_argmax;
+    case Op::softmax: return kernels_.softmax;
+    case Op::log_softmax: return kernels_.log_softmax;
+    case Op::logsumexp: return kernels_.logsumexp;
+    case Op::softmax_cross_entropy: return kernels_.softmax_cross_entropy;
+    case Op::sparse_softmax_cross_entropy: return kernels_.sparse_softmax_cross_entropy;
+    case Op::one_hot: return kernels_.one_hot;
+    case Op::pick: return kernels_.pick;
+    default: throw Error(Cause::internal, std::string("no row kernel for ") + name_of(op));
   }
 }
 
 template <class T>
-void Plan<T>::run_dropout(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
+Dropout<T> Plan<T>::dropout_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
   const Operand& in = item.operands[0];
-  const bool rows = out.rows;
-  const Frame& frame = *worker.frame;
   Dropout<T> d{};
   d.rows = tile.rows;
   d.cols = tile.columns < 0 ? out.width : tile.columns;
@@ -233,19 +245,26 @@ void Plan<T>::run_dropout(const Stage& stage, const Item& item, const Worker& wo
   d.in_row = tape_.values[static_cast<std::size_t>(in.value)].place == Value::Place::local ? d.cols : in.row_stride;
   d.out = address(stage, item.output, worker, tile, 1);
   d.out_row = out.place == Value::Place::local ? d.cols : out.width;
-  d.seed = frame.seed;
-  if (item.per_batch) {
-    d.first_row = frame.purpose == 0 ? frame.first_row : 0;
-  } else {
-    d.row_ids = rows && frame.row_ids != nullptr ? frame.row_ids + tile.row : nullptr;
-    d.first_row = rows ? frame.first_row + tile.row : 0;
-    d.row_step = 1;
-  }
-  d.stream = frame.purpose << 24 | static_cast<std::uint32_t>(item.integer);
-  d.counter = frame.counter;
   d.threshold = item.threshold;
   d.scale = static_cast<T>(item.number);
-  kernels_.dropout(&d);
+  count_dropout(item, *worker.frame, tile.row, &d);
+  return d;
+}
+
+// What the random numbers of a tile that begins at `row` are counted by.
+template <class T>
+void Plan<T>::count_dropout(const Item& item, const Frame& frame, Index row, Dropout<T>* d) const {
+  const bool rows = tape_.values[static_cast<std::size_t>(item.output)].rows;
+  d->seed = frame.seed;
+  if (item.per_batch) {
+    d->first_row = frame.purpose == 0 ? frame.first_row : 0;
+  } else {
+    d->row_ids = rows && frame.row_ids != nullptr ? frame.row_ids + row : nullptr;
+    d->first_row = rows ? frame.first_row + row : 0;
+    d->row_step = 1;
+  }
+  d->stream = frame.purpose << 24 | static_cast<std::uint32_t>(item.integer);
+  d->counter = frame.counter;
 }
 
 namespace {
@@ -300,13 +319,20 @@ void Plan<T>::run_over_rows(const Item& item, const Worker& worker, int threads)
   const Operand& operand = item.operands[0];
   Share columns = share(operand.row_stride, threads, threads == 1 ? 0 : worker.thread, 16);
   if (columns.begin == columns.end) return;
+  const OverRows<T> reduce = over_rows_call(item, worker, columns);
+  (item.op == Op::sum ? kernels_.sum_over_rows : kernels_.max_over_rows)(&reduce);
+}
+
+template <class T>
+OverRows<T> Plan<T>::over_rows_call(const Item& item, const Worker& worker, Share columns) const {
+  const Operand& operand = item.operands[0];
   OverRows<T> reduce{};
   reduce.rows = worker.rows;
   reduce.cols = columns.end - columns.begin;
   reduce.in = data_of(operand.value, worker, worker.row) + columns.begin;
   reduce.in_row = operand.row_stride;
   reduce.out = data_of(item.output, worker, worker.row) + columns.begin;
-  (item.op == Op::sum ? kernels_.sum_over_rows : kernels_.max_over_rows)(&reduce);
+  return reduce;
 }
 
 // 1 at the first maximal element of every group, in row-major order; a group is made of the elements that agree in the

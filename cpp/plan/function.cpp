@@ -67,9 +67,9 @@ void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Inde
           T* to = outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * width : 0);
           if (count > 0) std::memcpy(to, plan.output_data(i), static_cast<std::size_t>(count) * sizeof(T));
         }
-      if (thread == 0 && cancel.requested()) stop.store(true, std::memory_order_relaxed);
-      team.barrier(thread);
       first += at_a_time;
+      if (thread == 0 && first < rows && cancel.requested()) stop.store(true, std::memory_order_relaxed);
+      team.barrier(thread);
     } while (first < rows && !stop.load(std::memory_order_relaxed));
   });
 }

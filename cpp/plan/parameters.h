@@ -1,6 +1,7 @@
 // The weights. Functions and trainers built on the same Parameters share them.
 #pragma once
 
+#include <cstdint>
 #include <deque>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ class Parameters {
       throw Error(Cause::value, "slot must be 0 to " + std::to_string(size() - 1) + ", got " + std::to_string(slot));
     return slots_[static_cast<std::size_t>(slot)];
   }
+
+  // Counts the steps and the calls that have written values, so that a trainer knows whether they are those it left.
+  std::uint64_t writes = 0;
 
  private:
   Dtype dtype_;

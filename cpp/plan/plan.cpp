@@ -32,6 +32,7 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
   allocate_loop();
   place_values(parameters);
   allocate_scratch();
+  bound_.reserve(tape_);
 }
 
 template <class T>

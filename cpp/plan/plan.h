@@ -8,11 +8,24 @@
 #include "base/buffer.h"
 #include "base/threads.h"
 #include "kernels/dispatch.h"
+#include "plan/bound.h"
 #include "plan/parameters.h"
 #include "plan/source.h"
 #include "plan/tape.h"
 
 namespace fastbp {
+
+// The part of n that thread gets: [begin, end), cut at multiples of `multiple`.
+struct Share {
+  Index begin, end;
+};
+inline Share share(Index n, int threads, int thread, Index multiple) {
+  if (threads == 1) return {0, n};
+  Index units = (n + multiple - 1) / multiple;
+  Index begin = units * thread / threads * multiple;
+  Index end = units * (thread + 1) / threads * multiple;
+  return {begin < n ? begin : n, end < n ? end : n};
+}
 
 // What a run is about: which rows of the inputs, and what random numbers are counted by (rule 9).
 struct Frame {
@@ -81,13 +94,29 @@ class Plan {
   void run_product(const Stage& stage, const Worker& worker, int threads);
   void run_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region);
   void run_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
-  void run_map(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
-  void run_row(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
-  void run_dropout(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
   void run_move(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
   void run_flat(const Stage& stage, const Item& item, const Worker& worker);
   void run_over_rows(const Item& item, const Worker& worker, int threads);
   void run_first_max(const Item& item, const Frame& frame);
+  template <class Run>
+  static void for_tiles(const Stage& stage, const Region& region, Run run);
+  Map<T> map_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const;
+  RowMap<T> row_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const;
+  Dropout<T> dropout_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const;
+  void count_dropout(const Item& item, const Frame& frame, Index row, Dropout<T>* call) const;
+  OverRows<T> over_rows_call(const Item& item, const Worker& worker, Share columns) const;
+  Matmul<T> product_call(const Item& item, const Worker& worker) const;
+  auto row_kernel(Op op) const -> void (*)(const RowMap<T>*);
+  void check_scratch(const Matmul<T>& product) const;
+  bool run_bound(const Frame& frame);
+  void bind(const Frame& frame);
+  bool bind_stage(const Stage& stage, const Worker& worker);
+  bool bind_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region);
+  bool bind_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
+  template <class Call>
+  Call& add_call(void (*kernel)(const Call*), const Call& call);
+  template <class Pointer>
+  void move_with(int value, Pointer* pointer);
   Matmul<T> matmul_of(const Item& item, Index rows) const;
   Matmul<T> share_of(Matmul<T> whole, int threads, int thread, Index* row, Index* column) const;
   Worker worker_of(const Frame& frame, int thread);
@@ -111,6 +140,7 @@ class Plan {
   std::vector<Index> first_max_;  // by group: its first maximal element
   std::vector<T*> own_;  // by value: where the plan put it
   std::vector<T*> data_;  // by value: where it is now (inputs and outputs may be bound elsewhere)
+  Bound<T> bound_;  // of one thread, for the number of rows that comes again and again
 };
 
 // Tests: plans built from now on share every stage among all threads, however small it is.
@@ -119,17 +149,5 @@ bool shares_always();
 
 extern template class Plan<float>;
 extern template class Plan<double>;
-
-// The part of n that thread gets: [begin, end), cut at multiples of `multiple`.
-struct Share {
-  Index begin, end;
-};
-inline Share share(Index n, int threads, int thread, Index multiple) {
-  if (threads == 1) return {0, n};
-  Index units = (n + multiple - 1) / multiple;
-  Index begin = units * thread / threads * multiple;
-  Index end = units * (thread + 1) / threads * multiple;
-  return {begin < n ? begin : n, end < n ? end : n};
-}
 
 }  // namespace fastbp

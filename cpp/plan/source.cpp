@@ -3,22 +3,22 @@
 namespace fastbp {
 
 void simplify(Source& source) {
-  std::vector<Index> sizes, strides;
+  std::vector<Index>&sizes = source.sizes, &strides = source.strides;
+  std::size_t kept = 0;
   source.width = 1;
-  for (std::size_t axis = 0; axis < source.sizes.size(); ++axis) {
-    const Index size = source.sizes[axis], stride = source.strides[axis];
+  for (std::size_t axis = 0; axis < sizes.size(); ++axis) {
+    const Index size = sizes[axis], stride = strides[axis];
     source.width *= size;
     if (size == 1) continue;
-    if (!sizes.empty() && strides.back() == stride * size) {
-      sizes.back() *= size;
-      strides.back() = stride;
+    if (kept > 0 && strides[kept - 1] == stride * size) {
+      sizes[kept - 1] *= size;
     } else {
-      sizes.push_back(size);
-      strides.push_back(stride);
+      sizes[kept++] = size;
     }
+    strides[kept - 1] = stride;
   }
-  source.sizes = sizes;
-  source.strides = strides;
+  sizes.resize(kept);
+  strides.resize(kept);
 }
 
 namespace {

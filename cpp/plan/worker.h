@@ -1,5 +1,7 @@
-// What the threads that run a tape pass around; for execute.cpp and loop.cpp alone.
+// What the threads that run a tape pass around; for execute.cpp, bound.cpp and loop.cpp alone.
 #pragma once
+
+#include <algorithm>
 
 #include "plan/plan.h"
 
@@ -27,6 +29,25 @@ struct Plan<T>::Worker {
   T* free[kLevels];
   int free_slots;
 };
+
+// Calls run(tile) for the tiles of a region, one after the other.
+template <class T>
+template <class Run>
+void Plan<T>::for_tiles(const Stage& stage, const Region& region, Run run) {
+  Index tile_rows = stage.tile_rows, tile_columns = region.columns;
+  if (stage.by_columns) {
+    tile_columns = std::min(region.columns, stage.tile_elements);
+    tile_rows = std::max<Index>(1, stage.tile_elements / std::max<Index>(1, tile_columns));
+  }
+  for (Index row = 0; row < region.rows; row += tile_rows) {
+    Index column = 0;
+    do {
+      run(Region{region.row + row, std::min(tile_rows, region.rows - row), region.column + column,
+                 region.columns < 0 ? -1 : std::min(tile_columns, region.columns - column)});
+      column += tile_columns;
+    } while (column < region.columns);
+  }
+}
 
 template <class T>
 struct Plan<T>::Epilogue {

@@ -200,6 +200,7 @@ void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
   if (good) run.flags[static_cast<std::size_t>(thread)] = update(team.size(), thread);
   team.barrier(thread);
   if (thread != 0) return;
+  ++parameters_->writes;
   run.finite = good;
   values_small_ = good && all_set();
 }
@@ -262,8 +263,8 @@ bool Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Ind
     ++epoch;
   }
   bool stop = listener.wants_steps() && listener.step_done(step, run.figures.data());
-  const bool look = last || step % run.look_every == 0;
-  const Clock::time_point now = look && listener.wants_progress() ? Clock::now() : run.told;
+  const bool look = static_cast<Index>(steps) % run.look_every == 0;  // of all epochs: they may have one step each
+  const Clock::time_point now = (look || last) && listener.wants_progress() ? Clock::now() : run.told;
   const bool tell = listener.wants_progress() && (last || now - run.told >= std::chrono::milliseconds(100));
   if (tell) {
     run.told = now;
@@ -305,7 +306,7 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
 template <class T>
 std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index rows) {
   prepare(rows);
-  values_small_ = false;
+  if (own_writes_ != parameters_->writes) values_small_ = false;
   Run run;
   run.frame.inputs = &inputs;
   run.frame.rows = rows;
@@ -314,6 +315,7 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   run.figures.resize(static_cast<std::size_t>(figures_));
   run.flags.resize(static_cast<std::size_t>(plan_->threads()));
   run_team(plan_->threads(), [&](Team& team, int thread) { train_batch(run, team, thread); });
+  own_writes_ = parameters_->writes;
   if (!run.finite) throw NonFinite(epoch, steps, first_non_finite(run));
   ++steps;
   return run.figures;

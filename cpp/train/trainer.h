@@ -61,7 +61,10 @@ class Trainer {
   std::vector<double> step(const std::vector<Source>& inputs, Index rows);
 
   // Also between two steps of a fit, from the thread that called it: the others wait then.
-  void set_settings(const OptimizerSettings& settings) { optimizer_.set(settings); }
+  void set_settings(const OptimizerSettings& settings) {
+    values_small_ = false;  // states that were not looked at may be used again
+    optimizer_.set(settings);
+  }
   int figures() const { return figures_; }  // cost included
   std::vector<std::pair<std::vector<Index>, T*>> state();  // the optimiser's: shape and values
 
@@ -98,6 +101,7 @@ class Trainer {
   Pace pace_;
   std::vector<Weight> weights_;
   bool values_small_ = false;  // every weight and every state of the optimiser is known to be within +-2^60
+  std::uint64_t own_writes_ = 0;  // the parameters' `writes` after the last `step`: if unchanged, that still holds
 };
 
 extern template class Trainer<float>;

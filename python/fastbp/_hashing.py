@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 _CANONICAL_NAN = {"<f4": ("<u4", 0x7FC00000), "<f8": ("<u8", 0x7FF8000000000000)}
 
@@ -37,6 +39,8 @@ def weights_hash(weights: Iterable[ArrayLike]) -> str:
     >>> bp.weights_hash([np.zeros((2, 3), np.float32)])[:16]
     '9d908ecfb6b256de'
     """
+    import hashlib  # with OpenSSL: not for every `import fastbp`
+
     digest = hashlib.sha256()
     for position, weight in enumerate(weights):
         array = np.asarray(weight)

@@ -49,7 +49,7 @@ def real(argument: str, value: Any) -> float:
 
 def finite(argument: str, value: Any) -> float:
     """`value` as a finite number of at least 0."""
-    result = real(argument, value)
+    result = value if type(value) is float else real(argument, value)
     if not 0 <= result < float("inf"):
         raise ValueError(f"{argument} must be finite and at least 0, got {result}")
     return result

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 from .arguments import at_least, known_keywords, real, truth
 from .names import look_up
@@ -130,6 +132,13 @@ class History(Callback):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
+
+    def extend(self, first_epoch: int, names: Sequence[str], figures: np.ndarray) -> None:
+        """Appends many epochs at once: ``figures`` has a row for each, a column for each of ``names``."""
+        self.epoch.extend(range(first_epoch, first_epoch + len(figures)))
+        if len(figures):
+            for name, column in zip(names, figures.T):
+                self.history.setdefault(name, []).extend(column.tolist())
 
 
 class LambdaCallback(Callback):

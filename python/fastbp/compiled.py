@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import operator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class CompiledNetwork(Predictor):
         self._velocities: dict[Parameter, np.ndarray] = {}  # of all that was trained, but for what `_last` has
         self._last: tuple[Training, Any] | None = None  # what trained last, and its trainer, which has its velocities
         self._is_training = False
+        self._applied: list[Any] = []  # the training, the optimiser and its numbers that its trainer was told last
 
     @known_keywords
     def compile(
@@ -101,28 +102,30 @@ class CompiledNetwork(Predictor):
         """Inputs, then targets; at least one row."""
         if y is None:
             raise ValueError(f"{prefix}y must be given: the targets")
-        arrays, names, _ = self._inputs(x, f"{prefix}x")
+        arrays, names, rows = self._inputs(x, f"{prefix}x")
         arrays.append(as_array(y, f"{prefix}y", self.dtype))
-        rows = common_rows(arrays, [*names, f"{prefix}y"])
+        if len(arrays[-1]) != rows:
+            common_rows(arrays, [*names, f"{prefix}y"])
         if not rows:
             raise ValueError(f"{prefix}x must have at least 1 row, got 0")
         return arrays, rows
 
     def _training_for(self, arrays: Sequence[np.ndarray]) -> Training:
         """The training graph for targets of this shape and what is trainable now, its weights up to date."""
-        shapes = [array.shape[1:] for array in arrays]
-        store = self._built_for(shapes[:-1]).store
-        training = self._trainings.get(shapes[-1])
-        if training is None or not training.is_current:
+        training = self._trainings.get(arrays[-1].shape[1:])
+        if training is not None and training.is_current:
+            training.store.refresh()
+        else:
+            shapes = [array.shape[1:] for array in arrays]
+            store = self._built_for(shapes[:-1]).store
             training = Training(
                 store, self.inputs, shapes, self.outputs[0], self._compiled(), self._factors, self._scope
             )
             self._trainings[shapes[-1]] = training
         return training
 
-    @contextmanager
-    def _trainer(self, training: Training) -> Iterator[Any]:
-        """The trainer of this graph, with the optimiser's present settings and the model's counters, in and out."""
+    def _begin_training(self, training: Training) -> Any:
+        """The trainer of this graph, with the optimiser's present settings and the model's counters."""
         if not self._trainable:
             raise ValueError("the model has no trainable weights: its trainable is False")
         trainer = self._apply_settings(training)
@@ -133,13 +136,15 @@ class CompiledNetwork(Predictor):
                 trainer.set_state([self._velocities.get(weight, velocity) for weight, velocity in own.items()])
             self._last = training, trainer
         trainer.epoch, trainer.steps = self._epochs, self._steps
-        with training.store.training():
-            self._is_training = True
-            try:
-                yield trainer
-            finally:
-                self._is_training = False
-                self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
+        training.store.begin_training()
+        self._is_training = True
+        return trainer
+
+    def _end_training(self, training: Training, trainer: Any) -> None:
+        """Whatever `_begin_training` was followed by, with the counters as they are now."""
+        self._is_training = False
+        training.store.end_training()
+        self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
 
     def _all_velocities(self) -> dict[Parameter, np.ndarray]:
         if self._last is None:
@@ -150,8 +155,13 @@ class CompiledNetwork(Predictor):
     def _apply_settings(self, training: Training) -> Any:
         """The trainer of this graph, told the optimiser's settings if they are others than before."""
         assert self.optimizer is not None
-        return training.trainer(self.optimizer.configuration())
+        settings = [training, self.optimizer, *vars(self.optimizer).values()]
+        if len(settings) == len(self._applied) and all(map(operator.is_, settings, self._applied)):
+            return training.trainer(None)
+        trainer = training.trainer(self.optimizer.configuration())
+        self._applied = settings if all(type(value) in (float, int, bool) for value in settings[2:]) else []
+        return trainer
 
     def _state(self) -> dict[str, Any]:
         state = {**super()._state(), "_velocities": self._all_velocities()}
-        return {**state, "_trainings": {}, "_last": None, "_is_training": False}
+        return {**state, "_trainings": {}, "_last": None, "_applied": [], "_is_training": False}

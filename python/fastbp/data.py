@@ -28,6 +28,8 @@ def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
     dtype : str
         What long doubles are rounded to: the backends read all other real dtypes as they are.
     """
+    if type(value) is np.ndarray and value.shape and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
+        return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array: fill it first, with {name}.filled(value)")
     try:

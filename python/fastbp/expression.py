@@ -320,6 +320,9 @@ class Parameter(Expression):
 
     def live_in(self, store: Store, slot: int) -> None:
         """From now on the value is that of `slot` in `store`."""
+        if self._store is not None:
+            self._store.residents -= 1
+        store.residents += 1
         self._store, self._slot, self._value = store, slot, None
         self.version += 1
 

@@ -154,9 +154,12 @@ def minimize(
     done = 0
     while done < epochs:
         count = min(every, epochs - done)
-        with store.training():
+        store.begin_training()
+        try:
             figures = trainer.fit(arrays, batch_size=batch_size, epochs=count, shuffle=shuffle)
-        run.history["cost"] += [float(row[0]) for row in figures]
+        finally:
+            store.end_training()
+        run.history["cost"] += figures[:, 0].tolist()
         done += count
         if evaluate is not None and count == every:
             run.history["full_cost"].append(float(evaluate(arrays)[0]))

@@ -233,8 +233,11 @@ class Model(CompiledNetwork):
         training = self._training_for(arrays)
         training.check(arrays)
         training.set_rows(self._trained_rows or rows)
-        with self._trainer(training) as trainer:
+        trainer = self._begin_training(training)
+        try:
             figures = trainer.step(arrays)
+        finally:
+            self._end_training(training, trainer)
         return figures_in_order(training.goal.names, figures, return_dict)
 
     @known_keywords

@@ -43,6 +43,12 @@ class Prediction:
                 )
 
     @cached_property
+    def function_of_rows(self) -> Any:
+        """`function`, of outputs that have rows; a ValueError where one has not."""
+        self.check_rows()
+        return self.function
+
+    @cached_property
     def function(self) -> Any:
         return self.store.backend.Function(self.lowering.graph, self.nodes, self.store.values)
 
@@ -144,8 +150,10 @@ class Training:
         """Whether no weight and no layer was frozen or thawed since."""
         return self._flags == [freezable.trainable for freezable in self._freezable]
 
-    def trainer(self, settings: dict[str, Any]) -> Any:
-        """The trainer, made once, with these settings of the optimiser."""
+    def trainer(self, settings: dict[str, Any] | None) -> Any:
+        """The trainer, made once, with these settings of the optimiser; None: with those of the last call."""
+        if settings is None:
+            return self._trainer
         if self._trainer is None:
             if not self.trainable:
                 raise ValueError("the model has no trainable weights")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -92,7 +91,9 @@ class Bar(Lines):
 
     def _draw(self, done: int, text: str, last: bool = False) -> None:
         head, tail = self._head(), f"{done}/{self.rows}  {text}"
-        room = shutil.get_terminal_size().columns - 1  # a line that the terminal has wrapped cannot be drawn over
+        from shutil import get_terminal_size  # with every compressor there is: not for every `import fastbp`
+
+        room = get_terminal_size().columns - 1  # a line that the terminal has wrapped cannot be drawn over
         width = max(0, min(WIDTH, room - len(head) - len(tail) - 4))
         filled = width * done // max(self.rows, 1)
         line = f"{head}  {self.marks[0] * filled}{self.marks[1] * (width - filled)}  {tail}"

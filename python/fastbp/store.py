@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -36,6 +34,7 @@ class Store:
         self.parameters: list[Parameter] = []
         self.version = 0  # how often something was trained here
         self.is_training = False
+        self.residents = 0  # how many of its parameters live here: where all do, there is nothing to copy or to move
         self._slots: dict[Parameter, int] = {}
         self._seen: list[tuple[Any, int, int]] = []  # what was copied last: home, and the versions of value and home
 
@@ -62,6 +61,8 @@ class Store:
 
     def refresh(self) -> None:
         """Copies in what has changed elsewhere, and leaves every parameter where it lives."""
+        if self.residents == len(self._slots):
+            return
         for index, (parameter, slot) in enumerate(self._slots.items()):
             home = parameter.store
             if home is self:
@@ -73,6 +74,8 @@ class Store:
 
     def claim(self) -> None:
         """Makes this store the home of all its parameters: those that live elsewhere move in."""
+        if self.residents == len(self._slots):
+            return
         away = [parameter for parameter in self.parameters if parameter.store is not self]
         for parameter in away:
             if parameter.store is not None and parameter.store.is_training:
@@ -85,16 +88,14 @@ class Store:
         for parameter in away:
             parameter.live_in(self, self._slots[parameter])
 
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """While something trains the parameters, at home here: no other may train them in the meantime."""
+    def begin_training(self) -> None:
+        """Something trains the parameters from now on, at home here: no other may, until `end_training`."""
         self.claim()
         self.is_training = True
-        try:
-            yield
-        finally:
-            self.is_training = False
-            self.version += 1
+
+    def end_training(self) -> None:
+        self.is_training = False
+        self.version += 1
 
 
 def _state(parameter: Parameter) -> tuple[Any, int, int]:

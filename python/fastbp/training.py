@@ -123,24 +123,25 @@ class Fit:
         try:
             self._train(count, on_progress if self.verbose else None)
         finally:  # what was finished before Ctrl-C or an error is history
-            for index, row in enumerate(self.finished):
-                logs = self._logs(row)
-                self.history.on_epoch_end(epoch + index, logs)
+            self.history.extend(epoch, self.names, self.finished)
+            if len(self.finished):
+                logs = self._logs(self.finished[-1])
         return logs
 
     def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
         self.finished = self.finished[:0]
-        with self.model._trainer(self.training) as trainer:
-            try:
-                trainer.fit(
-                    self.arrays,
-                    epochs=epochs,
-                    on_batch=self._on_batch if self.wants_batches else None,
-                    on_progress=on_progress,
-                    **self.options,
-                )
-            finally:
-                self.finished = np.asarray(trainer.finished)
+        trainer = self.model._begin_training(self.training)
+        try:
+            trainer.fit(
+                self.arrays,
+                epochs=epochs,
+                on_batch=self._on_batch if self.wants_batches else None,
+                on_progress=on_progress,
+                **self.options,
+            )
+        finally:
+            self.finished = np.asarray(trainer.finished)
+            self.model._end_training(self.training, trainer)
         return self.finished
 
     def _on_batch(self, step: int, figures: Sequence[float]) -> bool:
@@ -215,7 +216,9 @@ def validated_epochs(validation_freq: Any) -> Callable[[int], bool]:
 
 def figures_in_order(names: Sequence[str], values: Sequence[float], return_dict: bool) -> Any:
     """Keras' return value: a dict, or the loss alone, or a list."""
-    figures: Mapping[str, float] = dict(zip(names, (float(v) for v in values)))
+    if len(names) == 1 and not return_dict:
+        return float(values[0])
+    figures: Mapping[str, float] = dict(zip(names, map(float, values)))
     if return_dict:
         return figures
     listed = list(figures.values())

@@ -119,6 +119,20 @@ def test_random_graphs_in_chunks_have_the_bits_of_the_whole(seed: int) -> None:
             assert_same(result, expected[with_rows.index(node)], (seed, node))
 
 
+@pytest.mark.parametrize("seed", SEEDS[::5])
+def test_random_graphs_keep_their_bits_from_run_to_run(seed: int) -> None:
+    graph = grown(seed)
+    nodes = list(range(len(graph)))
+    _core.set_num_threads(1)
+    functions = [graph.function(backend, nodes, True) for backend in (0, 1)]
+    halves = [array[: graph.rows // 2] for array in graph.inputs]
+    contiguous = [array.astype(graph.dtype) for array in graph.inputs]
+    for number, inputs in enumerate([graph.inputs, contiguous, halves, halves, graph.inputs, halves, contiguous]):
+        results, expected = (function(inputs, counter=number) for function in functions)
+        for node, result, wanted in zip(nodes, results, expected):
+            assert_same(result, wanted, (seed, number, node, graph.graphs[0].operation(node)))
+
+
 def test_the_random_graphs_hold_every_operation() -> None:
     counts = Counter(grown(seed).graphs[0].operation(node) for seed in SEEDS for node in range(grown(seed).forward))
     assert set(counts) == set(OPERATIONS)
