@@ -199,21 +199,17 @@ FASTBP_INLINE Microkernel<T> microkernel_of(bool along, int64_t rows, int64_t ve
   return masked ? microkernel<T, true>(rows, vectors) : microkernel<T, false>(rows, vectors);
 }
 
+// `count` strips of `rows` rows each, the first at `row`; more than one only under rule 1 and where a is not packed.
 template <class T>
-void multiply_strip(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece, int64_t row, int64_t rows,
-                    const T* packed) {
+void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece, int64_t row, int64_t rows,
+                     int64_t count, const T* packed) {
   constexpr int lanes = Vector<T>::lanes;
   const int64_t width = s.vectors * lanes;
   TileCall<T> call;
   call.k = piece.depth;
-  call.a = q.a + row * q.a_row + piece.start * q.a_col;
-  call.a_row = q.a_row;
-  call.a_col = q.a_col;
-  if (packed) {
-    call.a = packed;
-    call.a_row = 1;
-    call.a_col = kStripWidth<T>;
-  }
+  call.a_row = packed ? 1 : q.a_row;
+  call.a_col = packed ? kStripWidth<T> : q.a_col;
+  const T* const a = packed ? packed : q.a + row * q.a_row + piece.start * q.a_col;
   for (int64_t j = 0; j < piece.columns; j += width) {
     const int64_t columns = smaller(width, piece.columns - j);
     const int64_t vectors = (columns + lanes - 1) / lanes;
@@ -225,8 +221,8 @@ void multiply_strip(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piec
       call.b = q.b + piece.start * q.b_row + (piece.column + j) * q.b_col;
       call.b_row = s.along ? q.b_col : q.b_row;
     }
+    call.a = a;
     call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
-    const Rows<T> total = call.out;
     const Microkernel<T> kernel = microkernel_of<T>(s.along, rows, vectors, call.last_lanes);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
       alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
@@ -235,9 +231,13 @@ void multiply_strip(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piec
                                   q.m * kBlockColumns<T>};
       tile_over_rows(call, kernel, s.along ? 1 : call.b_row, piece.start / fastbp::kRowBlock, piece.last, counter);
     } else {
-      call.earlier = &total;
+      call.earlier = &call.out;
       call.earlier_count = piece.start > 0;
-      kernel(&call);
+      for (int64_t strip = 0; strip < count; ++strip) {
+        kernel(&call);
+        call.a += rows * call.a_row;
+        call.out.at += rows * call.out.row;
+      }
     }
   }
 }
@@ -269,26 +269,41 @@ void pack_strips(const fastbp::Matmul<T>& q, const Piece<T>& piece, const Strips
 }
 
 // What an epilogue is called for at least, where there is as much: it repays the call and is still in L1.
-constexpr int64_t kEpilogueElements = 3072;
+constexpr int64_t kEpilogueElements = 4096;
+
+// How many strips, of those before `last`, are done at once: small products would spend their time between the tiles.
+// Not where a strip has several panels, which read its part of a in turn, nor more than one call of the epilogue takes.
+template <class T>
+FASTBP_INLINE int64_t strips_at_once(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece,
+                                     const Strips& strips, int64_t strip, int64_t last) {
+  if (s.pack_a || q.over_rows || piece.columns > s.vectors * Vector<T>::lanes) return 1;
+  const int64_t alike = (strip < strips.taller ? smaller(strips.taller, last) : last) - strip;
+  const int64_t elements = strips.rows(strip) * piece.columns;
+  return q.epilogue ? smaller(alike, 1 + (kEpilogueElements - 1) / elements) : alike;
+}
 
 // The strips of one piece. Packed strips of a are made group by group: for this block of columns alone, or in the first
 // one for all (pack_whole_a).
 template <class T>
 void multiply_piece(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece, const Strips& strips) {
   const int64_t strip_size = piece.depth * kStripWidth<T>;
-  for (int64_t first = 0; first < strips.count; first += kGroupStrips) {
-    const int64_t last = smaller(first + kGroupStrips, strips.count);
+  const int64_t group = s.pack_a ? kGroupStrips : strips.count;
+  for (int64_t first = 0; first < strips.count; first += group) {
+    const int64_t last = smaller(first + group, strips.count);
     T* packed = piece.strips;
     if (s.pack_whole_a) packed += first * strip_size;
     if (s.pack_a && !(s.pack_whole_a && piece.column > 0)) pack_strips(q, piece, strips, first, last, packed);
     int64_t waiting = strips.start(first);  // the first row whose epilogue is still to come
-    for (int64_t strip = first; strip < last; ++strip) {
+    for (int64_t strip = first; strip < last;) {
       const int64_t row = strips.start(strip), rows = strips.rows(strip);
-      multiply_strip(q, s, piece, row, rows, s.pack_a ? packed + (strip - first) * strip_size : nullptr);
-      const bool enough = (row + rows - waiting) * piece.columns >= kEpilogueElements || strip + 1 == last;
+      const int64_t count = strips_at_once(q, s, piece, strips, strip, last);
+      multiply_strips(q, s, piece, row, rows, count, s.pack_a ? packed + (strip - first) * strip_size : nullptr);
+      strip += count;
+      const int64_t end = row + count * rows;
+      const bool enough = (end - waiting) * piece.columns >= kEpilogueElements || strip == last;
       if (piece.last && q.epilogue && enough) {
-        q.epilogue(q.context, waiting, row + rows, piece.column, piece.column + piece.columns);
-        waiting = row + rows;
+        q.epilogue(q.context, waiting, end, piece.column, piece.column + piece.columns);
+        waiting = end;
       }
     }
   }

@@ -11,8 +11,8 @@ namespace {
 
 namespace operation {
 
-// Costly: one body for whole and partial vectors, contiguous or broadcast. Cheap: a second, unrolled one for
-// whole contiguous vectors.
+// Costly: one body for whole and partial vectors, contiguous or broadcast. Cheap: an unrolled one for whole contiguous
+// vectors too, and one that goes down narrow columns.
 struct Costly {
   static constexpr bool unrolled = false;
   static constexpr bool reads_second = true;
@@ -242,6 +242,37 @@ struct MapRow {
   }
 };
 
+// Rows of few vectors (a bias is added to them, mostly) go down the columns: going along each row would cost more than
+// the operation itself.
+template <class T, class Op, int operands>
+FASTBP_INLINE void map_columns(const Map<T>& call) {
+  constexpr int lanes = Vector<T>::lanes;
+  constexpr bool reads[3] = {true, operands > 1 && Op::reads_second, operands > 2};
+  for (int64_t c = 0; c < call.cols; c += lanes) {
+    const int64_t left = call.cols - c;
+    const T* in[3] = {};
+    for (int i = 0; i < operands; ++i) in[i] = call.in[i] + c;
+    T* out = call.out + c;
+    for (int64_t r = 0; r < call.rows; ++r, out += call.out_row) {
+      V<T> x[3] = {};
+      for (int i = 0; i < 3; ++i) {
+        if (!reads[i]) continue;
+        x[i] = load_part<T>(in[i], left);
+        in[i] += call.row_stride[i];
+      }
+      V<T> result;
+      if constexpr (operands == 1) {
+        result = Op::of(call, x[0]);
+      } else if constexpr (operands == 2) {
+        result = Op::of(call, x[0], x[1]);
+      } else {
+        result = Op::of(call, x[0], x[1], x[2]);
+      }
+      store_part<T>(out, result, left);
+    }
+  }
+}
+
 template <class T, class Op, int operands>
 void map_kernel(const Map<T>* caller) {
   constexpr int lanes = Vector<T>::lanes;
@@ -250,6 +281,7 @@ void map_kernel(const Map<T>* caller) {
   if (call.cols <= 0) return;
   bool contiguous = true;
   for (int i = 0; i < operands; ++i) contiguous &= call.col_stride[i] == 1;
+  if (Op::unrolled && contiguous && call.rows > 1 && call.cols <= 4 * lanes) return map_columns<T, Op, operands>(call);
   for (int64_t r = 0; r < call.rows; ++r) {
     const MapRow<T, Op, operands> row(call, r);
     T* out = call.out + r * call.out_row;

@@ -276,9 +276,13 @@ void sum_over_rows(const OverRows<T>* call) {
   for (; c + wide <= call->cols; c += wide) {
     sum_columns<T, 4>(call->in + c, call->in_row, call->rows, wide, call->out + c);
   }
-  for (; c < call->cols; c += lanes) {
-    const int64_t left = call->cols - c < lanes ? call->cols - c : lanes;
-    sum_columns<T, 1>(call->in + c, call->in_row, call->rows, left, call->out + c);
+  for (; c < call->cols; c += 2 * lanes) {
+    const int64_t left = call->cols - c;
+    if (left > lanes) {
+      sum_columns<T, 2>(call->in + c, call->in_row, call->rows, left < 2 * lanes ? left : 2 * lanes, call->out + c);
+    } else {
+      sum_columns<T, 1>(call->in + c, call->in_row, call->rows, left, call->out + c);
+    }
   }
 }
 
