@@ -411,8 +411,13 @@ void register_testing(py::module_& module) {
               arg("transpose_b") = false);
   testing.def("tile", &tile, arg("dtype"));
   testing.def("fma_peak", in_state(fma_peak), arg("seconds"));
-  testing.def("share_always", &share_always, arg("on"),
-              "Plans built from now on share every stage among all threads, however small it is.");
+  testing.def(
+      "share_always",
+      [](bool on, bool columns) {
+        share_always(!on ? TeamChoice::measured : columns ? TeamChoice::always_columns : TeamChoice::always_rows);
+      },
+      arg("on"), arg("columns") = false,
+      "Plans built from now on share every stage among all threads, however small it is; products by rows or columns.");
   testing.def("fail_allocation_after", &fail_allocation_after, arg("n"),
               "The n-th allocation from now fails; 0: none does.");
 }

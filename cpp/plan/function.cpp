@@ -43,34 +43,46 @@ void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Inde
     if (!plan_for(wanted).mixes_rows()) at_a_time = wanted;
   }
   Plan<T>& plan = plan_for(at_a_time);
+  const auto frame_at = [&](Index first) {
+    Frame frame;
+    frame.inputs = &inputs;
+    frame.rows = std::min(at_a_time, rows - first);
+    frame.seed = seed_;
+    frame.first_row = first;
+    frame.counter = counter;
+    return frame;
+  };
+  const auto bind = [&](Index first) {
+    plan.bind_inputs(frame_at(first));
+    for (int i = 0; i < this->outputs(); ++i)
+      if (plan.writes_output(i))
+        plan.bind_output(i, outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * plan.output(i).width : 0));
+  };
+  // Where the plan has its own memory for an output.
+  const auto copy_outputs = [&](Index first) {
+    for (int i = 0; i < this->outputs(); ++i) {
+      if (plan.writes_output(i)) continue;
+      const Index width = plan.output(i).width;
+      const Index count = shape(i).rows ? frame_at(first).rows * width : width;
+      T* to = outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * width : 0);
+      if (count > 0) std::memcpy(to, plan.output_data(i), static_cast<std::size_t>(count) * sizeof(T));
+    }
+  };
   std::atomic<bool> stop{false};  // thread 0 writes it before a barrier, all read it behind that
+  bind(0);
   run_team(plan.threads(), [&](Team& team, int thread) {
-    Index first = 0;
-    do {
-      Frame frame;
-      frame.inputs = &inputs;
-      frame.rows = std::min(at_a_time, rows - first);
-      frame.seed = seed_;
-      frame.first_row = first;
-      frame.counter = counter;
-      if (thread == 0)
-        for (int i = 0; i < this->outputs(); ++i)
-          if (plan.writes_output(i))
-            plan.bind_output(i,
-                             outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * plan.output(i).width : 0));
-      plan.run(frame, team, thread);
-      if (thread == 0)
-        for (int i = 0; i < this->outputs(); ++i) {
-          if (plan.writes_output(i)) continue;
-          const Index width = plan.output(i).width;
-          const Index count = shape(i).rows ? frame.rows * width : width;
-          T* to = outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * width : 0);
-          if (count > 0) std::memcpy(to, plan.output_data(i), static_cast<std::size_t>(count) * sizeof(T));
-        }
-      first += at_a_time;
-      if (thread == 0 && first < rows && cancel.requested()) stop.store(true, std::memory_order_relaxed);
+    for (Index first = 0;;) {
+      plan.run(frame_at(first), team, thread);
+      const Index next = first + at_a_time;
+      if (thread == 0) {
+        copy_outputs(first);
+        if (next < rows) bind(next);
+        if (cancel.requested()) stop.store(true, std::memory_order_relaxed);
+      }
       team.barrier(thread);
-    } while (first < rows && !stop.load(std::memory_order_relaxed));
+      if (next >= rows || stop.load(std::memory_order_relaxed)) return;
+      first = next;
+    }
   });
 }
 
@@ -83,20 +95,27 @@ std::vector<double> Function<T>::means(const std::vector<Source>& inputs, Index 
   std::vector<double> sums(outputs_.size(), 0.0);
   Plan<T>& plan = plan_for(std::min(rows, batch_size));
   plan.unbind();
-  std::atomic<bool> stop{false};
+  const auto frame_at = [&](Index first) {
+    Frame frame;
+    frame.inputs = &inputs;
+    frame.rows = std::min(batch_size, rows - first);
+    frame.seed = seed_;
+    frame.first_row = first;
+    return frame;
+  };
+  std::atomic<bool> stop{rows == 0};
+  if (rows > 0) plan.bind_inputs(frame_at(0));
   run_team(plan.threads(), [&](Team& team, int thread) {
     for (Index first = 0; first < rows && !stop.load(std::memory_order_relaxed); first += batch_size) {
-      Frame frame;
-      frame.inputs = &inputs;
-      frame.rows = std::min(batch_size, rows - first);
-      frame.seed = seed_;
-      frame.first_row = first;
+      const Frame frame = frame_at(first);
       plan.run(frame, team, thread);
-      if (thread == 0)
+      if (thread == 0) {
         for (int i = 0; i < outputs(); ++i)
           sums[static_cast<std::size_t>(i)] +=
               static_cast<double>(*plan.output_data(i)) * static_cast<double>(frame.rows);
-      if (thread == 0 && cancel.requested()) stop.store(true, std::memory_order_relaxed);
+        if (first + batch_size < rows) plan.bind_inputs(frame_at(first + batch_size));
+        if (cancel.requested()) stop.store(true, std::memory_order_relaxed);
+      }
       team.barrier(thread);
     }
   });

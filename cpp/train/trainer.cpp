@@ -222,6 +222,7 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       frame.rows = std::min(request.batch_size, request.rows - frame.first_row);
       frame.counter = epoch;
       if (request.check_finite) check_rows(run);
+      plan_->bind_inputs(frame);
       const bool together = pace_.together();
       if (together) team.barrier(0);
       train_batch(run, together ? team : alone, 0);
@@ -314,6 +315,7 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   run.frame.counter = steps;
   run.figures.resize(static_cast<std::size_t>(figures_));
   run.flags.resize(static_cast<std::size_t>(plan_->threads()));
+  plan_->bind_inputs(run.frame);
   run_team(plan_->threads(), [&](Team& team, int thread) { train_batch(run, team, thread); });
   own_writes_ = parameters_->writes;
   if (!run.finite) throw NonFinite(epoch, steps, first_non_finite(run));
@@ -337,6 +339,7 @@ std::string Trainer<T>::first_non_finite(const Run& run) {
     all.bind_output(static_cast<int>(i), buffers.back().template as<T>());
   }
   Team alone(1);
+  all.bind_inputs(frame);
   all.run(frame, alone, 0);
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const Value& value = all.output(static_cast<int>(i));
