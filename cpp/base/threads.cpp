@@ -116,8 +116,8 @@ void Team::barrier(int /*thread*/) {
 // Spins for about as long as a small step lasts, then gives the processor away, and sleeps when the wait is so long
 // that nobody will notice its end by 50 us (thread 0 may be in Python, in a callback).
 void Team::wait_for_phase_after(unsigned phase) const {
-  constexpr int kSpins = 1 << 14;
-  constexpr int kYields = 1 << 11;
+  constexpr int kSpins = 1 << 10;
+  constexpr int kYields = 1 << 12;
   const auto over = [this, phase] {
     return phase_.load(std::memory_order_acquire) != phase || stopped_.load(std::memory_order_acquire);
   };
