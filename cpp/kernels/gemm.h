@@ -226,7 +226,6 @@ void multiply_strip(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piec
       call.b_row = s.along ? q.b_col : q.b_row;
     }
     call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
-    const Rows<T> total = call.out;
     const Microkernel<T> kernel = microkernel_of<T>(s.along, rows, vectors, call.last_lanes);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
       alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
@@ -235,7 +234,7 @@ void multiply_strip(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piec
                                   q.m * kBlockColumns<T>};
       tile_over_rows(call, kernel, s.along ? 1 : call.b_row, piece.start / fastbp::kRowBlock, piece.last, counter);
     } else {
-      call.earlier = &total;
+      call.earlier = &call.out;  // the total so far
       call.earlier_count = piece.start > 0;
       kernel(&call);
     }

@@ -95,6 +95,7 @@ void Trainer<T>::prepare(Index batch_size) {
     plan_.reset();
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size);
     pace_ = Pace(plan_->threads(), plan_->cost(), shares_always());
+    pace_of_calls_ = Pace(plan_->threads_of_a_call(), plan_->cost(), shares_always());
   }
   weights_.clear();
   for (std::size_t i = 0; i < trainable_.size(); ++i) {
@@ -316,7 +317,11 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   run.figures.resize(static_cast<std::size_t>(figures_));
   run.flags.resize(static_cast<std::size_t>(plan_->threads()));
   plan_->bind_inputs(run.frame);
-  run_team(plan_->threads(), [&](Team& team, int thread) { train_batch(run, team, thread); });
+  const int threads = pace_of_calls_.together() ? plan_->threads_of_a_call() : 1;
+  pace_of_calls_.start();
+  run_team(threads, [&](Team& team, int thread) { train_batch(run, team, thread); });
+  pace_of_calls_.step_done();
+  pace_of_calls_.pause();
   own_writes_ = parameters_->writes;
   if (!run.finite) throw NonFinite(epoch, steps, first_non_finite(run));
   ++steps;
