@@ -39,7 +39,7 @@ class Team {
   void barrier(int thread);
 
   void begin(int thread);  // every thread of the team, before its first barrier
-  void end();              // and behind its last
+  void end();  // and behind its last
 
   void fail(std::exception_ptr error) noexcept;  // first one wins; the others stop at their next barrier
   // The first error; whole once every thread has left the body.

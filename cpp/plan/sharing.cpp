@@ -112,11 +112,11 @@ class SharingOut {
     const bool over_rows = product.kind == Item::Kind::product_rows, rows = value(product.output).rows;
     const Index m = rows ? product.m * rows_ : product.m, k = over_rows ? product.k * rows_ : product.k;
     const double a = kWeight * static_cast<double>(m) * static_cast<double>(k);
-    const double b = (product.transpose_b ? kTransposedWeight : kWeight) * static_cast<double>(k) *
-                     static_cast<double>(product.n);
+    const double b =
+        (product.transpose_b ? kTransposedWeight : kWeight) * static_cast<double>(k) * static_cast<double>(product.n);
     const double by_rows = (cost(stage) + a) * largest(rows ? rows_ : m, 1, threads) + b;
-    const double by_columns = (cost(stage) + b) * largest(product.n, tape_.column_unit, threads) + a +
-                              (rows ? barrier(threads) : 0);
+    const double by_columns =
+        (cost(stage) + b) * largest(product.n, tape_.column_unit, threads) + a + (rows ? barrier(threads) : 0);
     if (request_.team == TeamChoice::always_rows) return {Sharing::rows, by_rows};
     if (request_.team == TeamChoice::always_columns) return {Sharing::columns, by_columns};
     return by_rows <= by_columns ? Choice{Sharing::rows, by_rows} : Choice{Sharing::columns, by_columns};
@@ -166,7 +166,8 @@ class SharingOut {
     Index kept = 0;
     for (const Value& value : tape_.values)
       if (value.rows) kept += value.width * rows_ * request_.element_bytes;
-    if (tape_.threads > 1 && !has_loop() && kept <= kKeptBytes) {
+    const bool wanted = kept <= kKeptBytes && request_.team != TeamChoice::always_columns;
+    if (tape_.threads > 1 && !has_loop() && wanted) {
       count_sections();
       std::stable_sort(tape_.stages.begin(), tape_.stages.end(),
                        [](const Stage& a, const Stage& b) { return a.section < b.section; });

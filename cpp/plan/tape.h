@@ -115,14 +115,15 @@ struct Tape {
   Index block_arena = 0;  // elements per thread
   Index block_sums = 0;  // elements: all sums over rows of the loop
   Index scratch = 0;  // elements per thread, programs only
-  int threads = 1;                     // of the team that is worth it, in run after run
-  bool worth_waking = false;           // for a single run
-  double cost = 0;                     // of a run with max_rows, a guess in nanoseconds of one thread
-  Index column_unit = 1;               // Sharing::columns of products and sums over rows
-  std::vector<bool> barriers;          // by stage: whether the threads meet before it
+  int threads = 1;  // of the team that is worth it, in run after run
+  bool worth_waking = false;  // for a single run
+  double cost = 0;  // of a run with max_rows, a guess in nanoseconds of one thread
+  Index column_unit = 1;  // Sharing::columns of products and sums over rows
+  std::vector<bool> barriers;  // by stage: whether the threads meet before it
 };
 
-// Whether the team and what it shares are chosen by what they cost, or (tests) all threads share every stage.
+// Whether the team and what it shares are chosen by what they cost, or (tests) all threads share every stage: products
+// by rows, stages ordered by the barriers they wait for; or products by columns, stages as they came.
 enum class TeamChoice { measured, always_rows, always_columns };
 
 struct TapeRequest {
@@ -132,7 +133,7 @@ struct TapeRequest {
   Index max_rows;
   Index element_bytes;
   Index block_bytes;  // what the loop over blocks may keep in cache of weights and sums over rows
-  int threads;        // the most that may share a run
+  int threads;  // the most that may share a run
   Index column_unit;  // columns of a product's register tile, a multiple of 8
   TeamChoice team = TeamChoice::measured;
 };
