@@ -9,6 +9,7 @@ import numpy as np
 from fastbp import _core
 
 THREADS = (1, 2, 3, 5)
+ORDERS = ("descending", "ascending", "any")  # the order in which threads run between two barriers
 
 
 class Tally:
@@ -69,16 +70,28 @@ def every_isa() -> Iterator[str]:
 
 
 def everywhere() -> Iterator[tuple[str, int]]:
-    """Every instruction set of this machine, with 1, 2, 3 and 5 threads that share even the smallest plan."""
-    _core.testing.share_always(True)
+    """Every instruction set of this machine, with 1, 2, 3 and 5 threads that share even the smallest plan, products by
+    rows or by columns; at once or, so that a barrier that is missing shows, one after another."""
     try:
         for threads in THREADS:
-            _core.set_num_threads(threads)
-            for isa in every_isa():
+            for number, isa in enumerate(every_isa(), start=threads):
+                share(threads, columns=number % 2 == 0, order=ORDERS[number % len(ORDERS)])
                 yield isa, threads
     finally:
-        _core.testing.share_always(False)
-        _core.set_num_threads(0)
+        share_as_usual()
+
+
+def share(threads: int, *, columns: bool = False, order: str = "any") -> None:
+    """All plans from now on are shared by so many threads, stage for stage."""
+    _core.set_num_threads(threads)
+    _core.testing.share_always(True, columns=columns)
+    _core.testing.order_threads(order)
+
+
+def share_as_usual() -> None:
+    _core.testing.share_always(False)
+    _core.testing.order_threads("any")
+    _core.set_num_threads(0)
 
 
 def specials(dtype: str) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from compare import TALLY
+from compare import TALLY, share_as_usual
 from fastbp import _core
 
 
@@ -14,8 +14,7 @@ def machine_as_it_was() -> Iterator[None]:
     """Puts instruction set and threads back, also after a failure."""
     isa = _core.isa()
     yield
-    _core.testing.share_always(False)
-    _core.set_num_threads(0)
+    share_as_usual()
     _core.set_isa(isa)
 
 

@@ -27,6 +27,7 @@ namespace {
 
 std::atomic<int> chosen_threads{0};  // 0: the default
 std::atomic<bool> forked{false};
+std::atomic<ThreadOrder> chosen_order{ThreadOrder::any};
 
 // A forked child has one thread, and OpenMP's runtime in it believes that its parent's are still there: it would wait
 // for them for ever.
@@ -97,11 +98,32 @@ const char* openmp_runtime() {
 #endif
 }
 
+void order_threads(ThreadOrder order) { chosen_order.store(order); }
+
 // One thread waits for nobody, and need not ask the system how many processors there are.
-Team::Team(int size) : size_(size), spin_(size > 1 && size <= available_processors()) {}
+Team::Team(int size)
+    : size_(size), spin_(size > 1 && size <= available_processors()), order_(chosen_order.load()) {}
+
+void Team::begin(int thread) {
+  if (order_ == ThreadOrder::any) return;
+  wait_for_turn(static_cast<unsigned>(order_ == ThreadOrder::ascending ? thread : size_ - 1 - thread));
+}
+
+void Team::end() {
+  if (order_ != ThreadOrder::any) turn_.fetch_add(1);
+}
+
+void Team::wait_for_turn(unsigned turn) const {
+  while (turn_.load() != turn && !stopped_.load()) std::this_thread::yield();
+  if (stopped_.load()) throw TeamStopped{};
+}
 
 void Team::barrier(int /*thread*/) {
   if (size_ == 1) return;
+  if (order_ != ThreadOrder::any) {
+    const unsigned mine = turn_.fetch_add(1);
+    return wait_for_turn(mine + static_cast<unsigned>(size_));  // all others have come here by then
+  }
   // Read before arriving: the phase cannot change until this thread has arrived.
   const unsigned phase = phase_.load(std::memory_order_relaxed);
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == size_) {
@@ -116,8 +138,8 @@ void Team::barrier(int /*thread*/) {
 // Spins for about as long as a small step lasts, then gives the processor away, and sleeps when the wait is so long
 // that nobody will notice its end by 50 us (thread 0 may be in Python, in a callback).
 void Team::wait_for_phase_after(unsigned phase) const {
-  constexpr int kSpins = 1 << 14;
-  constexpr int kYields = 1 << 11;
+  constexpr int kSpins = 1 << 10;
+  constexpr int kYields = 1 << 12;
   const auto over = [this, phase] {
     return phase_.load(std::memory_order_acquire) != phase || stopped_.load(std::memory_order_acquire);
   };
@@ -143,7 +165,9 @@ namespace {
 void run_thread(Team& team, int thread, void (*body)(void* context, Team& team, int thread), void* context) noexcept {
   const FloatingPointState state;
   try {
+    team.begin(thread);
     body(context, team, thread);
+    team.end();
   } catch (const TeamStopped&) {
     // The thread that failed has left its error with the team.
   } catch (...) {

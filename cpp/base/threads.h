@@ -22,6 +22,11 @@ const char* openmp_runtime();  // e.g. "OpenMP 4.5 (libgomp)" or "none: built se
 // Raised at the barriers of a team one of whose threads has thrown; never leaves run_team.
 struct TeamStopped {};
 
+// Tests: between two barriers the threads of a team run one after another, the first or the last one first. So what one
+// thread needs of another, or spoils for it, without a barrier in between shows every time.
+enum class ThreadOrder { any, ascending, descending };
+void order_threads(ThreadOrder order);  // teams made from now on
+
 class Team {
  public:
   explicit Team(int size);
@@ -33,15 +38,21 @@ class Team {
   // when a thread of the team has failed. No-op for a team of one.
   void barrier(int thread);
 
+  void begin(int thread);  // every thread of the team, before its first barrier
+  void end();  // and behind its last
+
   void fail(std::exception_ptr error) noexcept;  // first one wins; the others stop at their next barrier
   // The first error; whole once every thread has left the body.
   std::exception_ptr error() const { return error_; }
 
  private:
   void wait_for_phase_after(unsigned phase) const;
+  void wait_for_turn(unsigned turn) const;
 
   int size_;
   bool spin_;
+  ThreadOrder order_;
+  std::atomic<unsigned> turn_{0};  // counts on when a thread reaches a barrier or its end
   std::atomic<bool> claimed_{false};  // error_ belongs to the thread that set this
   std::exception_ptr error_;
   // Counted by all and watched by all: apart, so that those who arrive do not disturb those who wait.

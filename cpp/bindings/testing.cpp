@@ -411,8 +411,25 @@ void register_testing(py::module_& module) {
               arg("transpose_b") = false);
   testing.def("tile", &tile, arg("dtype"));
   testing.def("fma_peak", in_state(fma_peak), arg("seconds"));
-  testing.def("share_always", &share_always, arg("on"),
-              "Plans built from now on share every stage among all threads, however small it is.");
+  testing.def(
+      "share_always",
+      [](bool on, bool columns) {
+        share_always(!on ? TeamChoice::measured : columns ? TeamChoice::always_columns : TeamChoice::always_rows);
+      },
+      arg("on"), arg("columns") = false,
+      "Plans built from now on share every stage among all threads, however small it is; products by rows or columns.");
+  testing.def(
+      "order_threads",
+      [](const std::string& order) {
+        if (order != "any" && order != "ascending" && order != "descending")
+          throw Error(Cause::value, "order must be 'any', 'ascending' or 'descending', got '" + order + "'");
+        order_threads(order == "any"         ? ThreadOrder::any
+                      : order == "ascending" ? ThreadOrder::ascending
+                                             : ThreadOrder::descending);
+      },
+      arg("order"),
+      "Between two barriers the threads of a team run all at once ('any') or one after another, from the first on "
+      "('ascending') or from the last on ('descending').");
   testing.def("fail_allocation_after", &fail_allocation_after, arg("n"),
               "The n-th allocation from now fails; 0: none does.");
 }

@@ -231,7 +231,7 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
                                   q.m * kBlockColumns<T>};
       tile_over_rows(call, kernel, s.along ? 1 : call.b_row, piece.start / fastbp::kRowBlock, piece.last, counter);
     } else {
-      call.earlier = &call.out;
+      call.earlier = &call.out;  // the total so far
       call.earlier_count = piece.start > 0;
       for (int64_t strip = 0; strip < count; ++strip) {
         kernel(&call);

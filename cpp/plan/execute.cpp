@@ -1,4 +1,4 @@
-// Running a tape. Every thread of the team walks the stages; a barrier ends each.
+// Running a tape. Every thread of the team walks the stages; they meet where the tape says so.
 #include <algorithm>
 #include <cstring>
 #include <limits>
@@ -17,45 +17,48 @@ typename Plan<T>::Worker Plan<T>::worker_of(const Frame& frame, int thread) {
   return worker;
 }
 
-// Whether the rows of an input lie in memory as the kernels want them.
 template <class T>
-bool Plan<T>::read_in_place(const Frame& frame, int slot) const {
-  return frame.row_ids == nullptr && (*frame.inputs)[static_cast<std::size_t>(slot)].template is_plain<T>();
-}
-
-template <class T>
-void Plan<T>::gather_inputs(const Frame& frame, Team& team, int thread) {
-  Share part = share(frame.rows, team.size(), thread, 1);
+void Plan<T>::bind_inputs(const Frame& frame) {
   for (int slot = 0; slot < inputs(); ++slot) {
     if (!reads_input(slot)) continue;
     const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
     const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
-    const bool in_place = read_in_place(frame, slot);
-    if (thread == 0) {
-      const char* first = source.data + frame.first_row * source.row_bytes;
-      data_[value] = in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : own_[value];
-    }
-    if (!in_place && !tape_.values[value].in_block)
-      gather_rows(kernels_, source, frame.row_ids, frame.first_row, part.begin, part.end, own_[value]);
+    // Whether the rows lie in memory as the kernels want them.
+    const bool in_place = frame.row_ids == nullptr && source.template is_plain<T>();
+    const char* first = source.data + frame.first_row * source.row_bytes;
+    data_[value] = in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : own_[value];
   }
-  team.barrier(thread);
+}
+
+// Each thread brings its own rows, those of the stages that share by rows.
+template <class T>
+void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
+  Share part = share(frame.rows, threads, thread, 1);
+  for (int slot = 0; slot < inputs(); ++slot) {
+    if (!reads_input(slot)) continue;
+    const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
+    if (data_[value] == nullptr || data_[value] != own_[value]) continue;  // in_block, or read in place
+    gather_rows(kernels_, (*frame.inputs)[static_cast<std::size_t>(slot)], frame.row_ids, frame.first_row, part.begin,
+                part.end, own_[value]);
+  }
 }
 
 template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
-  gather_inputs(frame, team, thread);
+  gather_inputs(frame, team.size(), thread);
   if (team.size() == 1 && run_bound(frame)) return;
   const Worker worker = worker_of(frame, thread);
   for (int s = 0; s < static_cast<int>(tape_.stages.size()); ++s) {
+    const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
+    if (tape_.barriers[static_cast<std::size_t>(s)]) team.barrier(thread);
     if (s == tape_.loop_begin && s < tape_.loop_end) {
       run_loop(frame, std::min(loop_threads_, team.size()), team, thread);
       s = tape_.loop_end - 1;
-    } else {
-      const int threads = std::min(stage_threads_[static_cast<std::size_t>(s)], team.size());
-      if (thread < threads) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, threads);
+    } else if (thread == 0 || stage.sharing != Sharing::one) {
+      run_stage(stage, worker, stage.sharing == Sharing::one ? 1 : team.size());
     }
-    team.barrier(thread);
   }
+  team.barrier(thread);
 }
 
 // The worker's rows of a stage, or its share of them where `threads` share the stage.
@@ -69,7 +72,7 @@ void Plan<T>::run_stage(const Stage& stage, const Worker& worker, int threads) {
       break;
     }
     case Stage::Kind::plain: {
-      Share columns = stage.by_columns ? share(stage.width, threads, thread, 64) : Share{0, -1};
+      Share columns = stage.by_columns ? share(stage.width, threads, thread, kPlainUnit) : Share{0, -1};
       if (!stage.by_columns || columns.end > columns.begin)
         run_program(stage, 0, worker, Region{0, 1, columns.begin, columns.end - columns.begin});
       break;
@@ -101,7 +104,7 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
   const int thread = threads == 1 ? 0 : worker.thread;
   Epilogue epilogue{this, &stage, &worker, 0, 0};
   const Matmul<T> whole = product_call(tape_.items[static_cast<std::size_t>(stage.items.front())], worker);
-  Matmul<T> part = share_of(whole, threads, thread, &epilogue.row, &epilogue.column);
+  Matmul<T> part = share_of(whole, stage, worker.rows, threads, thread, &epilogue.row, &epilogue.column);
   if (part.m == 0 || part.n == 0) return;
   epilogue.row += worker.row;
   if (stage.items.size() > 1) {
@@ -111,9 +114,9 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
       e.plan->run_program(*e.stage, 1, *e.worker, Region{e.row + i0, i1 - i0, e.column + j0, j1 - j0});
     };
   }
-  // Full batches and blocks were asked about when the plan was built.
-  const bool foreseen = worker.rows == max_rows_ || (worker.block != nullptr && worker.rows == kRowBlock);
-  if (!foreseen) check_scratch(part);
+  // Full batches and blocks, on one thread and on all, were asked about when the plan was built.
+  const bool full = worker.rows == max_rows_ || (worker.block != nullptr && worker.rows == kRowBlock);
+  if (!full || (threads != 1 && threads != tape_.threads)) check_scratch(part);
   kernels_.matmul(&part);
 }
 
@@ -317,7 +320,7 @@ void Plan<T>::run_flat(const Stage& stage, const Item& item, const Worker& worke
 template <class T>
 void Plan<T>::run_over_rows(const Item& item, const Worker& worker, int threads) {
   const Operand& operand = item.operands[0];
-  Share columns = share(operand.row_stride, threads, threads == 1 ? 0 : worker.thread, 16);
+  Share columns = share(operand.row_stride, threads, threads == 1 ? 0 : worker.thread, tape_.column_unit);
   if (columns.begin == columns.end) return;
   const OverRows<T> reduce = over_rows_call(item, worker, columns);
   (item.op == Op::sum ? kernels_.sum_over_rows : kernels_.max_over_rows)(&reduce);

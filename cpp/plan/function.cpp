@@ -1,8 +1,8 @@
 #include "plan/function.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
+#include <limits>
 
 namespace fastbp {
 namespace {
@@ -28,6 +28,8 @@ Plan<T>& Function<T>::plan_for(Index rows) {
   if (!plan_ || plan_->max_rows() < rows || !plan_->is_current()) {
     plan_.reset();
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, training_, rows);
+    of_calls_ = Pace(plan_->threads_of_a_call(), plan_->cost(), shares_always());
+    of_batches_ = Pace(plan_->threads(), plan_->cost(), shares_always());
   }
   return *plan_;
 }
@@ -43,35 +45,60 @@ void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Inde
     if (!plan_for(wanted).mixes_rows()) at_a_time = wanted;
   }
   Plan<T>& plan = plan_for(at_a_time);
-  std::atomic<bool> stop{false};  // thread 0 writes it before a barrier, all read it behind that
-  run_team(plan.threads(), [&](Team& team, int thread) {
-    Index first = 0;
+  Frame frame;
+  frame.inputs = &inputs;
+  frame.seed = seed_;
+  frame.counter = counter;
+  const auto bind = [&](const Frame& at) {
+    for (int i = 0; i < this->outputs(); ++i) {
+      const Index first = shape(i).rows ? at.first_row * plan.output(i).width : 0;
+      if (plan.writes_output(i)) plan.bind_output(i, outputs[static_cast<std::size_t>(i)] + first);
+    }
+  };
+  const auto copy_others = [&](const Frame& at) {
+    for (int i = 0; i < this->outputs(); ++i) {
+      if (plan.writes_output(i)) continue;
+      const Index width = plan.output(i).width;
+      const Index first = shape(i).rows ? at.first_row * width : 0, count = shape(i).rows ? at.rows * width : width;
+      T* to = outputs[static_cast<std::size_t>(i)] + first;
+      if (count > 0) std::memcpy(to, plan.output_data(i), static_cast<std::size_t>(count) * sizeof(T));
+    }
+  };
+  run(frame, rows, at_a_time, cancel, bind, copy_others);
+}
+
+// The plan on at_a_time rows after the other, between what thread 0 does before and after each. The other threads
+// follow where it calls them: as in a training, a team or one thread, whichever is faster at the time.
+template <class T>
+template <class Before, class After>
+void Function<T>::run(Frame frame, Index rows, Index at_a_time, Cancel cancel, Before before, After after) {
+  Plan<T>& plan = *plan_;
+  const bool once = rows <= at_a_time;
+  Pace& pace = once ? of_calls_ : of_batches_;
+  const int threads = once ? (pace.together() ? plan.threads_of_a_call() : 1) : plan.threads();
+  bool over = false;
+  const auto drive = [&](Team& team) {
+    Team alone(1);
     do {
-      Frame frame;
-      frame.inputs = &inputs;
-      frame.rows = std::min(at_a_time, rows - first);
-      frame.seed = seed_;
-      frame.first_row = first;
-      frame.counter = counter;
-      if (thread == 0)
-        for (int i = 0; i < this->outputs(); ++i)
-          if (plan.writes_output(i))
-            plan.bind_output(i,
-                             outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * plan.output(i).width : 0));
-      plan.run(frame, team, thread);
-      if (thread == 0)
-        for (int i = 0; i < this->outputs(); ++i) {
-          if (plan.writes_output(i)) continue;
-          const Index width = plan.output(i).width;
-          const Index count = shape(i).rows ? frame.rows * width : width;
-          T* to = outputs[static_cast<std::size_t>(i)] + (shape(i).rows ? first * width : 0);
-          if (count > 0) std::memcpy(to, plan.output_data(i), static_cast<std::size_t>(count) * sizeof(T));
-        }
-      first += at_a_time;
-      if (thread == 0 && first < rows && cancel.requested()) stop.store(true, std::memory_order_relaxed);
-      team.barrier(thread);
-    } while (first < rows && !stop.load(std::memory_order_relaxed));
+      frame.rows = std::min(at_a_time, rows - frame.first_row);
+      before(frame);
+      plan.bind_inputs(frame);
+      const bool together = pace.together();
+      if (together) team.barrier(0);
+      plan.run(frame, together ? team : alone, 0);
+      after(frame);
+      pace.step_done();
+      frame.first_row += at_a_time;
+    } while (frame.first_row < rows && !cancel.requested());
+    over = true;
+    team.barrier(0);
+  };
+  pace.start();
+  run_team(threads, [&](Team& team, int thread) {
+    if (thread == 0) return drive(team);
+    for (team.barrier(thread); !over; team.barrier(thread)) plan.run(frame, team, thread);
   });
+  pace.pause();
 }
 
 template <class T>
@@ -81,25 +108,17 @@ std::vector<double> Function<T>::means(const std::vector<Source>& inputs, Index 
       throw Error(Cause::value,
                   "means needs scalar outputs, output " + std::to_string(i) + " has shape " + to_string(shape(i)));
   std::vector<double> sums(outputs_.size(), 0.0);
+  if (rows == 0) return std::vector<double>(outputs_.size(), std::numeric_limits<double>::quiet_NaN());
   Plan<T>& plan = plan_for(std::min(rows, batch_size));
   plan.unbind();
-  std::atomic<bool> stop{false};
-  run_team(plan.threads(), [&](Team& team, int thread) {
-    for (Index first = 0; first < rows && !stop.load(std::memory_order_relaxed); first += batch_size) {
-      Frame frame;
-      frame.inputs = &inputs;
-      frame.rows = std::min(batch_size, rows - first);
-      frame.seed = seed_;
-      frame.first_row = first;
-      plan.run(frame, team, thread);
-      if (thread == 0)
-        for (int i = 0; i < outputs(); ++i)
-          sums[static_cast<std::size_t>(i)] +=
-              static_cast<double>(*plan.output_data(i)) * static_cast<double>(frame.rows);
-      if (thread == 0 && cancel.requested()) stop.store(true, std::memory_order_relaxed);
-      team.barrier(thread);
-    }
-  });
+  Frame frame;
+  frame.inputs = &inputs;
+  frame.seed = seed_;
+  const auto add = [&](const Frame& at) {
+    for (int i = 0; i < outputs(); ++i)
+      sums[static_cast<std::size_t>(i)] += static_cast<double>(*plan.output_data(i)) * static_cast<double>(at.rows);
+  };
+  run(frame, rows, batch_size, cancel, [](const Frame&) {}, add);
   for (double& sum : sums) sum /= static_cast<double>(rows);
   return sums;
 }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/cancel.h"
+#include "plan/pace.h"
 #include "plan/plan.h"
 #include "plan/source.h"
 
@@ -28,6 +29,8 @@ class Function {
 
  private:
   Plan<T>& plan_for(Index rows);
+  template <class Before, class After>
+  void run(Frame frame, Index rows, Index at_a_time, Cancel cancel, Before before, After after);
 
   Graph graph_;
   std::vector<int> outputs_;
@@ -35,6 +38,7 @@ class Function {
   bool training_;
   std::uint64_t seed_;
   std::unique_ptr<Plan<T>> plan_;
+  Pace of_calls_, of_batches_;  // of calls of one batch, which wake a team each; of batches one after another
 };
 
 extern template class Function<float>;

@@ -46,7 +46,7 @@ class Fusion {
     }
     remove_empty();
     if (request.max_rows >= 2 * kRowBlock) make_loop(request);
-    lifetimes();
+    columns();
     costs();
   }
 
@@ -200,19 +200,18 @@ class Fusion {
     return sums <= most && (weights + sums <= most || row * request.max_rows > 64 * most);
   }
 
-  void lifetimes() {
-    for (std::size_t v = 0; v < tape_.values.size(); ++v)
-      tape_.values[v].first_stage = tape_.values[v].last_stage = stage_of_[v];
-    for (const Item& item : tape_.items)
-      for (const Operand& operand : item.operands) {
-        int& last = tape_.values[operand.value].last_stage;
-        last = std::max(last, stage_of_[item.output]);
+  // Which stages can be cut by columns: epilogues, and plain maps of one width.
+  void columns() {
+    for (Stage& stage : tape_.stages) {
+      const Index width = tape_.values[tape_.items[stage.items.front()].output].width;
+      if (stage.kind == Stage::Kind::plain) {
+        stage.width = width;
+        stage.by_columns = std::all_of(stage.items.begin(), stage.items.end(), [&](int i) {
+          return tape_.items[i].kind == Item::Kind::map && tape_.values[tape_.items[i].output].width == width;
+        });
+      } else {
+        stage.by_columns = stage.kind == Stage::Kind::product;
       }
-    for (Value& value : tape_.values) {
-      if (value.first_stage < tape_.loop_begin && value.last_stage >= tape_.loop_begin)
-        value.last_stage = std::max(value.last_stage, tape_.loop_end - 1);  // every block reads it
-      if (!value.rows && value.first_stage >= tape_.loop_begin && value.first_stage < tape_.loop_end)
-        value.first_stage = tape_.loop_end - 1;  // a sum, written when all blocks are done
     }
   }
 

@@ -16,6 +16,7 @@ class Placement {
  public:
   Placement(const TapeRequest& request, Tape& tape)
       : tape_(tape), max_rows_(std::max<Index>(request.max_rows, 1)), element_bytes_(request.element_bytes) {
+    lifetimes();
     mark_outputs();
     for (std::size_t s = 0; s < tape.stages.size(); ++s) place_program(tape.stages[s], in_loop(static_cast<int>(s)));
     for (Value& value : tape_.values) {
@@ -32,7 +33,33 @@ class Placement {
   Index size(const Value& value) const {
     return value.rows ? value.width * (value.in_block ? kRowBlock : max_rows_) : value.width;
   }
+  // Values that live in one section are kept apart: a thread may be far ahead of another there.
+  int section(int stage) const {
+    if (stage < 0) return -1;
+    const int stages = static_cast<int>(tape_.stages.size());
+    return stage < stages ? tape_.stages[static_cast<std::size_t>(stage)].section : stages;
+  }
   bool in_loop(int stage) const { return stage >= tape_.loop_begin && stage < tape_.loop_end; }
+
+  void lifetimes() {
+    for (Value& value : tape_.values) value.first_stage = value.last_stage = -1;
+    for (std::size_t s = 0; s < tape_.stages.size(); ++s)
+      for (int i : tape_.stages[s].items) {
+        Value& output = tape_.values[tape_.items[i].output];
+        output.first_stage = static_cast<int>(s);
+        output.last_stage = std::max(output.last_stage, output.first_stage);
+        for (const Operand& operand : tape_.items[i].operands) {
+          int& last = tape_.values[operand.value].last_stage;
+          last = std::max(last, static_cast<int>(s));
+        }
+      }
+    for (Value& value : tape_.values) {
+      if (value.first_stage < tape_.loop_begin && value.last_stage >= tape_.loop_begin)
+        value.last_stage = std::max(value.last_stage, tape_.loop_end - 1);  // every block reads it
+      if (!value.rows && value.first_stage >= tape_.loop_begin && value.first_stage < tape_.loop_end)
+        value.first_stage = tape_.loop_end - 1;  // a sum, written when all blocks are done
+    }
+  }
 
   void mark_outputs() {
     for (std::size_t i = 0; i < tape_.outputs.size(); ++i) {
@@ -59,14 +86,6 @@ class Placement {
     if (stage.kind == Stage::Kind::product) place_product(stage);
 
     std::vector<Index> widths = assign_slots(stage);
-    stage.by_columns = stage.kind == Stage::Kind::product;
-    if (stage.kind == Stage::Kind::plain) {
-      const Value& first = tape_.values[tape_.items[stage.items.front()].output];
-      stage.width = first.width;
-      stage.by_columns = std::all_of(stage.items.begin(), stage.items.end(), [&](int i) {
-        return tape_.items[i].kind == Item::Kind::map && tape_.values[tape_.items[i].output].width == first.width;
-      });
-    }
     if (stage.by_columns) {
       stage.tile_elements =
           round_up(std::max<Index>(kTileBytes / element_bytes_ / std::max<Index>(1, widths.size()), 256), 64);
@@ -156,7 +175,7 @@ class Placement {
       std::vector<std::pair<Index, Index>> taken;
       for (int other : placed) {
         const Value& o = tape_.values[other];
-        if (o.first_stage <= value.last_stage && value.first_stage <= o.last_stage)
+        if (section(o.first_stage) <= section(value.last_stage) && section(value.first_stage) <= section(o.last_stage))
           taken.push_back({o.offset, o.offset + round_up(std::max<Index>(size(o), 1), 32)});
       }
       std::sort(taken.begin(), taken.end());
@@ -200,7 +219,9 @@ Tape build_tape(const TapeRequest& request) {
   Tape tape;
   lower(request, tape);
   fuse(request, tape);
+  share_out(request, tape);
   place(request, tape);
+  set_barriers(request, tape);
   return tape;
 }
 

@@ -7,11 +7,8 @@
 namespace fastbp {
 namespace {
 
-// A stage is shared between threads when that saves well more than the barriers cost.
-constexpr double kWorthSharing = 6000;  // nanoseconds of a stage
-constexpr double kWorthATeam = 40000;   // nanoseconds saved per run: a team is woken and waits for its slowest
 constexpr Index kUnitsPerThread = 4;    // of the block loop, so that threads end at about the same time
-bool always_share = false;
+TeamChoice team_choice = TeamChoice::measured;
 
 Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
 
@@ -19,16 +16,16 @@ int available_threads() { return threads_forbidden() ? 1 : get_num_threads(); }
 
 }  // namespace
 
-void share_always(bool on) { always_share = on; }
-bool shares_always() { return always_share; }
+void share_always(TeamChoice choice) { team_choice = choice; }
+bool shares_always() { return team_choice != TeamChoice::measured; }
 
 template <class T>
 Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training,
               Index max_rows)
     : max_rows_(std::max<Index>(max_rows, 1)), kernels_(kernels_for<T>()), available_threads_(available_threads()) {
   const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
-  tape_ = build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes});
-  choose_threads();
+  tape_ = build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes,
+                      available_threads_, std::max<Index>(kernels_.tile_cols, 8), team_choice});
   allocate_loop();
   place_values(parameters);
   allocate_scratch();
@@ -40,42 +37,6 @@ bool Plan<T>::is_current() const {
   return &kernels_ == &kernels_for<T>() && available_threads_ == available_threads();
 }
 
-template <class T>
-void Plan<T>::choose_threads() {
-  const int available = available_threads_;
-  double saved = 0, looped = 0;
-  int most = 1;
-  for (const Stage& stage : tape_.stages) {
-    double cost = stage.fixed_cost + stage.row_cost * static_cast<double>(max_rows_);
-    cost_ += cost;
-    const int s = static_cast<int>(stage_threads_.size());
-    if (s >= tape_.loop_begin && s < tape_.loop_end) {
-      looped += cost;
-      stage_threads_.push_back(1);
-      continue;
-    }
-    int threads = cost < kWorthSharing ? 1 : static_cast<int>(std::min<double>(available, 1 + cost / kWorthSharing));
-    if (always_share) threads = available;
-    bool serial = stage.kind == Stage::Kind::first_max || (stage.kind == Stage::Kind::plain && !stage.by_columns);
-    if (serial) threads = 1;
-    stage_threads_.push_back(threads);
-    most = std::max(most, threads);
-    saved += cost * (1.0 - 1.0 / threads);
-  }
-  if (tape_.loop_end > tape_.loop_begin) {
-    const Index blocks = (max_rows_ + kRowBlock - 1) / kRowBlock;
-    loop_threads_ = static_cast<int>(std::min<Index>(available, blocks));
-    if (looped < kWorthSharing && !always_share) loop_threads_ = 1;
-    most = std::max(most, loop_threads_);
-    saved += looped * (1.0 - 1.0 / loop_threads_);
-  }
-  threads_ = saved < kWorthATeam && !always_share ? 1 : most;
-  if (threads_ == 1) {
-    std::fill(stage_threads_.begin(), stage_threads_.end(), 1);
-    loop_threads_ = 1;
-  }
-}
-
 // The memory of the loop over blocks: by thread a block's values and a binary counter; the sums of all units.
 template <class T>
 void Plan<T>::allocate_loop() {
@@ -84,6 +45,7 @@ void Plan<T>::allocate_loop() {
   const Index most_blocks = (max_rows_ + kRowBlock - 1) / kRowBlock;
   for (counter_slots_ = 2; (Index(1) << (counter_slots_ - 2)) <= most_blocks; ++counter_slots_) {
   }
+  loop_threads_ = static_cast<int>(std::min<Index>(tape_.threads, most_blocks));
   tape_.block_arena = rounded(tape_.block_arena * element) / element;
   tape_.block_sums = rounded(tape_.block_sums * element) / element;
   blocks_ = Buffer(static_cast<std::size_t>(tape_.block_arena * element * loop_threads_));
@@ -143,7 +105,7 @@ template <class T>
 void Plan<T>::allocate_scratch() {
   const Index element = static_cast<Index>(sizeof(T));
   program_scratch_ = rounded(tape_.scratch * element) / element;
-  programs_ = Buffer(static_cast<std::size_t>(program_scratch_ * element * threads_));
+  programs_ = Buffer(static_cast<std::size_t>(program_scratch_ * element * tape_.threads));
   for (const Item& item : tape_.items) {
     if (item.kind != Item::Kind::first_max) continue;
     Index groups = item.reduced[0] || !tape_.values[static_cast<std::size_t>(item.output)].rows ? 1 : max_rows_;
@@ -155,15 +117,16 @@ void Plan<T>::allocate_scratch() {
     const Stage& stage = tape_.stages[s];
     if (stage.kind != Stage::Kind::product && stage.kind != Stage::Kind::product_rows) continue;
     const bool looped = static_cast<int>(s) >= tape_.loop_begin && static_cast<int>(s) < tape_.loop_end;
-    Matmul<T> whole = matmul_of(tape_.items[stage.items.front()], looped ? kRowBlock : max_rows_);
-    for (int threads : {1, stage_threads_[s]})
+    const Index rows = looped ? kRowBlock : max_rows_;
+    Matmul<T> whole = matmul_of(tape_.items[stage.items.front()], rows);
+    for (int threads : {1, looped || stage.sharing == Sharing::one ? 1 : tape_.threads})
       for (int thread = 0; thread < threads; ++thread) {
         Index row, column;
-        Matmul<T> part = share_of(whole, threads, thread, &row, &column);
+        Matmul<T> part = share_of(whole, stage, rows, threads, thread, &row, &column);
         product_scratch_ = std::max(product_scratch_, rounded(kernels_.matmul_scratch(&part)));
       }
   }
-  products_ = Buffer(static_cast<std::size_t>(product_scratch_ * threads_));
+  products_ = Buffer(static_cast<std::size_t>(product_scratch_ * tape_.threads));
 }
 
 template <class T>
@@ -216,21 +179,23 @@ Index Plan<T>::unit_of(Index blocks, int threads) const {
   return unit;
 }
 
-// A thread's part of a product: columns where they are many (each thread packs its own part of b), else rows.
-// A part begins at a multiple of 8 columns: an epilogue's dropout needs it.
+// A thread's part of a product. Of the rows that come with the run it gets those that it gets of every other value.
 template <class T>
-Matmul<T> Plan<T>::share_of(Matmul<T> whole, int threads, int thread, Index* row, Index* column) const {
+Matmul<T> Plan<T>::share_of(Matmul<T> whole, const Stage& stage, Index rows, int threads, int thread, Index* row,
+                            Index* column) const {
   *row = *column = 0;
   if (threads == 1) return whole;
-  bool columns = whole.n >= 2 * threads * kernels_.tile_cols && whole.m < 4 * whole.n;
-  if (columns) {
-    Share part = share(whole.n, threads, thread, std::max<Index>(kernels_.tile_cols, 8));
+  if (stage.sharing == Sharing::columns) {
+    Share part = share(whole.n, threads, thread, tape_.column_unit);
     *column = part.begin;
     whole.n = part.end - part.begin;
   } else {
-    Share part = share(whole.m, threads, thread, kernels_.tile_rows);
-    *row = part.begin;
-    whole.m = part.end - part.begin;
+    const Item& item = tape_.items[static_cast<std::size_t>(stage.items.front())];
+    const bool of_run = tape_.values[static_cast<std::size_t>(item.output)].rows;
+    Share part = share(of_run ? rows : whole.m, threads, thread, 1);
+    const Index each = of_run ? item.m : 1;
+    *row = part.begin * each;
+    whole.m = (part.end - part.begin) * each;
   }
   if (whole.c != nullptr) {
     whole.a += *row * whole.a_row;

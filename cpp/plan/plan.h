@@ -15,15 +15,15 @@
 
 namespace fastbp {
 
-// The part of n that thread gets: [begin, end), cut at multiples of `multiple`.
+// The part of n that thread gets: [begin, end), cut at multiples of `multiple`; if it is one multiple, thread 0's.
 struct Share {
   Index begin, end;
 };
 inline Share share(Index n, int threads, int thread, Index multiple) {
   if (threads == 1) return {0, n};
   Index units = (n + multiple - 1) / multiple;
-  Index begin = units * thread / threads * multiple;
-  Index end = units * (thread + 1) / threads * multiple;
+  Index begin = (units * thread + threads - 1) / threads * multiple;
+  Index end = (units * (thread + 1) + threads - 1) / threads * multiple;
   return {begin < n ? begin : n, end < n ? end : n};
 }
 
@@ -49,8 +49,10 @@ class Plan {
   Index max_rows() const { return max_rows_; }
   // Whether the instruction set and the number of threads are still those that the plan was built for.
   bool is_current() const;
-  double cost() const { return cost_; }  // of a run with max_rows, a guess in nanoseconds of one thread
-  int threads() const { return threads_; }  // what is worth using; 1 enters no parallel region
+  double cost() const { return tape_.cost; }  // of a run with max_rows, a guess in nanoseconds of one thread
+  // What is worth using in run after run, and for a single one, for which a team is woken. 1 enters no parallel region.
+  int threads() const { return tape_.threads; }
+  int threads_of_a_call() const { return tape_.worth_waking ? tape_.threads : 1; }
 
   int inputs() const { return static_cast<int>(tape_.inputs.size()); }
   bool reads_input(int slot) const { return slot < inputs() && tape_.inputs[slot] >= 0; }
@@ -66,8 +68,12 @@ class Plan {
 
   void unbind() { data_ = own_; }  // outputs are the plan's own again
 
-  // Brings the rows to the inputs (or reads them in place) and runs the tape. Called by every thread of the team with
-  // the same frame; ends with a barrier.
+  // Which inputs of the next run are read where they lie. Called by one thread; the team's next barrier lies between
+  // this and the run.
+  void bind_inputs(const Frame& frame);
+
+  // Brings the other rows to the inputs and runs the tape. Called by every thread of the team with the same frame; ends
+  // with a barrier.
   void run(const Frame& frame, Team& team, int thread);
 
   // Whether a row of some output may depend on other rows, so that rows can not be computed a part at a time.
@@ -78,14 +84,12 @@ class Plan {
   struct Worker;  // what one thread works with
   struct Epilogue;
 
-  void choose_threads();
   void allocate_loop();
   void place_values(Parameters& parameters);
   void allocate_scratch();
   void rebind_shared(int value);
 
-  bool read_in_place(const Frame& frame, int slot) const;
-  void gather_inputs(const Frame& frame, Team& team, int thread);
+  void gather_inputs(const Frame& frame, int threads, int thread);
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
   void run_block(Worker& worker, Index block);
   T* fold(Worker& worker, T* total);
@@ -118,7 +122,8 @@ class Plan {
   template <class Pointer>
   void move_with(int value, Pointer* pointer);
   Matmul<T> matmul_of(const Item& item, Index rows) const;
-  Matmul<T> share_of(Matmul<T> whole, int threads, int thread, Index* row, Index* column) const;
+  Matmul<T> share_of(Matmul<T> whole, const Stage& stage, Index rows, int threads, int thread, Index* row,
+                     Index* column) const;
   Worker worker_of(const Frame& frame, int thread);
   T* data_of(int value, const Worker& worker, Index row) const;
   T* address(const Stage& stage, int value, const Worker& worker, const Region& tile, Index col_stride) const;
@@ -128,9 +133,6 @@ class Plan {
   const Kernels<T>& kernels_;
   Tape tape_;
   int available_threads_;
-  int threads_ = 1;
-  double cost_ = 0;
-  std::vector<int> stage_threads_;
   Buffer arena_, own_outputs_, constants_;
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread, but for the last
   Index program_scratch_ = 0;  // elements per thread
@@ -143,8 +145,8 @@ class Plan {
   Bound<T> bound_;  // of one thread, for the number of rows that comes again and again
 };
 
-// Tests: plans built from now on share every stage among all threads, however small it is.
-void share_always(bool on);
+// Tests: plans built from now on share every stage among all threads, however small it is, products by rows or columns.
+void share_always(TeamChoice choice);
 bool shares_always();
 
 extern template class Plan<float>;

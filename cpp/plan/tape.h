@@ -1,5 +1,6 @@
-// The tape: what a plan executes. Built once from a graph by lower() (nodes to items), fuse() (items to stages) and
-// place() (values to memory); run by Plan<T>. Nothing here depends on the element type.
+// The tape: what a plan executes. Built once from a graph by lower() (nodes to items), fuse() (items to stages),
+// share_out() (stages to threads), place() (values to memory) and set_barriers(); run by Plan<T>. Nothing here depends
+// on the element type.
 #pragma once
 
 #include <string>
@@ -74,11 +75,22 @@ struct Item {
   std::vector<bool> reduced;            // first_max: the axes that a group spans; [0] is the rows
 };
 
+// How the threads of a team share a stage. Each thread's part follows from the size of the team and the rows of the run
+// alone, so that what one stage leaves with a thread another finds there.
+enum class Sharing {
+  one,      // thread 0 does all of it
+  rows,     // of the run; without rows, of the product's result
+  columns,  // of the product's result, of the sum over rows, of a plain map: whole units (plain: kPlainUnit)
+};
+constexpr Index kPlainUnit = 64;
+
 // Items that run together. Row programs and products' epilogues run tile by tile while the tile is in cache.
 struct Stage {
   enum class Kind { plain, row, product, product_rows, over_rows, first_max };
   Kind kind;
   std::vector<int> items;      // a product comes first, the rest is its epilogue
+  Sharing sharing = Sharing::one;
+  int section = 0;             // what share_out put between the same two barriers
   bool by_columns = false;     // plain maps of one width: threads share the columns
   Index width = 0;             // by_columns, products: columns
   Index tile_elements = 0;     // capacity of one local slot where all have one width (epilogues, by_columns)
@@ -103,7 +115,16 @@ struct Tape {
   Index block_arena = 0;  // elements per thread
   Index block_sums = 0;  // elements: all sums over rows of the loop
   Index scratch = 0;  // elements per thread, programs only
+  int threads = 1;  // of the team that is worth it, in run after run
+  bool worth_waking = false;  // for a single run
+  double cost = 0;  // of a run with max_rows, a guess in nanoseconds of one thread
+  Index column_unit = 1;  // Sharing::columns of products and sums over rows
+  std::vector<bool> barriers;  // by stage: whether the threads meet before it
 };
+
+// Whether the team and what it shares are chosen by what they cost, or (tests) all threads share every stage: products
+// by rows, stages ordered by the barriers they wait for; or products by columns, stages as they came.
+enum class TeamChoice { measured, always_rows, always_columns };
 
 struct TapeRequest {
   const Graph* graph;
@@ -112,13 +133,18 @@ struct TapeRequest {
   Index max_rows;
   Index element_bytes;
   Index block_bytes;  // what the loop over blocks may keep in cache of weights and sums over rows
+  int threads;  // the most that may share a run
+  Index column_unit;  // columns of a product's register tile, a multiple of 8
+  TeamChoice team = TeamChoice::measured;
 };
 
 Tape build_tape(const TapeRequest& request);
 
-// The three passes, in lowering.cpp, fusion.cpp and memory.cpp.
+// The passes, in lowering.cpp, fusion.cpp, sharing.cpp, memory.cpp and barriers.cpp.
 void lower(const TapeRequest& request, Tape& tape);
 void fuse(const TapeRequest& request, Tape& tape);
+void share_out(const TapeRequest& request, Tape& tape);
 void place(const TapeRequest& request, Tape& tape);
+void set_barriers(const TapeRequest& request, Tape& tape);
 
 }  // namespace fastbp

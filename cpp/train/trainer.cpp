@@ -95,6 +95,7 @@ void Trainer<T>::prepare(Index batch_size) {
     plan_.reset();
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size);
     pace_ = Pace(plan_->threads(), plan_->cost(), shares_always());
+    pace_of_calls_ = Pace(plan_->threads_of_a_call(), plan_->cost(), shares_always());
   }
   weights_.clear();
   for (std::size_t i = 0; i < trainable_.size(); ++i) {
@@ -222,6 +223,7 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       frame.rows = std::min(request.batch_size, request.rows - frame.first_row);
       frame.counter = epoch;
       if (request.check_finite) check_rows(run);
+      plan_->bind_inputs(frame);
       const bool together = pace_.together();
       if (together) team.barrier(0);
       train_batch(run, together ? team : alone, 0);
@@ -314,7 +316,12 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   run.frame.counter = steps;
   run.figures.resize(static_cast<std::size_t>(figures_));
   run.flags.resize(static_cast<std::size_t>(plan_->threads()));
-  run_team(plan_->threads(), [&](Team& team, int thread) { train_batch(run, team, thread); });
+  plan_->bind_inputs(run.frame);
+  const int threads = pace_of_calls_.together() ? plan_->threads_of_a_call() : 1;
+  pace_of_calls_.start();
+  run_team(threads, [&](Team& team, int thread) { train_batch(run, team, thread); });
+  pace_of_calls_.step_done();
+  pace_of_calls_.pause();
   own_writes_ = parameters_->writes;
   if (!run.finite) throw NonFinite(epoch, steps, first_non_finite(run));
   ++steps;
@@ -337,6 +344,7 @@ std::string Trainer<T>::first_non_finite(const Run& run) {
     all.bind_output(static_cast<int>(i), buffers.back().template as<T>());
   }
   Team alone(1);
+  all.bind_inputs(frame);
   all.run(frame, alone, 0);
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const Value& value = all.output(static_cast<int>(i));

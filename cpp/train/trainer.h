@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "plan/pace.h"
 #include "plan/plan.h"
 #include "plan/source.h"
 #include "train/optimizer.h"
-#include "train/pace.h"
 
 namespace fastbp {
 
@@ -98,7 +98,7 @@ class Trainer {
   Optimizer<T> optimizer_;
   std::uint64_t seed_;
   std::unique_ptr<Plan<T>> plan_;
-  Pace pace_;
+  Pace pace_, pace_of_calls_;  // of a fit's steps; of single ones, which wake a team each
   std::vector<Weight> weights_;
   bool values_small_ = false;  // every weight and every state of the optimiser is known to be within +-2^60
   std::uint64_t own_writes_ = 0;  // the parameters' `writes` after the last `step`: if unchanged, that still holds

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from compare import THREADS, assert_same, specials
+from compare import ORDERS, THREADS, assert_same, share, specials
 from fastbp import _core, reference
 from layouts import DTYPES, LAYOUTS, draw
 from random_graphs import RandomGraphs, node_list
@@ -90,10 +90,9 @@ def test_random_graphs_have_the_references_bits(seed: int) -> None:
     graph, training, random = grown(seed), seed % 3 != 0, np.random.default_rng(seed)
     every = list(range(len(graph)))
     expected = graph.function(1, every, training)(graph.inputs, counter=3)
-    _core.testing.share_always(True)
-    _core.set_num_threads(THREADS[seed % len(THREADS)])
-    for isa in _core.available_isas():
+    for isa, order in zip(_core.available_isas(), ORDERS):
         _core.set_isa(isa)
+        share(THREADS[seed % len(THREADS)], columns=seed % 5 < 2, order=order)
         selections = [every, *(graph.some(count, random) for count in (1, 1, 1, 1, 3, 4, 10))]
         for outputs in selections:
             results = graph.function(0, outputs, training)(graph.inputs, counter=3)
@@ -106,10 +105,9 @@ def test_random_graphs_in_chunks_have_the_bits_of_the_whole(seed: int) -> None:
     graph, random = grown(seed), np.random.default_rng(seed)
     with_rows = [node for node in range(len(graph)) if graph.graphs[0].shape(node)[0]]
     expected = graph.function(1, with_rows, True)(graph.inputs, counter=1)
-    _core.testing.share_always(True)
     for backend in (0, 1):
         for batch_size in (1, 5, 128) if graph.rows < 100 else (100, 128):
-            _core.set_num_threads(THREADS[(seed + batch_size) % len(THREADS)])
+            share(THREADS[(seed + batch_size) % len(THREADS)], order=ORDERS[seed % len(ORDERS)])
             results = graph.function(backend, with_rows, True)(graph.inputs, counter=1, batch_size=batch_size)
             for node, result in zip(with_rows, results):
                 assert_same(result, expected[with_rows.index(node)], (seed, node, batch_size))

@@ -1,4 +1,4 @@
-#include "train/pace.h"
+#include "plan/pace.h"
 
 #include <algorithm>
 
@@ -30,8 +30,19 @@ Pace::Pace(int threads, double step_nanoseconds, bool always)
 }
 
 void Pace::start() {
-  steps_ = 0;
-  if (has_choice_) window_began_ = Clock::now();
+  if (!has_choice_) return;
+  if (running_) {
+    steps_ = 0;
+    before_ = Duration::zero();
+  }
+  running_ = true;
+  window_began_ = Clock::now();
+}
+
+void Pace::pause() {
+  if (!has_choice_) return;
+  running_ = false;
+  before_ += Clock::now() - window_began_;
 }
 
 void Pace::begin_probe() {
@@ -47,8 +58,9 @@ void Pace::begin_probe() {
 void Pace::step_done() {
   if (!has_choice_ || ++steps_ < steps_per_window_) return;
   const Clock::time_point now = Clock::now();
-  window_done(now - window_began_, now);
+  window_done(before_ + (now - window_began_), now);
   window_began_ = now;
+  before_ = Duration::zero();
   steps_ = 0;
 }
 

@@ -13,7 +13,9 @@ class Pace {
   // threads: of the team; step_nanoseconds: a guess, which sets how often the clock is read. always: no step alone.
   Pace(int threads, double step_nanoseconds, bool always);
 
-  void start();  // after a pause
+  // Steps are measured between start and pause. Where the pause is left out (an exception), the window begins anew.
+  void start();
+  void pause();
 
   bool together() const { return together_; }  // the next step
   void step_done();
@@ -26,9 +28,11 @@ class Pace {
   void begin_probe();
 
   bool has_choice_ = false;
+  bool running_ = false;
   long steps_per_window_ = 1;
   bool together_ = false;
   long steps_ = 0;                 // of this window
+  Duration before_{};              // of this window, before the last pause
   int probe_ = 0;                  // windows measured in this probe; kProbe: none is under way
   Duration best_[2], probing_[2];  // by mode: the shortest window and all of them, of the last probe
   Duration hold_{};                // from the end of a probe to the next

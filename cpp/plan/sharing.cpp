@@ -1,0 +1,188 @@
+// Stages to threads: how many threads a run is worth, what each stage shares out among them, and in which order.
+#include <algorithm>
+#include <limits>
+
+#include "plan/access.h"
+
+namespace fastbp {
+namespace {
+
+// Nanoseconds, measured with two threads on one machine. They decide what is fast, not what is right.
+constexpr double kBarrier = 500;          // threads that meet, and wait for the last
+constexpr double kBarrierOfMany = 50;     // and per thread of the team
+constexpr double kWorthATeam = 6000;      // saved per run: what the guess may be wrong by
+constexpr double kWorthWaking = 40000;    // saved by a single run
+constexpr double kWeight = 0.05;          // one thread reads or packs one weight of a product
+constexpr double kTransposedWeight = 0.15;
+constexpr Index kKeptBytes = Index(4) << 20;  // of a batch's values: more is worth a barrier
+
+class SharingOut {
+ public:
+  SharingOut(const TapeRequest& request, Tape& tape)
+      : request_(request), tape_(tape), rows_(std::max<Index>(request.max_rows, 1)) {
+    tape_.column_unit = request.column_unit;
+    for (const Stage& stage : tape_.stages) tape_.cost += cost(stage);
+    choose_team();
+    for (Stage& stage : tape_.stages) stage.sharing = best(stage, tape_.threads).sharing;
+    order();
+  }
+
+ private:
+  struct Choice {
+    Sharing sharing;
+    double time;  // until the last thread is done
+  };
+
+  const Item& item(int i) const { return tape_.items[static_cast<std::size_t>(i)]; }
+  const Value& value(int v) const { return tape_.values[static_cast<std::size_t>(v)]; }
+  double cost(const Stage& stage) const { return stage.fixed_cost + stage.row_cost * static_cast<double>(rows_); }
+  bool has_loop() const { return tape_.loop_end > tape_.loop_begin; }
+  bool in_loop(std::size_t stage) const {
+    return static_cast<int>(stage) >= tape_.loop_begin && static_cast<int>(stage) < tape_.loop_end;
+  }
+
+  // The part of the whole that the busiest thread gets.
+  static double largest(Index count, Index unit, int threads) {
+    const Index units = (count + unit - 1) / unit;
+    if (units == 0) return 0;
+    return static_cast<double>((units + threads - 1) / threads) / static_cast<double>(units);
+  }
+
+  void choose_team() {
+    tape_.threads = 1;
+    if (request_.team != TeamChoice::measured) {
+      tape_.threads = request_.threads;
+      tape_.worth_waking = true;
+      return;
+    }
+    double alone = 0, best_time = std::numeric_limits<double>::max();
+    for (const Stage& stage : tape_.stages) alone += best(stage, 1).time;
+    for (int threads = 2; threads <= request_.threads; threads = next(threads)) {
+      const double time = time_of(threads);
+      if (time >= best_time) continue;
+      best_time = time;
+      tape_.threads = threads;
+    }
+    if (alone - best_time < kWorthATeam) tape_.threads = 1;
+    tape_.worth_waking = alone - best_time >= kWorthWaking;
+  }
+
+  int next(int threads) const {
+    if (threads == request_.threads) return threads + 1;
+    return std::min(threads + (threads + 1) / 2, request_.threads);
+  }
+
+  double time_of(int threads) {
+    double time = 0, looped = 0;
+    for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
+      if (in_loop(s)) {
+        looped += cost(tape_.stages[s]);
+        continue;
+      }
+      Choice choice = best(tape_.stages[s], threads);
+      tape_.stages[s].sharing = choice.sharing;
+      time += choice.time;
+    }
+    const int barriers = has_loop() ? 2 + static_cast<int>(tape_.stages.size()) + tape_.loop_begin - tape_.loop_end
+                                    : count_sections() + 1;
+    return time + looped * largest(rows_, kRowBlock, threads) + barriers * barrier(threads);
+  }
+
+  static double barrier(int threads) { return threads == 1 ? 0 : kBarrier + kBarrierOfMany * threads; }
+
+  Choice best(const Stage& stage, int threads) const {
+    const double cost = this->cost(stage);
+    if (threads == 1) return {Sharing::one, cost};
+    switch (stage.kind) {
+      case Stage::Kind::row: return {Sharing::rows, cost * largest(rows_, 1, threads)};
+      case Stage::Kind::plain:
+        if (!stage.by_columns) return {Sharing::one, cost};
+        return {Sharing::columns, cost * largest(stage.width, kPlainUnit, threads)};
+      case Stage::Kind::product: return of_product(stage, threads);
+      case Stage::Kind::product_rows: return of_product(stage, threads);
+      case Stage::Kind::over_rows: return {Sharing::columns, cost * largest(width(stage), tape_.column_unit, threads)};
+      case Stage::Kind::first_max: return {Sharing::one, cost};
+    }
+    return {Sharing::one, cost};
+  }
+
+  // Threads that share the columns read and pack only their part of b, but all of a, and they must have met before.
+  Choice of_product(const Stage& stage, int threads) const {
+    const Item& product = item(stage.items.front());
+    const bool over_rows = product.kind == Item::Kind::product_rows, rows = value(product.output).rows;
+    const Index m = rows ? product.m * rows_ : product.m, k = over_rows ? product.k * rows_ : product.k;
+    const double a = kWeight * static_cast<double>(m) * static_cast<double>(k);
+    const double b =
+        (product.transpose_b ? kTransposedWeight : kWeight) * static_cast<double>(k) * static_cast<double>(product.n);
+    const double by_rows = (cost(stage) + a) * largest(rows ? rows_ : m, 1, threads) + b;
+    const double by_columns =
+        (cost(stage) + b) * largest(product.n, tape_.column_unit, threads) + a + (rows ? barrier(threads) : 0);
+    if (request_.team == TeamChoice::always_rows) return {Sharing::rows, by_rows};
+    if (request_.team == TeamChoice::always_columns) return {Sharing::columns, by_columns};
+    return by_rows <= by_columns ? Choice{Sharing::rows, by_rows} : Choice{Sharing::columns, by_columns};
+  }
+
+  Index width(const Stage& stage) const {
+    Index widest = 0;
+    for (int i : stage.items) widest = std::max(widest, value(item(i).output).width);
+    return widest;
+  }
+
+  // Sections: what lies between two barriers. A stage comes as early as what it reads allows.
+  int count_sections() {
+    struct Written {
+      int section = 0;
+      Pattern pattern{Pattern::By::rows, kRowsOfRun};  // the inputs
+    };
+    std::vector<Written> written(tape_.values.size());
+    std::vector<bool> moves(tape_.values.size(), false);
+    for (int input : tape_.inputs)
+      if (input >= 0) moves[static_cast<std::size_t>(input)] = true;
+    int sections = 0;
+    for (Stage& stage : tape_.stages) {
+      stage.section = 0;
+      const std::vector<Access> accesses = accesses_of(tape_, stage, false);
+      for (const Access& access : accesses) {
+        const std::size_t v = static_cast<std::size_t>(access.value);
+        if (access.writes || !moves[v]) continue;
+        const int apart = keeps_threads_apart(written[v].pattern, access.pattern) ? 0 : 1;
+        stage.section = std::max(stage.section, written[v].section + apart);
+      }
+      for (const Access& access : accesses) {
+        const std::size_t v = static_cast<std::size_t>(access.value);
+        if (!access.writes) continue;
+        moves[v] = true;
+        written[v].section = stage.section;
+        written[v].pattern = access.pattern;
+      }
+      sections = std::max(sections, stage.section + 1);
+    }
+    return sections;
+  }
+
+  // Behind one another what needs no barrier in between, unless keeping all values of the batch for that long would
+  // take memory that is worth more.
+  void order() {
+    Index kept = 0;
+    for (const Value& value : tape_.values)
+      if (value.rows) kept += value.width * rows_ * request_.element_bytes;
+    const bool wanted = kept <= kKeptBytes && request_.team != TeamChoice::always_columns;
+    if (tape_.threads > 1 && !has_loop() && wanted) {
+      count_sections();
+      std::stable_sort(tape_.stages.begin(), tape_.stages.end(),
+                       [](const Stage& a, const Stage& b) { return a.section < b.section; });
+    } else {
+      for (std::size_t s = 0; s < tape_.stages.size(); ++s) tape_.stages[s].section = static_cast<int>(s);
+    }
+  }
+
+  const TapeRequest& request_;
+  Tape& tape_;
+  Index rows_;
+};
+
+}  // namespace
+
+void share_out(const TapeRequest& request, Tape& tape) { SharingOut(request, tape); }
+
+}  // namespace fastbp
