@@ -15,6 +15,7 @@
 #include "bindings/bindings.h"
 #include "kernels/dispatch.h"
 #include "plan/plan.h"
+#include "train/shuffle.h"
 
 namespace fastbp {
 
@@ -325,6 +326,14 @@ std::vector<std::uint32_t> philox(const std::vector<std::uint32_t>& counter, con
   return out;
 }
 
+// The order of n rows in an epoch.
+std::vector<Index> shuffled(std::uint64_t seed, std::uint32_t epoch, Index n) {
+  std::vector<Index> order(static_cast<std::size_t>(n));
+  Cancel never;
+  shuffle(kernels(), seed, epoch, n, order.data(), never);
+  return order;
+}
+
 // a @ b of 2-D arrays with any strides, either transposed first. `beside`: columns of zeros that belong to no one lie
 // beside the result, and come back with it.
 py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool transpose_a, bool transpose_b,
@@ -411,6 +420,7 @@ void register_testing(py::module_& module) {
   testing.def("within", in_state(within), arg("x"), arg("limit"));
   testing.def("gather", in_state(gather), arg("source"), arg("index"), arg("dtype"));
   testing.def("philox", in_state(philox), arg("counter"), arg("key"));
+  testing.def("shuffle", in_state(shuffled), arg("seed"), arg("epoch"), arg("n"));
   testing.def("matmul", in_state(matmul), arg("a"), arg("b"), arg("over_rows") = false, arg("transpose_a") = false,
               arg("transpose_b") = false, arg("beside") = 0);
   testing.def("tile", &tile, arg("dtype"));

@@ -92,6 +92,10 @@ void multiply_tile_across(const TileCall<T>* call) {
   for (int i = 0; i < rows * vectors; ++i) sum[i] = V<T>{};
   int64_t p = 0;
   for (; p + kPiece<T> <= call->k; p += kPiece<T>) {
+    if (call->ahead) {
+      fetch_line(call->ahead);
+      fetch_line(call->ahead);
+    }
     FASTBP_UNROLL
     for (int v = 0; v < vectors; ++v) {
       V<T> block[kPiece<T>];

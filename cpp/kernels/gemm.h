@@ -230,6 +230,7 @@ void multiply_strip(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piec
   const int64_t width = s.vectors * lanes;
   TileCall<T> call;
   call.k = piece.depth;
+  call.ahead = q.ahead;
   call.a = q.a + row * q.a_row + piece.start * q.a_col;
   call.a_row = q.a_row;
   call.a_col = q.a_col;
