@@ -119,9 +119,10 @@ def narrow_products(dtype: str, over_rows: bool) -> list[Product]:
     rng = np.random.default_rng(3 + over_rows)
     block = ROW_BLOCK if over_rows else FEATURE_BLOCK
     depths = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 16, 31, 64, 100, 128, block + 2)
+    heights = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 47, 64, 65, 130, 259)
     result = []
     for n in range(1, 33):
-        for m in rng.choice([1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 47, 64, 65, 130, 259], 5, replace=False):
+        for m in rng.choice(heights, 5, replace=False):
             k = int(rng.choice(depths))
             k = k if m * n * k < 300_000 else 9
             a, b = operand(rng, (int(m), k), dtype, "ordinary"), operand(rng, (k, n), dtype, "ordinary")
