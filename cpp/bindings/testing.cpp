@@ -334,7 +334,7 @@ std::vector<Index> shuffled(std::uint64_t seed, std::uint32_t epoch, Index n) {
   return order;
 }
 
-// a @ b of 2-D arrays with any strides, either transposed first. `beside`: columns of zeros that belong to no one lie
+// a @ b of 2-D arrays with any strides, either transposed first. `beside`: columns of ones that belong to no one lie
 // beside the result, and come back with it.
 py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool transpose_a, bool transpose_b,
                  Index beside) {
@@ -356,7 +356,7 @@ py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool tr
     py::array c = empty(a.dtype(), {call.m, call.n + beside});
     call.c = elements_of_new<T>(c);
     call.c_row = call.n + beside;
-    if (beside > 0) std::fill(call.c, call.c + call.m * call.c_row, T(0));
+    if (beside > 0) std::fill(call.c, call.c + call.m * call.c_row, T(1));
     call.over_rows = over_rows;
     const Index bytes = kernels_for<T>().matmul_scratch(&call);
     const Buffer scratch = bytes > 0 ? Buffer(static_cast<std::size_t>(bytes)) : Buffer();
