@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -14,6 +15,7 @@
 #include "bindings/bindings.h"
 #include "kernels/dispatch.h"
 #include "plan/plan.h"
+#include "train/shuffle.h"
 
 namespace fastbp {
 
@@ -324,8 +326,18 @@ std::vector<std::uint32_t> philox(const std::vector<std::uint32_t>& counter, con
   return out;
 }
 
-// a @ b of 2-D arrays with any strides, either transposed first.
-py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool transpose_a, bool transpose_b) {
+// The order of n rows in an epoch.
+std::vector<Index> shuffled(std::uint64_t seed, std::uint32_t epoch, Index n) {
+  std::vector<Index> order(static_cast<std::size_t>(n));
+  Cancel never;
+  shuffle(kernels(), seed, epoch, n, order.data(), never);
+  return order;
+}
+
+// a @ b of 2-D arrays with any strides, either transposed first. `beside`: columns of ones that belong to no one lie
+// beside the result, and come back with it.
+py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool transpose_a, bool transpose_b,
+                 Index beside) {
   require_axes(a, 2);
   require_axes(b, 2);
   return with_type(a.dtype(), [&](auto zero) {
@@ -341,9 +353,10 @@ py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool tr
     call.b = elements<T>(b);
     call.b_row = stride(b, transpose_b);
     call.b_col = stride(b, !transpose_b);
-    py::array c = empty(a.dtype(), {call.m, call.n});
+    py::array c = empty(a.dtype(), {call.m, call.n + beside});
     call.c = elements_of_new<T>(c);
-    call.c_row = call.n;
+    call.c_row = call.n + beside;
+    if (beside > 0) std::fill(call.c, call.c + call.m * call.c_row, T(1));
     call.over_rows = over_rows;
     const Index bytes = kernels_for<T>().matmul_scratch(&call);
     const Buffer scratch = bytes > 0 ? Buffer(static_cast<std::size_t>(bytes)) : Buffer();
@@ -407,8 +420,9 @@ void register_testing(py::module_& module) {
   testing.def("within", in_state(within), arg("x"), arg("limit"));
   testing.def("gather", in_state(gather), arg("source"), arg("index"), arg("dtype"));
   testing.def("philox", in_state(philox), arg("counter"), arg("key"));
+  testing.def("shuffle", in_state(shuffled), arg("seed"), arg("epoch"), arg("n"));
   testing.def("matmul", in_state(matmul), arg("a"), arg("b"), arg("over_rows") = false, arg("transpose_a") = false,
-              arg("transpose_b") = false);
+              arg("transpose_b") = false, arg("beside") = 0);
   testing.def("tile", &tile, arg("dtype"));
   testing.def("fma_peak", in_state(fma_peak), arg("seconds"));
   testing.def(

@@ -52,6 +52,7 @@ void FASTBP_FILL_MAPS(KernelTable* table) {
   fill_maps(table->f32);
   fill_maps(table->f64);
   table->philox = philox;
+  table->draws = draws;
   table->uniform = uniform;
   table->normal = normal;
 }

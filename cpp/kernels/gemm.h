@@ -11,6 +11,7 @@
 //         for strips, for panels: one call of a microkernel for each block of k
 #pragma once
 
+#include "kernels/across.h"
 #include "kernels/microkernel.h"
 #include "kernels/packing.h"
 #include "kernels/simd.h"
@@ -41,16 +42,20 @@ constexpr int64_t kWholeBytes = 8 * 1024 * 1024;  // up to this all of a is pack
 template <class T>
 constexpr int64_t kStripWidth = (kTileRows + Vector<T>::lanes - 1) / Vector<T>::lanes * Vector<T>::lanes;
 
-// A flipped product: rows of c at a time, and the most columns.
+// A flipped product: rows of c at a time (in bytes of a column), and the most columns.
 template <class T>
 constexpr int64_t kFlippedColumns = 1024 / (int64_t)sizeof(T);
-constexpr int64_t kFlippedRows = 15;
+constexpr int64_t kFlippedRows = 31;
+
+// What reading across costs beside each fma, in sixteenths of one: without 512-bit vectors every element of the other
+// operand takes a load of its own.
+constexpr int64_t kBesideAcross = kMaskedLoadsAreFree ? 1 : 4;
 
 // How a product is done.
 template <class T>
 struct Blocking {
   bool flipped;  // cT = bT aT: vectors lie along the rows of c
-  bool along;  // b's k is contiguous and few rows use it: transposed in registers
+  bool across;  // b's k is contiguous and few rows use it: transposed in registers
   bool pack_a, pack_whole_a, pack_b;
   int64_t strips;  // of nearly equal height
   int64_t vectors;  // a panel's width
@@ -65,12 +70,23 @@ FASTBP_INLINE int64_t levels_of(int64_t count) { return count > 0 ? 64 - __built
 
 // Few columns leave lanes idle. Along the rows of c they are full, but a must be read across: free where a_row is 1,
 // a transposition otherwise.
+// Whether b, whose k is contiguous, is read across: worth it for few rows of c.
+template <class T>
+FASTBP_INLINE bool is_across(const fastbp::Matmul<T>& q) {
+  return q.b_row == 1 && q.b_col != 1 && (q.m <= kMostRowsApart || (q.a_row == 1 && q.m <= kFlippedRows));
+}
+
+// Few columns leave lanes idle. Along the rows of c there are full vectors, if a can be read that way: directly where
+// a_row is 1, else across. What is compared: fma per k, and what there is to do beside them.
 template <class T>
 FASTBP_INLINE bool is_narrow(const fastbp::Matmul<T>& q) {
   constexpr int lanes = Vector<T>::lanes;
-  if (q.n > kFlippedRows || q.n % lanes == 0 || q.m < lanes) return false;
-  const int64_t idle = lanes - q.n % lanes;
-  return q.a_row == 1 ? q.m >= 2 * lanes : 4 * idle >= 3 * lanes;
+  if (q.n > kFlippedRows || q.n % lanes == 0) return false;
+  const bool across = q.a_row != 1;
+  if (across && (q.a_col != 1 || (q.n > kMostRowsApart && q.b_col != 1))) return false;
+  const int64_t upright = q.m * ((q.n + lanes - 1) / lanes), on_side = (q.m + lanes - 1) / lanes * q.n;
+  const int64_t beside = q.k * (across ? kBesideAcross : 1) / 16 + 5;
+  return on_side * (q.k + beside) < upright * q.k;
 }
 
 template <class T>
@@ -100,12 +116,15 @@ Blocking<T> upright_blocking_of(const fastbp::Matmul<T>& q) {
   const int64_t columns = smaller(q.n, kBlockColumns<T>);
 
   const bool outgrows_l1 = depth * q.b_row * (int64_t)sizeof(T) > 24 * 1024;
-  s.along = q.m <= kMostRowsAlong && q.b_row == 1 && q.b_col != 1;
-  if (s.along) s.vectors = 1;
-  s.pack_b = !s.along && (q.b_col != 1 || (s.strips >= 4 && outgrows_l1));
+  s.across = is_across(q);
+  if (s.across) {
+    s.strips = (q.m + kMostRowsAcross - 1) / kMostRowsAcross;
+    s.vectors = s.strips == 1 ? vectors_across((int)q.m) : 1;
+  }
+  s.pack_b = !s.across && (q.b_col != 1 || (s.strips >= 4 && outgrows_l1));
   const bool long_strip = columns > 2 * s.vectors * lanes && depth >= 64;
   const int64_t far_stride = q.a_col == 1 ? q.a_row : q.a_col;
-  s.pack_a = long_strip && ((q.a_row != 1 && q.a_col != 1) || aliases(far_stride * (int64_t)sizeof(T)));
+  s.pack_a = long_strip && !s.across && ((q.a_row != 1 && q.a_col != 1) || aliases(far_stride * (int64_t)sizeof(T)));
 
   if (s.pack_a) {
     const int64_t whole = s.strips * q.k * kStripWidth<T> * (int64_t)sizeof(T);
@@ -192,11 +211,16 @@ struct Piece {
   T* slots;
 };
 
+// For a tile of rows x vectors, the last of which has last_lanes columns.
 template <class T>
-FASTBP_INLINE Microkernel<T> microkernel_of(bool along, int64_t rows, int64_t vectors, int64_t last_lanes) {
-  if (along) return microkernel_along<T>(rows);
-  const bool masked = kMaskedLoadsAreFree || last_lanes < Vector<T>::lanes;
-  return masked ? microkernel<T, true>(rows, vectors) : microkernel<T, false>(rows, vectors);
+FASTBP_INLINE Microkernel<T> microkernel_of(const Blocking<T>& s, int64_t rows, int64_t vectors, int64_t last_lanes) {
+  const bool full = last_lanes == Vector<T>::lanes;
+  if (s.across) {
+    return !full                                  ? microkernel_across<T, false, true>(rows)
+           : vectors == vectors_across((int)rows) ? microkernel_across<T, true, false>(rows)
+                                                  : microkernel_across<T, false, false>(rows);
+  }
+  return kMaskedLoadsAreFree || !full ? microkernel<T, true>(rows, vectors) : microkernel<T, false>(rows, vectors);
 }
 
 // `count` strips of `rows` rows each, the first at `row`; more than one only under rule 1 and where a is not packed.
@@ -207,11 +231,13 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
   const int64_t width = s.vectors * lanes;
   TileCall<T> call;
   call.k = piece.depth;
+  call.ahead = q.ahead;
   call.a_row = packed ? 1 : q.a_row;
   call.a_col = packed ? kStripWidth<T> : q.a_col;
   const T* const a = packed ? packed : q.a + row * q.a_row + piece.start * q.a_col;
-  for (int64_t j = 0; j < piece.columns; j += width) {
-    const int64_t columns = smaller(width, piece.columns - j);
+  for (int64_t j = 0, columns; j < piece.columns; j += columns) {
+    columns = smaller(width, piece.columns - j);
+    if (s.across && columns < width) columns = smaller(lanes, columns);  // across there are panels and single vectors
     const int64_t vectors = (columns + lanes - 1) / lanes;
     call.last_lanes = columns - (vectors - 1) * lanes;
     if (piece.panels) {
@@ -219,17 +245,17 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
       call.b_row = vectors * lanes;
     } else {
       call.b = q.b + piece.start * q.b_row + (piece.column + j) * q.b_col;
-      call.b_row = s.along ? q.b_col : q.b_row;
+      call.b_row = s.across ? q.b_col : q.b_row;
     }
     call.a = a;
     call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
-    const Microkernel<T> kernel = microkernel_of<T>(s.along, rows, vectors, call.last_lanes);
+    const Microkernel<T> kernel = microkernel_of<T>(s, rows, vectors, call.last_lanes);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
       alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
       const Counter<T> counter = {local, width, rows * width,
                                   piece.slots ? piece.slots + row * kBlockColumns<T> + j : nullptr,
                                   q.m * kBlockColumns<T>};
-      tile_over_rows(call, kernel, s.along ? 1 : call.b_row, piece.start / fastbp::kRowBlock, piece.last, counter);
+      tile_over_rows(call, kernel, s.across ? 1 : call.b_row, piece.start / fastbp::kRowBlock, piece.last, counter);
     } else {
       call.earlier = &call.out;  // the total so far
       call.earlier_count = piece.start > 0;
@@ -340,9 +366,7 @@ void multiply_flipped(const fastbp::Matmul<T>& q, char* scratch) {
     const int64_t i1 = smaller(i0 + kFlippedColumns<T>, q.m);
     const fastbp::Matmul<T> part = flipped(q, i0, i1, transposed);
     multiply(part, upright_blocking_of(part), scratch);
-    for (int64_t i = i0; i < i1; ++i) {
-      for (int64_t j = 0; j < q.n; ++j) q.c[i * q.c_row + j] = transposed[j * kFlippedColumns<T> + i - i0];
-    }
+    transpose_out<T>(i1 - i0, q.n, transposed, kFlippedColumns<T>, q.c + i0 * q.c_row, q.c_row);
     if (q.epilogue) q.epilogue(q.context, i0, i1, 0, q.n);
   }
 }
@@ -366,29 +390,31 @@ void matmul_with_local_scratch(const fastbp::Matmul<T>& q, const Blocking<T>& s)
 
 // Whether the product is one call of a microkernel, on operands as they lie: then there is nothing to be planned.
 template <class T>
-FASTBP_INLINE bool is_one_tile(const fastbp::Matmul<T>& q, bool along) {
+FASTBP_INLINE bool is_one_tile(const fastbp::Matmul<T>& q, bool across) {
   constexpr int lanes = Vector<T>::lanes;
   if (q.m > kTileRows || q.k > (q.over_rows ? fastbp::kRowBlock : kDepth) || is_narrow(q)) return false;
-  return along ? q.m <= kMostRowsAlong && q.n <= lanes
-               : q.b_col == 1 && (q.n <= kTileVectors * lanes || q.n <= widest((int)q.m) * lanes);
+  return across ? q.n <= lanes : q.b_col == 1 && (q.n <= kTileVectors * lanes || q.n <= widest((int)q.m) * lanes);
 }
 
 template <class T>
-void multiply_one_tile(const fastbp::Matmul<T>& q, bool along) {
+void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   constexpr int lanes = Vector<T>::lanes;
   const int64_t vectors = (q.n + lanes - 1) / lanes;
+  Blocking<T> s = {};
+  s.across = across;
   TileCall<T> call;
+  call.ahead = q.ahead;
   call.k = q.k;
   call.a = q.a;
   call.a_row = q.a_row;
   call.a_col = q.a_col;
   call.b = q.b;
-  call.b_row = along ? q.b_col : q.b_row;
+  call.b_row = across ? q.b_col : q.b_row;
   call.out = {q.c, q.c_row};
   call.earlier = nullptr;
   call.earlier_count = 0;
   call.last_lanes = q.n - (vectors - 1) * lanes;
-  microkernel_of<T>(along, q.m, vectors, call.last_lanes)(&call);
+  microkernel_of<T>(s, q.m, vectors, call.last_lanes)(&call);
   if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
 }
 
@@ -402,8 +428,8 @@ void matmul(const fastbp::Matmul<T>* q) {
     if (q->epilogue) q->epilogue(q->context, 0, q->m, 0, q->n);
     return;
   }
-  const bool along = q->b_row == 1 && q->b_col != 1;
-  if (is_one_tile(*q, along)) return multiply_one_tile(*q, along);
+  const bool across = is_across(*q);
+  if (is_one_tile(*q, across)) return multiply_one_tile(*q, across);
   const Blocking<T> s = blocking_of(*q);
   if (s.bytes() > 0 && s.bytes() <= kLocalBytes) {
     matmul_with_local_scratch(*q, s);

@@ -1,6 +1,7 @@
 // The register tile of the matrix products: rows x (vectors * lanes) outputs, each one chain of fma over k.
 #pragma once
 
+#include "kernels/ahead.h"
 #include "kernels/fma.h"
 #include "kernels/packing.h"
 #include "kernels/simd.h"
@@ -22,11 +23,12 @@ struct TileCall {
   const T* a;
   int64_t a_row, a_col;
   const T* b;
-  int64_t b_row;  // multiply_tile_along: the stride of j, while p is contiguous
+  int64_t b_row;  // multiply_tile_across: the stride of j, while p is contiguous
   Rows<T> out;
   const Rows<T>* earlier;
   int64_t earlier_count;
   int64_t last_lanes;  // columns in the last vector: 1 .. lanes
+  fastbp::Ahead* ahead;  // may be null
 };
 
 template <class T>
@@ -118,6 +120,7 @@ void multiply_tile(const TileCall<T>* call) {
   FASTBP_UNROLL
   for (int g = 0; g < pointers; ++g) a[g] = call->a + g * kRowsPerPointer * a_row;
   const T* b = call->b;
+  fastbp::Ahead* const ahead = call->ahead;
 
   V<T> sum[rows * vectors];
   FASTBP_UNROLL
@@ -125,6 +128,7 @@ void multiply_tile(const TileCall<T>* call) {
   for (int64_t p = call->k; p > 0; --p) {
     V<T> b_vectors[vectors];
     load_row<T, vectors, masked>(b, last_lanes, b_vectors);
+    if (ahead) fetch_line(ahead);
     FASTBP_UNROLL
     for (int i = 0; i < rows; ++i) {
       V<T> a_element = splat(a[i / kRowsPerPointer][i % kRowsPerPointer * a_row]);
@@ -139,52 +143,6 @@ void multiply_tile(const TileCall<T>* call) {
   }
 
   finish_tile<T, rows, vectors, masked>(call, sum);
-}
-
-// One vector of columns of a b whose k is contiguous: transposed in registers, used at once by the few rows there are.
-template <class T, int rows>
-void multiply_tile_along(const TileCall<T>* call) {
-  constexpr int lanes = Vector<T>::lanes;
-  const int64_t a_row = call->a_row, a_col = call->a_col, columns = call->last_lanes;
-  const T* a = call->a;
-  V<T> sum[rows];
-  FASTBP_UNROLL
-  for (int i = 0; i < rows; ++i) sum[i] = V<T>{};
-  int64_t p = 0;
-  for (; columns == lanes && p + lanes <= call->k; p += lanes) {
-    V<T> block[lanes];
-    FASTBP_UNROLL
-    for (int l = 0; l < lanes; ++l) block[l] = load<T>(call->b + l * call->b_row + p);
-    transpose<T>(block);
-    FASTBP_UNROLL
-    for (int l = 0; l < lanes; ++l) {
-      FASTBP_UNROLL
-      for (int i = 0; i < rows; ++i) sum[i] = fma_of(splat(a[i * a_row]), block[l], sum[i]);
-      a += a_col;
-    }
-  }
-  for (; p < call->k; p += lanes) {
-    const int64_t depth = smaller(lanes, call->k - p);
-    V<T> block[lanes];
-    for (int l = 0; l < lanes; ++l) {
-      block[l] = l < columns ? load_first<T>(call->b + l * call->b_row + p, depth) : V<T>{};
-    }
-    transpose<T>(block);
-    for (int64_t l = 0; l < depth; ++l) {
-      for (int i = 0; i < rows; ++i) sum[i] = fma_of(splat(a[i * a_row]), block[l], sum[i]);
-      a += a_col;
-    }
-  }
-  finish_tile<T, rows, 1, true>(call, sum);
-}
-
-constexpr int kMostRowsAlong = 4;
-
-template <class T>
-Microkernel<T> microkernel_along(int64_t rows) {
-  static constexpr Microkernel<T> table[kMostRowsAlong] = {multiply_tile_along<T, 1>, multiply_tile_along<T, 2>,
-                                                           multiply_tile_along<T, 3>, multiply_tile_along<T, 4>};
-  return table[rows - 1];
 }
 
 // The microkernel for a tile of `rows` x `vectors`; both are clamped to what exists, so that one table fits all sets.

@@ -44,6 +44,27 @@ FASTBP_INLINE F64 interleave_low(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b
 FASTBP_INLINE F64 interleave_high(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 1, 3); }
 #endif
 
+// The same of every 16 bytes of the vectors.
+#if FASTBP_VECTOR_BYTES == 64
+FASTBP_INLINE F32 interleave_low_pieces(F32 a, F32 b) {
+  return FASTBP_SHUFFLE(I32, a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
+}
+FASTBP_INLINE F32 interleave_high_pieces(F32 a, F32 b) {
+  return FASTBP_SHUFFLE(I32, a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
+}
+FASTBP_INLINE F64 interleave_low_pieces(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 0, 8, 2, 10, 4, 12, 6, 14); }
+FASTBP_INLINE F64 interleave_high_pieces(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 1, 9, 3, 11, 5, 13, 7, 15); }
+#else
+template <class Vector>
+FASTBP_INLINE Vector interleave_low_pieces(Vector a, Vector b) {
+  return interleave_low(a, b);
+}
+template <class Vector>
+FASTBP_INLINE Vector interleave_high_pieces(Vector a, Vector b) {
+  return interleave_high(a, b);
+}
+#endif
+
 // count x count elements, transposed in registers: interleaving row i with row i + count/2, log2(count) times over.
 template <class T, int count>
 FASTBP_INLINE void transpose_square(V<T>* rows) {

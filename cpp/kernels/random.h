@@ -264,7 +264,22 @@ void dropout(const Dropout<T>* call) {
   }
 }
 
-// ---- uniform and normal ----
+// ---- whole numbers, uniform and normal ----
+
+void draws(uint64_t seed, uint32_t stream, uint32_t counter, int64_t first, int64_t n, uint64_t* out) {
+  PhiloxBlocks blocks(seed, stream, counter);
+  constexpr int64_t most = 2 * PhiloxBlocks::most;
+  int64_t done = 0;
+  while (done < n) {
+    const int64_t draw = first + done, skip = draw % 2;
+    const int64_t count = n - done < most - skip ? n - done : most - skip;
+    const int used = (int)((skip + count + 1) / 2);
+    for (int i = 0; i < used; ++i) blocks.set(i, (uint32_t)(draw / 2 + i), 0);
+    blocks.compute(used);
+    for (int64_t i = 0; i < count; ++i) out[done + i] = blocks.long_word((int)(skip + i));
+    done += count;
+  }
+}
 
 void uniform(const Random* call) {
   PhiloxBlocks blocks(call->seed, call->stream, call->counter);

@@ -51,6 +51,17 @@ struct OverRows {
   T* out;
 };
 
+// Rows that will be read later. Products ask for them meanwhile, a cache line at a time, so that memory and arithmetic
+// are busy together. Only a hint.
+struct Ahead {
+  const char* source;
+  int64_t row_bytes;     // from row to row
+  int64_t bytes;         // of a row, contiguous
+  const int64_t* index;  // the next row's number
+  int64_t rows;          // left, the one in hand among them
+  int64_t offset;        // in the row in hand: the next line's
+};
+
 // c[i, j] = sum over p of a[i, p] * b[p, j], a[i*a_row + p*a_col], b[p*b_row + j*b_col], c[i*c_row + j].
 // c is never read before it is written. k == 0 gives +0. m or n == 0: nothing happens.
 template <class T>
@@ -68,6 +79,7 @@ struct Matmul {
   // of 8. May be null.
   void (*epilogue)(void* context, int64_t i0, int64_t i1, int64_t j0, int64_t j1);
   void* context;
+  Ahead* ahead;  // may be null
 };
 
 // Dropout (rule 9). Element (r, c) of a part of a wider array: columns first_col .. first_col+cols of each row;
@@ -188,6 +200,9 @@ struct KernelTable {
   Kernels<float> f32;
   Kernels<double> f64;
   void (*philox)(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+  // Draws first .. first+n of a stream as 64 bits each: words 2(t mod 2) (high) and 2(t mod 2) + 1 of block t / 2, row
+  // 0.
+  void (*draws)(uint64_t seed, uint32_t stream, uint32_t counter, int64_t first, int64_t n, uint64_t* out);
   void (*uniform)(const Random*);
   void (*normal)(const Random*);
   int64_t (*fma_chains)(int64_t rounds, float* sink);  // measures the fma peak: see peak.h

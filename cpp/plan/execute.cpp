@@ -3,6 +3,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/cpu.h"
 #include "plan/worker.h"
 
 namespace fastbp {
@@ -43,11 +44,33 @@ void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
   }
 }
 
+// Rows begin .. end of the frame, counted into the next one, will be gathered next: those of the widest input, where
+// they lie scattered in more memory than the caches hold.
+template <class T>
+void Plan<T>::choose_ahead(Worker& worker, Index begin, Index end) const {
+  static const Index caches = 2 * cache_sizes().l2;
+  const Frame& frame = *worker.frame;
+  *worker.ahead = Ahead{};
+  end = std::min(end, frame.rows + frame.rows_after);
+  if (frame.row_ids == nullptr || begin >= end) return;
+  for (int slot = 0; slot < inputs(); ++slot) {
+    const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
+    if (!reads_input(slot) || source.sizes.size() != 1) continue;
+    const Index bytes = source.sizes[0] * source.strides[0];
+    if (bytes <= worker.ahead->bytes || source.rows * source.row_bytes < caches) continue;
+    *worker.ahead = Ahead{source.data, source.row_bytes, bytes, frame.row_ids + begin, end - begin, 0};
+  }
+}
+
 template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   gather_inputs(frame, team.size(), thread);
   if (team.size() == 1 && run_bound(frame)) return;
-  const Worker worker = worker_of(frame, thread);
+  Ahead ahead;
+  Worker worker = worker_of(frame, thread);
+  worker.ahead = &ahead;
+  const Share next = share(frame.rows, team.size(), thread, 1);
+  choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
   for (int s = 0; s < static_cast<int>(tape_.stages.size()); ++s) {
     const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
     if (tape_.barriers[static_cast<std::size_t>(s)]) team.barrier(thread);
@@ -107,6 +130,7 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
   Matmul<T> part = share_of(whole, stage, worker.rows, threads, thread, &epilogue.row, &epilogue.column);
   if (part.m == 0 || part.n == 0) return;
   epilogue.row += worker.row;
+  if (worker.ahead != nullptr && worker.ahead->rows > 0) part.ahead = worker.ahead;
   if (stage.items.size() > 1) {
     part.context = &epilogue;
     part.epilogue = [](void* context, std::int64_t i0, std::int64_t i1, std::int64_t j0, std::int64_t j1) {

@@ -29,7 +29,9 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
   const Index blocks = (frame.rows + kRowBlock - 1) / kRowBlock;
   const Index unit = unit_of(blocks, threads), units = (blocks + unit - 1) / unit;
   if (thread < threads) {
+    Ahead ahead;
     Worker worker = worker_of(frame, thread);
+    worker.ahead = &ahead;
     worker.block = blocks_.template as<T>() + tape_.block_arena * thread;
     T* sums = sums_.template as<T>() + tape_.block_sums * counter_slots_ * thread;
     Share mine = share(units, threads, thread, 1);
@@ -37,7 +39,12 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
       std::fill(worker.slot, worker.slot + Worker::kLevels, nullptr);
       worker.free_slots = 0;
       for (int i = 0; i < counter_slots_; ++i) worker.free[worker.free_slots++] = sums + tape_.block_sums * i;
-      for (Index b = u * unit; b < std::min((u + 1) * unit, blocks); ++b) run_block(worker, b);
+      for (Index b = u * unit; b < std::min((u + 1) * unit, blocks); ++b) {
+        const bool last = b + 1 == std::min(mine.end * unit, blocks);
+        const Index next = last ? frame.rows + mine.begin * unit * kRowBlock : (b + 1) * kRowBlock;
+        choose_ahead(worker, next, next + kRowBlock);
+        run_block(worker, b);
+      }
       if (tape_.block_sums > 0)
         std::memcpy(unit_sums_.template as<T>() + tape_.block_sums * u, fold(worker, nullptr),
                     static_cast<std::size_t>(tape_.block_sums) * sizeof(T));

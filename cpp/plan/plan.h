@@ -33,6 +33,7 @@ struct Frame {
   Index rows = 0;
   const Index* row_ids = nullptr;  // null: first_row, first_row + 1, ...
   Index first_row = 0;
+  Index rows_after = 0;  // how many numbers of rows lie behind those of row_ids: the next frame's, as a hint
   std::uint64_t seed = 0;
   std::uint32_t purpose = 1;
   std::uint32_t counter = 0;
@@ -90,6 +91,7 @@ class Plan {
   void rebind_shared(int value);
 
   void gather_inputs(const Frame& frame, int threads, int thread);
+  void choose_ahead(Worker& worker, Index begin, Index end) const;
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
   void run_block(Worker& worker, Index block);
   T* fold(Worker& worker, T* total);

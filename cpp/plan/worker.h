@@ -21,6 +21,7 @@ struct Plan<T>::Worker {
   int thread;
   Index row, rows;
   T* scratch;  // of programs
+  Ahead* ahead;  // the rows that this thread gathers next
   T* block;    // in the loop: the values of the block
   T* sums;     // in the loop: the block's part of every sum over rows
   // In the loop: rule 2's binary counter. slot[level] holds a sum of 2^level blocks or null; the rest are free.

@@ -1,5 +1,6 @@
 #include "train/shuffle.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace fastbp {
@@ -7,23 +8,15 @@ namespace {
 
 constexpr std::uint32_t kPurpose = 2u << 24;
 
-// The stream of 64-bit numbers: draw t is words 2(t mod 2) (high) and 2(t mod 2) + 1 (low) of block t / 2.
+// The stream of 64-bit numbers, of which `expected` will be drawn, and now and then a few more. Many are made at once;
+// for a handful, block by block is faster.
 class Draws {
  public:
-  Draws(const KernelTable& kernels, std::uint64_t seed, std::uint32_t epoch) : kernels_(kernels) {
-    key_[0] = static_cast<std::uint32_t>(seed);
-    key_[1] = static_cast<std::uint32_t>(seed >> 32);
-    counter_[2] = kPurpose;
-    counter_[3] = epoch;
-  }
+  Draws(const KernelTable& kernels, std::uint64_t seed, std::uint32_t epoch, Index expected)
+      : kernels_(kernels), seed_(seed), epoch_(epoch), expected_(expected) {}
   std::uint64_t next() {
-    const int half = static_cast<int>(draw_ % 2);
-    if (half == 0) {
-      counter_[0] = static_cast<std::uint32_t>(draw_ / 2);
-      kernels_.philox(counter_, key_, words_);
-    }
-    ++draw_;
-    return static_cast<std::uint64_t>(words_[2 * half]) << 32 | words_[2 * half + 1];
+    if (at_ == filled_) fill();
+    return numbers_[at_++];
   }
   // Uniform in 0 .. n-1, without bias (Lemire 2019).
   std::uint64_t below(std::uint64_t n) {
@@ -37,11 +30,30 @@ class Draws {
   }
 
  private:
+  void fill() {
+    constexpr Index kHandful = 16;
+    first_ += filled_;
+    at_ = 0;
+    filled_ = std::clamp<Index>(expected_ - first_, 2, kMost);
+    filled_ += filled_ % 2;
+    if (filled_ > kHandful) return kernels_.draws(seed_, kPurpose, epoch_, first_, filled_, numbers_);
+    const std::uint32_t key[2] = {static_cast<std::uint32_t>(seed_), static_cast<std::uint32_t>(seed_ >> 32)};
+    for (Index t = 0; t < filled_; t += 2) {
+      const std::uint32_t counter[4] = {static_cast<std::uint32_t>((first_ + t) / 2), 0, kPurpose, epoch_};
+      std::uint32_t words[4];
+      kernels_.philox(counter, key, words);
+      numbers_[t] = static_cast<std::uint64_t>(words[0]) << 32 | words[1];
+      numbers_[t + 1] = static_cast<std::uint64_t>(words[2]) << 32 | words[3];
+    }
+  }
+
+  static constexpr Index kMost = 512;
   const KernelTable& kernels_;
-  std::uint32_t key_[2];
-  std::uint32_t counter_[4] = {0, 0, 0, 0};
-  std::uint32_t words_[4] = {0, 0, 0, 0};
-  std::uint64_t draw_ = 0;
+  std::uint64_t seed_;
+  std::uint32_t epoch_;
+  Index expected_;
+  Index first_ = 0, filled_ = 0, at_ = 0;  // the first number at hand, how many there are, and the next
+  std::uint64_t numbers_[kMost];
 };
 
 }  // namespace
@@ -50,7 +62,7 @@ bool shuffle(const KernelTable& kernels, std::uint64_t seed, std::uint32_t epoch
              Cancel& cancel) {
   constexpr Index kBetweenLooks = 1 << 16;  // about a millisecond
   for (Index i = 0; i < n; ++i) order[i] = i;
-  Draws draws(kernels, seed, epoch);
+  Draws draws(kernels, seed, epoch, n - 1);
   for (Index i = n - 1; i > 0; --i) {
     std::swap(order[i], order[static_cast<Index>(draws.below(static_cast<std::uint64_t>(i) + 1))]);
     if (i % kBetweenLooks == 0 && cancel.requested()) return false;

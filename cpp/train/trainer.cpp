@@ -221,6 +221,7 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       frame.first_row = run.rows_done;
       frame.row_ids = request.shuffle ? run.order.data() + frame.first_row : nullptr;
       frame.rows = std::min(request.batch_size, request.rows - frame.first_row);
+      frame.rows_after = std::min(request.batch_size, request.rows - frame.first_row - frame.rows);
       frame.counter = epoch;
       if (request.check_finite) check_rows(run);
       plan_->bind_inputs(frame);

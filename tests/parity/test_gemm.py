@@ -113,6 +113,43 @@ def test_products_equal_the_reference_in_every_layout(isa: str, dtype: str, over
             assert_same(result, expected, (a.shape, b.shape, transpose_a, transpose_b))
 
 
+@cache
+def narrow_products(dtype: str, over_rows: bool) -> list[Product]:
+    """Every few columns, with rows and depths around vectors, and around what decides how such a product is done."""
+    rng = np.random.default_rng(3 + over_rows)
+    block = ROW_BLOCK if over_rows else FEATURE_BLOCK
+    depths = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 16, 31, 64, 100, 128, block + 2)
+    heights = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 47, 64, 65, 130, 259)
+    result = []
+    for n in range(1, 33):
+        for m in rng.choice(heights, 5, replace=False):
+            k = int(rng.choice(depths))
+            k = k if m * n * k < 300_000 else 9
+            a, b = operand(rng, (int(m), k), dtype, "ordinary"), operand(rng, (k, n), dtype, "ordinary")
+            expected = matmul_rows(np.ascontiguousarray(a.T), b) if over_rows else matmul(a, b)
+            result.append(Product(a, b, expected))
+    return result
+
+
+@pytest.mark.parametrize("over_rows", [False, True], ids=["rule1", "rule2"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_with_few_columns_write_their_columns_alone(isa: str, dtype: str, over_rows: bool) -> None:
+    for number, (a, b, expected) in enumerate(narrow_products(dtype, over_rows)):
+        if isa == "generic" and a.size * b.shape[1] > GENERIC_MOST // 8:
+            continue
+        for layout in range(4):
+            result = _core.testing.matmul(
+                np.ascontiguousarray(a.T) if layout & 1 else a,
+                np.ascontiguousarray(b.T) if layout & 2 else b,
+                over_rows=over_rows,
+                transpose_a=bool(layout & 1),
+                transpose_b=bool(layout & 2),
+                beside=(number + layout) % 3,
+            )
+            assert_same(result[:, : b.shape[1]], expected, (a.shape, b.shape, layout))
+            assert (result[:, b.shape[1] :] == 1).all(), (a.shape, b.shape, layout)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_one_fma_equals_the_reference_for_extreme_operands(isa: str, dtype: str) -> None:
     rng = np.random.default_rng(5)

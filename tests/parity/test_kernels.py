@@ -310,6 +310,14 @@ def test_normal_numbers_follow_the_normal_distribution() -> None:
         assert abs(random.normal_quantile(np.array([p]))[0] - z) <= 1e-6 * max(1.0, abs(z))
 
 
+@pytest.mark.parametrize("n", [0, 1, 2, 3, 4, 15, 16, 17, 18, 19, 20, 63, 64, 66, 511, 512, 513, 514, 515, 1025, 4000])
+def test_shuffles_of_few_and_many_rows(n: int) -> None:
+    expected = [random.shuffle(seed, epoch, n) for seed, epoch in [(0, 0), (2**40 + 7, 3)]]
+    for _ in every_isa():
+        for (seed, epoch), order in zip([(0, 0), (2**40 + 7, 3)], expected, strict=True):
+            assert kernel.shuffle(seed, epoch, n) == order.tolist(), (seed, epoch, n)
+
+
 def test_shuffles_are_permutations_that_differ_by_seed_and_epoch() -> None:
     orders = [random.shuffle(seed, epoch, 1000) for seed, epoch in [(0, 0), (0, 1), (1, 0)]]
     for order in orders:
