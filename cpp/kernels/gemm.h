@@ -68,8 +68,6 @@ FASTBP_INLINE bool aliases(int64_t stride_bytes) { return stride_bytes % 2048 ==
 
 FASTBP_INLINE int64_t levels_of(int64_t count) { return count > 0 ? 64 - __builtin_clzll((uint64_t)count) : 0; }
 
-// Few columns leave lanes idle. Along the rows of c they are full, but a must be read across: free where a_row is 1,
-// a transposition otherwise.
 // Whether b, whose k is contiguous, is read across: worth it for few rows of c.
 template <class T>
 FASTBP_INLINE bool is_across(const fastbp::Matmul<T>& q) {
