@@ -100,6 +100,13 @@ def propagates_backwards(names: Names) -> None:
     assert names["passes"] == [size + 1 for size in names["sizes"]]  # one for each weight, and one
 
 
+def descends_with_every_optimiser(names: Names) -> None:
+    assert len(names["losses"]) == 9
+    assert all(loss[-1] < loss[0] / 3 for loss in names["losses"].values())
+    assert all(accuracy > 0.9 for accuracy in names["accuracies"].values())
+    assert all(loss[-1] < 0.3 for loss in names["scheduled"].values())
+
+
 # What the example of this name shows, from the names that it leaves behind.
 CLAIMS: dict[str, Callable[[Names], None]] = {
     "backpropagation": propagates_backwards,
@@ -108,6 +115,7 @@ CLAIMS: dict[str, Callable[[Names], None]] = {
     "gates": shows_what_gates_do,
     "linear_regression": fits_the_lectures_table,
     "logistic_regression": shows_the_worked_example,
+    "optimizers": descends_with_every_optimiser,
     "xor": solves_xor,
 }
 

@@ -1,5 +1,7 @@
 // The submodule `testing`: the kernels in use, one call each, for parity tests; and allocations that fail.
 // Arrays come as float32 or float64, all of one call in one dtype; columns contiguous unless said otherwise.
+#include "bindings/testing.h"
+
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -22,47 +24,6 @@ namespace fastbp {
 namespace py = pybind11;
 
 namespace {
-
-[[noreturn]] void refuse(const std::string& message) { throw Error(Cause::value, message); }
-
-// work(T()) for the T of a dtype.
-template <class Work>
-auto with_type(const py::dtype& dtype, Work work) {
-  if (dtype.is(py::dtype::of<float>())) return work(float());
-  if (dtype.is(py::dtype::of<double>())) return work(double());
-  throw Error(Cause::type, "the dtype must be float32 or float64, got " + std::string(py::str(dtype)));
-}
-
-template <class T>
-const T* elements(const py::array& a) {
-  if (!a.dtype().is(py::dtype::of<T>())) refuse("all arrays must have one dtype, float32 or float64");
-  return static_cast<const T*>(a.data());
-}
-
-template <class T>
-T* elements_of_new(py::array& a) {
-  return static_cast<T*>(a.mutable_data());
-}
-
-py::array empty(const py::dtype& dtype, std::vector<py::ssize_t> shape) { return py::array(dtype, std::move(shape)); }
-
-Index stride(const py::array& a, int axis) { return a.strides(axis) / a.itemsize(); }
-
-void require_axes(const py::array& a, int axes) {
-  if (a.ndim() == axes) return;
-  refuse("an array of " + std::to_string(axes) + " axes is needed, got " + std::to_string(a.ndim()));
-}
-
-// A 2-D array whose columns are contiguous.
-void require_rows(const py::array& a) {
-  require_axes(a, 2);
-  if (a.shape(0) > 0 && a.shape(1) > 1 && stride(a, 1) != 1) refuse("columns must be contiguous");
-}
-
-void require_vector(const py::array& a) {
-  require_axes(a, 1);
-  if (a.shape(0) > 1 && stride(a, 0) != 1) refuse("the array must be contiguous");
-}
 
 MapOp map_operation(const std::string& name) {
 #define FASTBP_X(known, operands)                                                                                      \
@@ -233,56 +194,6 @@ py::array random(bool is_normal, std::uint64_t seed, std::uint32_t row, std::uin
   return std::move(out);
 }
 
-UpdateRule rule_of(const std::string& name) {
-#define FASTBP_X(rule, states, scalars)                                                                                \
-  if (name == #rule) return UpdateRule::rule;
-  FASTBP_UPDATE_RULES(FASTBP_X)
-#undef FASTBP_X
-  refuse("there is no update rule '" + name + "'");
-}
-
-// Whether the update would be finite, and whether all of it was within; changes the weights and the states, matrices
-// whose rows lie equally far apart.
-py::tuple update(const std::string& name, py::array weight, std::vector<py::array> states, const py::array& gradient,
-                 double decay, const std::vector<double>& scalars) {
-  const int rule = static_cast<int>(rule_of(name));
-  if (states.size() > kUpdateStates || scalars.size() > kUpdateScalars) refuse("too many states or scalars");
-  return with_type(weight.dtype(), [&](auto zero) -> py::tuple {
-    using T = decltype(zero);
-    const auto alike = [&weight](const py::array& matrix) {
-      require_rows(matrix);
-      if (matrix.shape(0) != weight.shape(0) || matrix.shape(1) != weight.shape(1)) refuse("shapes must be the same");
-      return elements<T>(matrix);
-    };
-    Update<T> call = {};
-    call.gradient = alike(gradient);
-    call.gradient_row = stride(gradient, 0);
-    alike(weight);
-    call.rows = weight.shape(0);
-    call.cols = weight.shape(1);
-    call.row = stride(weight, 0);
-    call.weight = elements_of_new<T>(weight);
-    for (std::size_t i = 0; i < states.size(); ++i) {
-      alike(states[i]);
-      if (stride(states[i], 0) != call.row) refuse("weight and states must have the same strides");
-      call.state[i] = elements_of_new<T>(states[i]);
-    }
-    call.decay = static_cast<T>(decay);
-    for (std::size_t i = 0; i < scalars.size(); ++i) call.scalar[i] = static_cast<T>(scalars[i]);
-    const bool finite = kernels_for<T>().update_is_finite[rule](&call) != 0;
-    const bool within = kernels_for<T>().update[rule](&call) != 0;
-    return py::make_tuple(finite, within);
-  });
-}
-
-bool within(const py::array& x, double limit) {
-  require_vector(x);
-  return with_type(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    return kernels_for<T>().within(elements<T>(x), x.shape(0), static_cast<T>(limit)) != 0;
-  });
-}
-
 Element element_of(const py::dtype& dtype) {
   const char kind = dtype.kind();
   const py::ssize_t size = dtype.itemsize();
@@ -392,15 +303,6 @@ double fma_peak(double seconds) {
   return static_cast<double>(flops) / elapsed;
 }
 
-// A function that runs in the floating-point state that every thread of a plan has.
-template <class Result, class... Arguments>
-auto in_state(Result (*function)(Arguments...)) {
-  return [function](Arguments... arguments) -> Result {
-    const FloatingPointState state;
-    return function(std::forward<Arguments>(arguments)...);
-  };
-}
-
 }  // namespace
 
 void register_testing(py::module_& module) {
@@ -415,9 +317,7 @@ void register_testing(py::module_& module) {
               arg("counter"), arg("first_col") = 0, arg("width") = 0, arg("exact") = -1);
   testing.def("random", in_state(random), arg("is_normal"), arg("seed"), arg("row"), arg("stream"), arg("counter"),
               arg("first"), arg("n"), arg("low") = 0.0, arg("high") = 1.0);
-  testing.def("update", in_state(update), arg("rule"), arg("weight"), arg("states"), arg("gradient"), arg("decay"),
-              arg("scalars"));
-  testing.def("within", in_state(within), arg("x"), arg("limit"));
+  register_testing_updates(testing);
   testing.def("gather", in_state(gather), arg("source"), arg("index"), arg("dtype"));
   testing.def("philox", in_state(philox), arg("counter"), arg("key"));
   testing.def("shuffle", in_state(shuffled), arg("seed"), arg("epoch"), arg("n"));

@@ -3,59 +3,19 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
-#include <cmath>
-#include <cstring>
 #include <optional>
 #include <variant>
 
 #include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "bindings/calls.h"
+#include "bindings/optimizer.h"
 #include "train/trainer.h"
 
 namespace fastbp {
 namespace {
 
 namespace py = pybind11;
-
-double number_of(const std::string& key, const py::handle& value) {
-  const double number = PyFloat_AsDouble(value.ptr());
-  if (PyErr_Occurred() != nullptr) {
-    PyErr_Clear();
-    throw Error(Cause::type, key + " must be a number, got " + Py_TYPE(value.ptr())->tp_name);
-  }
-  if (!std::isfinite(number) || number < 0)
-    throw Error(Cause::value,
-                key + " must be finite and at least 0, got " + py::str(py::float_(number)).cast<std::string>());
-  return number;
-}
-
-// `SGD.configuration` is where users' values are checked; this keeps out what would break a promise of the trainer's.
-OptimizerSettings settings_of(const py::dict& optimizer) {
-  OptimizerSettings settings;
-  std::string name;
-  for (auto [key_object, value] : optimizer) {
-    const std::string key = key_object.cast<std::string>();
-    if (key == "name")
-      name = value.cast<std::string>();
-    else if (key == "learning_rate")
-      settings.learning_rate = number_of(key, value);
-    else if (key == "momentum")
-      settings.momentum = number_of(key, value);
-    else if (key == "weight_decay")
-      settings.weight_decay = number_of(key, value);
-    else if (key == "nesterov")
-      settings.nesterov = value.cast<bool>();
-    else
-      throw Error(Cause::value,
-                  "optimizer has no '" + key + "'; known are name, learning_rate, momentum, nesterov and weight_decay");
-  }
-  if (name != "sgd") throw Error(Cause::value, "optimizer's name must be 'sgd', got '" + name + "'");
-  if (settings.momentum > 1)
-    throw Error(Cause::value,
-                "momentum must be at most 1, got " + py::str(py::float_(settings.momentum)).cast<std::string>());
-  return settings;
-}
 
 // Carries the trainer's news to Python; thread 0 of the team is the thread that called fit.
 class PythonListener : public Listener {
@@ -91,15 +51,19 @@ class PythonListener : public Listener {
 class AnyTrainer {
  public:
   AnyTrainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
-             const std::vector<int>& trainable, const py::dict& optimizer, const std::vector<bool>& decayed,
-             std::uint64_t seed)
+             const std::vector<int>& trainable, const py::dict& optimizer, const std::vector<double>& decayed,
+             std::uint64_t seed, const std::optional<std::vector<double>>& rates)
       : inputs_(graph) {
     const OptimizerSettings settings = settings_of(optimizer);
+    const std::vector<double> factors = rates.value_or(std::vector<double>(trainable.size(), 1.0));
+    const auto make = [&](auto zero) {
+      return std::make_unique<Trainer<decltype(zero)>>(graph, cost, figures, parameters, trainable, decayed, factors,
+                                                       settings, seed);
+    };
     if (parameters->dtype() == Dtype::float32)
-      trainer_ = std::make_unique<Trainer<float>>(graph, cost, figures, parameters, trainable, decayed, settings, seed);
+      trainer_ = make(0.0f);
     else
-      trainer_ =
-          std::make_unique<Trainer<double>>(graph, cost, figures, parameters, trainable, decayed, settings, seed);
+      trainer_ = make(0.0);
   }
 
   py::array_t<double> fit(const std::vector<py::array>& arrays, Index batch_size, Index epochs, bool shuffle,
@@ -151,11 +115,11 @@ class AnyTrainer {
     std::visit([&](auto& trainer) { trainer->set_settings(settings); }, trainer_);
   }
 
-  py::list state() {
+  py::dict state() {
     return std::visit([](auto& trainer) { return copy_of_state(*trainer); }, trainer_);
   }
-  void set_state(const py::list& values) {
-    std::visit([&](auto& trainer) { write_state(*trainer, values); }, trainer_);
+  void set_state(const py::dict& state) {
+    std::visit([&](auto& trainer) { write_state(*trainer, state); }, trainer_);
   }
 
   std::uint32_t& epoch() {
@@ -186,39 +150,6 @@ class AnyTrainer {
     throw py::error_already_set();
   }
 
-  template <class T>
-  static py::list copy_of_state(Trainer<T>& trainer) {
-    py::list values;
-    for (auto [dims, data] : trainer.state()) {
-      py::array_t<T> copy = new_array<T>(Shape{false, dims}, 0);
-      if (copy.nbytes() > 0) std::memcpy(copy.mutable_data(), data, static_cast<std::size_t>(copy.nbytes()));
-      values.append(std::move(copy));
-    }
-    return values;
-  }
-
-  // All is checked before anything is written.
-  template <class T>
-  static void write_state(Trainer<T>& trainer, const py::list& values) {
-    using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
-    auto state = trainer.state();
-    if (values.size() != state.size())
-      throw Error(Cause::value,
-                  "state must have " + std::to_string(state.size()) + " arrays, got " + std::to_string(values.size()));
-    std::vector<Array> arrays;
-    for (std::size_t i = 0; i < state.size(); ++i) {
-      arrays.push_back(values[i].cast<Array>());
-      const std::vector<Index> dims(arrays[i].shape(), arrays[i].shape() + arrays[i].ndim());
-      if (dims != state[i].first)
-        throw Error(Cause::value, "state[" + std::to_string(i) + "] must have shape " +
-                                      to_string(Shape{false, state[i].first}) + ", got " +
-                                      to_string(Shape{false, dims}));
-    }
-    for (std::size_t i = 0; i < state.size(); ++i)
-      if (arrays[i].nbytes() > 0)
-        std::memcpy(state[i].second, arrays[i].data(), static_cast<std::size_t>(arrays[i].nbytes()));
-  }
-
   InputNodes inputs_;
   Turns turns_;
   FitResult finished_;
@@ -230,9 +161,10 @@ class AnyTrainer {
 void register_train(py::module_& module) {
   py::class_<AnyTrainer>(module, "Trainer", "Mini-batch training, whole epochs in one call.")
       .def(py::init<const Graph&, int, const std::vector<int>&, std::shared_ptr<Parameters>, const std::vector<int>&,
-                    const py::dict&, const std::vector<bool>&, std::uint64_t>(),
+                    const py::dict&, const std::vector<double>&, std::uint64_t,
+                    const std::optional<std::vector<double>>&>(),
            py::arg("graph"), py::arg("cost"), py::arg("figures"), py::arg("parameters"), py::arg("trainable"),
-           py::arg("optimizer"), py::arg("decayed"), py::arg("seed"))
+           py::arg("optimizer"), py::arg("decayed"), py::arg("seed"), py::arg("rates") = py::none())
       .def("fit", &AnyTrainer::fit, py::arg("inputs"), py::kw_only(), py::arg("batch_size"), py::arg("epochs") = 1,
            py::arg("shuffle") = true, py::arg("rows") = py::none(), py::arg("check_finite") = false,
            py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none())

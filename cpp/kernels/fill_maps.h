@@ -42,6 +42,9 @@ void fill_maps(Kernels<T>& kernels) {
       update_is_finite<T, update_rule::name<T>, states, scalars>;
   FASTBP_UPDATE_RULES(FASTBP_X)
 #undef FASTBP_X
+  kernels.accumulate = accumulate<T>;
+  kernels.accumulate_is_finite = accumulate_is_finite<T>;
+  kernels.square_sum = square_sum<T>;
   kernels.within = within<T>;
   kernels.gather = gather<T>;
 }

@@ -1,5 +1,6 @@
 // The elementwise operations: name and number of operands. One list for the kernels' table, the graph and the tests.
-// Semantics: docs/numerics.md, rules 4, 5 and 7. `attribute` is Map::scalar[0] unless said otherwise.
+// Semantics: docs/numerics.md, rules 4, 5 and 7. `attribute` is Map::scalar[0] unless said otherwise. And the rules of
+// the optimisers' updates.
 #pragma once
 
 // clang-format off
@@ -38,6 +39,24 @@
   X(sigmoid_cross_entropy, 3) /* (z, p, y); p is not read */
 // clang-format on
 
+// The optimisers' updates (rule 10): X(name, states per weight, scalars). A rule's states and scalars are listed where
+// it is defined, in update.h.
+// clang-format off
+#define FASTBP_UPDATE_RULES(X)         \
+  X(sgd, 0, 1)                         \
+  X(momentum, 1, 2)                    \
+  X(nesterov, 1, 2)                    \
+  X(adagrad, 1, 2)                     \
+  X(rmsprop, 1, 4)                     \
+  X(rmsprop_momentum, 2, 5)            \
+  X(rmsprop_centered, 2, 4)            \
+  X(rmsprop_centered_momentum, 3, 5)   \
+  X(adam, 2, 4)                        \
+  X(amsgrad, 3, 4)                     \
+  X(nadam, 2, 6)                       \
+  X(lion, 1, 5)
+// clang-format on
+
 namespace fastbp {
 
 enum class MapOp : int {
@@ -48,6 +67,16 @@ enum class MapOp : int {
 
 #define FASTBP_X(name, operands) +1
 constexpr int map_operations = 0 FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X);
+#undef FASTBP_X
+
+enum class UpdateRule : int {
+#define FASTBP_X(name, states, scalars) name,
+  FASTBP_UPDATE_RULES(FASTBP_X)
+#undef FASTBP_X
+};
+
+#define FASTBP_X(name, states, scalars) +1
+constexpr int update_rules = 0 FASTBP_UPDATE_RULES(FASTBP_X);
 #undef FASTBP_X
 
 }  // namespace fastbp

@@ -111,38 +111,30 @@ struct Random {
   double low, high;  // normal only: the CDF's range
 };
 
-// The optimisers' updates (rule 10): X(name, states per weight, scalars). A rule's states and scalars are listed where
-// it is defined, in update.h.
-// clang-format off
-#define FASTBP_UPDATE_RULES(X) \
-  X(sgd, 0, 1)                 \
-  X(momentum, 1, 2)            \
-  X(nesterov, 1, 2)
-// clang-format on
+constexpr int kUpdateStates = 3, kUpdateScalars = 6;  // at most
 
-enum class UpdateRule : int {
-#define FASTBP_X(name, states, scalars) name,
-  FASTBP_UPDATE_RULES(FASTBP_X)
-#undef FASTBP_X
-};
-
-#define FASTBP_X(name, states, scalars) +1
-constexpr int update_rules = 0 FASTBP_UPDATE_RULES(FASTBP_X);
-#undef FASTBP_X
-constexpr int kUpdateStates = 3, kUpdateScalars = 4;  // at most
-
-// One step of an optimiser for rows x cols weights, columns contiguous. The weights and their states have one layout.
-// Scalars are combined and rounded already. A weight depends on no other: any part may be updated alone, once.
+// One step of an optimiser for rows x cols weights, columns contiguous. All but the gradient have one layout. Scalars
+// are combined and rounded already. A weight depends on no other: any part may be updated alone, once.
 template <class T>
 struct Update {
   int64_t rows, cols;
   T* weight;
   T* state[kUpdateStates];  // as many as the rule has
-  int64_t row;              // of weight and state
+  int64_t row;  // of all but the gradient
   const T* gradient;
   int64_t gradient_row;
   T decay;  // c = eta * wd; 0: none
   T scalar[kUpdateScalars];
+
+  // What becomes of the gradient first, and of the weight afterwards, if `more` says that anything does.
+  bool more;
+  T* accumulated;  // may be null: g = (accumulated + g) / count, and it begins anew at 0
+  T count;
+  T limit;  // then g is cut to [-limit, limit]; Inf: not at all
+  T scale;  // and multiplied by this
+  T* average;  // may be null: average = keep * average + take * weight
+  T keep, take;
+  bool overwrite;  // the weight becomes the average
 };
 
 enum class Element : int { f32, f64, f16, i8, u8, i16, u16, i32, u32, i64, u64, boolean };
@@ -191,6 +183,12 @@ struct Kernels {
   int (*update[update_rules])(const Update<T>*);
   // Writes nothing; returns whether everything that update would write is finite.
   int (*update_is_finite[update_rules])(const Update<T>*);
+  // Instead of an update: accumulated += gradient. The same two answers.
+  int (*accumulate)(const Update<T>*);
+  int (*accumulate_is_finite)(const Update<T>*);
+  // The sum of the squares in float64 by rule 3's lanes, n <= FLAT; with `accumulated` (or null), those of (it + x) /
+  // count.
+  double (*square_sum)(const T* x, const T* accumulated, T count, int64_t n);
   int (*within)(const T* x, int64_t n, T limit);  // all |x| <= limit (NaN: no)
   void (*gather)(const Gather<T>*);
 };

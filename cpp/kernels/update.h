@@ -3,6 +3,7 @@
 
 #include "kernels/fma.h"
 #include "kernels/lanes.h"
+#include "kernels/map.h"
 
 namespace fastbp {
 namespace {
@@ -49,7 +50,107 @@ struct nesterov {
   }
 };
 
+// s: sum of squares; c: eta, epsilon
+template <class T>
+struct adagrad {
+  FASTBP_INLINE V<T> of(const V<T>* c, V<T> g, V<T> w, V<T>* s) {
+    s[0] = fma_of(g, g, s[0]);
+    return fma_of(-c[0], g / sqrt_of(s[0] + c[1]), w);
+  }
+};
+
+// s: velocity (mean square), average_gradient if centered, momentum if any; c: eta, epsilon, rho, 1-rho, mu
+template <class T, bool is_centered, bool has_momentum>
+struct rmsprop_of {
+  FASTBP_INLINE V<T> of(const V<T>* c, V<T> g, V<T> w, V<T>* s) {
+    s[0] = fma_of(c[3], g * g, c[2] * s[0]);
+    V<T> variance = s[0];
+    if constexpr (is_centered) {
+      s[1] = fma_of(c[3], g, c[2] * s[1]);
+      variance = maximum_of<T>(fma_of(-s[1], s[1], s[0]), V<T>{});
+    }
+    const V<T> step = g / sqrt_of(variance + c[1]);
+    if constexpr (has_momentum) {
+      V<T>& momentum = s[is_centered ? 2 : 1];
+      momentum = fma_of(c[0], step, c[4] * momentum);
+      return w - momentum;
+    } else {
+      return fma_of(-c[0], step, w);
+    }
+  }
+};
+template <class T>
+struct rmsprop : rmsprop_of<T, false, false> {};
+template <class T>
+struct rmsprop_momentum : rmsprop_of<T, false, true> {};
+template <class T>
+struct rmsprop_centered : rmsprop_of<T, true, false> {};
+template <class T>
+struct rmsprop_centered_momentum : rmsprop_of<T, true, true> {};
+
+// s: momentum, velocity; c: alpha, epsilon, 1-beta_1, 1-beta_2
+template <class T>
+FASTBP_INLINE void move_moments(V<T> g, V<T> minus_beta_1, V<T> minus_beta_2, V<T>* s) {
+  s[0] = fma_of(minus_beta_1, g - s[0], s[0]);
+  s[1] = fma_of(minus_beta_2, fma_of(g, g, -s[1]), s[1]);
+}
+template <class T>
+struct adam {
+  FASTBP_INLINE V<T> of(const V<T>* c, V<T> g, V<T> w, V<T>* s) {
+    move_moments<T>(g, c[2], c[3], s);
+    return fma_of(-c[0], s[0] / (sqrt_of(s[1]) + c[1]), w);
+  }
+};
+// s: and the largest velocity so far
+template <class T>
+struct amsgrad {
+  FASTBP_INLINE V<T> of(const V<T>* c, V<T> g, V<T> w, V<T>* s) {
+    move_moments<T>(g, c[2], c[3], s);
+    s[2] = maximum_of<T>(s[2], s[1]);
+    return fma_of(-c[0], s[0] / (sqrt_of(s[2]) + c[1]), w);
+  }
+};
+// s: momentum, velocity; c: eta's part for the momentum, for the gradient, epsilon, 1-beta_1, 1-beta_2, 1/(1-beta_2^t)
+template <class T>
+struct nadam {
+  FASTBP_INLINE V<T> of(const V<T>* c, V<T> g, V<T> w, V<T>* s) {
+    move_moments<T>(g, c[3], c[4], s);
+    return w - fma_of(c[0], s[0], c[1] * g) / (sqrt_of(c[5] * s[1]) + c[2]);
+  }
+};
+
+// s: momentum; c: eta, beta_1, 1-beta_1, beta_2, 1-beta_2
+template <class T>
+struct lion {
+  FASTBP_INLINE V<T> of(const V<T>* c, V<T> g, V<T> w, V<T>* s) {
+    const V<T> direction = operation::sign<T>::of(Map<T>(), fma_of(c[2], g, c[1] * s[0]));
+    s[0] = fma_of(c[4], g, c[3] * s[0]);
+    return fma_of(-c[0], direction, w);
+  }
+};
+
 }  // namespace update_rule
+
+// The largest magnitude that `update` calls small, 2^60, and that update_is_finite calls finite.
+template <class T>
+FASTBP_INLINE T small_limit() {
+  return (T)1152921504606846976.0;
+}
+template <class T>
+FASTBP_INLINE T finite_limit() {
+  return sizeof(T) == 4 ? (T)__FLT_MAX__ : (T)__DBL_MAX__;
+}
+
+// What the rule takes for the gradient; i: the element.
+template <class T, bool write>
+FASTBP_INLINE V<T> prepared(const Update<T>& call, V<T> g, int64_t i, int64_t left) {
+  if (call.accumulated) {
+    g = (load_part<T>(call.accumulated + i, left) + g) / splat<T>(call.count);
+    if (write) store_part<T>(call.accumulated + i, V<T>{}, left);
+  }
+  g = minimum_of<T>(maximum_of<T>(g, splat<T>(-call.limit)), splat<T>(call.limit));
+  return g * splat<T>(call.scale);
+}
 
 // Computes the update of every weight, writes it if `write`, and returns whether all of it is within +-limit.
 // Decay first: w = fma(-c, w, w), skipped when c is 0.
@@ -58,18 +159,27 @@ FASTBP_INLINE int updated(const Update<T>& call, T limit) {
   const V<T> minus_decay = splat<T>(-call.decay), most = splat<T>(limit);
   V<T> c[scalars];
   for (int i = 0; i < scalars; ++i) c[i] = splat<T>(call.scalar[i]);
+  const bool more = call.more;
   M<T> within = V<T>{} == V<T>{};
   for (int64_t row = 0; row < call.rows; ++row) {
     const T* gradient = call.gradient + row * call.gradient_row;
     const int64_t first = row * call.row;
     for (int64_t col = 0; col < call.cols; col += Vector<T>::lanes) {
       const int64_t left = call.cols - col, i = first + col;
+      V<T> g = load_part<T>(gradient + col, left);
+      if (more) g = prepared<T, write>(call, g, i, left);
       V<T> s[states + 1];  // one more: no array has length 0
       for (int k = 0; k < states; ++k) s[k] = load_part<T>(call.state[k] + i, left);
       V<T> w = load_part<T>(call.weight + i, left);
       if (call.decay != 0) w = fma_of(minus_decay, w, w);
-      w = Rule::of(c, load_part<T>(gradient + col, left), w, s);
+      w = Rule::of(c, g, w, s);
       M<T> good = magnitude<T>(w) <= most;
+      if (more && call.average) {
+        const V<T> average = fma_of(splat<T>(call.take), w, splat<T>(call.keep) * load_part<T>(call.average + i, left));
+        good &= magnitude<T>(average) <= most;
+        if (write) store_part<T>(call.average + i, average, left);
+        if (call.overwrite) w = average;
+      }
       if (write) store_part<T>(call.weight + i, w, left);
       for (int k = 0; k < states; ++k) {
         good &= magnitude<T>(s[k]) <= most;
@@ -83,12 +193,58 @@ FASTBP_INLINE int updated(const Update<T>& call, T limit) {
 
 template <class T, class Rule, int states, int scalars>
 int update(const Update<T>* call) {
-  return updated<T, Rule, states, scalars, true>(*call, (T)1152921504606846976.0);  // 2^60
+  return updated<T, Rule, states, scalars, true>(*call, small_limit<T>());
 }
 
 template <class T, class Rule, int states, int scalars>
 int update_is_finite(const Update<T>* call) {
-  return updated<T, Rule, states, scalars, false>(*call, sizeof(T) == 4 ? (T)__FLT_MAX__ : (T)__DBL_MAX__);
+  return updated<T, Rule, states, scalars, false>(*call, finite_limit<T>());
+}
+
+template <class T, bool write>
+FASTBP_INLINE int accumulated(const Update<T>& call, T limit) {
+  const V<T> most = splat<T>(limit);
+  M<T> within = V<T>{} == V<T>{};
+  for (int64_t row = 0; row < call.rows; ++row) {
+    T* sum = call.accumulated + row * call.row;
+    const T* gradient = call.gradient + row * call.gradient_row;
+    for (int64_t col = 0; col < call.cols; col += Vector<T>::lanes) {
+      const int64_t left = call.cols - col;
+      const V<T> x = load_part<T>(sum + col, left) + load_part<T>(gradient + col, left);
+      if (write) store_part<T>(sum + col, x, left);
+      within &= (magnitude<T>(x) <= most) | ~first_lanes<T>(left);
+    }
+  }
+  return all<T>(within);
+}
+
+template <class T>
+int accumulate(const Update<T>* call) {
+  return accumulated<T, true>(*call, small_limit<T>());
+}
+
+template <class T>
+int accumulate_is_finite(const Update<T>* call) {
+  return accumulated<T, false>(*call, finite_limit<T>());
+}
+
+// Rule 3 in float64 over the squares of 16 elements at a time.
+template <class T>
+double square_sum(const T* x, const T* accumulated, T count, int64_t n) {
+  double squares[kFlatBlock];
+  for (int64_t i = 0; i < n; i += Vector<T>::lanes) {
+    V<T> v = load_part<T>(x + i, n - i);
+    if (accumulated) v = (load_part<T>(accumulated + i, n - i) + v) / splat<T>(count);
+    if constexpr (sizeof(T) == 4) {
+      const F64 low = widen_low(v), high = widen_high(v);
+      store_part<double>(squares + i, low * low, n - i);
+      const int64_t left = n - i - Vector<double>::lanes;
+      if (left > 0) store_part<double>(squares + i + Vector<double>::lanes, high * high, left);
+    } else {
+      store_part<double>(squares + i, v * v, n - i);
+    }
+  }
+  return reduced<double, Sum<double>>(squares, n);
 }
 
 template <class T>

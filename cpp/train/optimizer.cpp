@@ -1,65 +1,238 @@
 #include "train/optimizer.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "base/threads.h"
+#include "kernels/dispatch.h"
+#include "plan/plan.h"
 
 namespace fastbp {
 namespace {
 
-UpdateRule rule_of(const OptimizerSettings& s) {
-  if (s.momentum == 0.0) return UpdateRule::sgd;
-  return s.nesterov ? UpdateRule::nesterov : UpdateRule::momentum;
-}
+constexpr char kAccumulated[] = "accumulated_gradient", kAverage[] = "average";
 
-std::size_t states_of(UpdateRule rule) {
-  switch (rule) {
-#define FASTBP_X(name, states, scalars)                                                                                \
-  case UpdateRule::name: return states;
-    FASTBP_UPDATE_RULES(FASTBP_X)
-#undef FASTBP_X
+// Blocks combine as in rule 2: the slot of a level is full where that bit of the count is set.
+double combined(const std::vector<double>& sums) {
+  double slot[64];
+  std::size_t count = 0;
+  for (double sum : sums) {
+    int level = 0;
+    for (; count >> level & 1; ++level) sum = slot[level] + sum;
+    slot[level] = sum;
+    ++count;
   }
-  return 0;
+  double total = 0.0;
+  bool begun = false;
+  for (int level = 0; count >> level != 0; ++level) {
+    if ((count >> level & 1) == 0) continue;
+    total = begun ? slot[level] + total : slot[level];
+    begun = true;
+  }
+  return total;
 }
 
 }  // namespace
 
 template <class T>
-Optimizer<T>::Optimizer(std::vector<Index> sizes, std::vector<bool> decayed, const OptimizerSettings& settings)
-    : sizes_(std::move(sizes)), decayed_(std::move(decayed)), updates_(sizes_.size()) {
+Optimizer<T>::Optimizer(std::vector<Trained> weights, const OptimizerSettings& settings)
+    : weights_(std::move(weights)), updates_(weights_.size()) {
+  settings_.name = settings.name;
   set(settings);
+}
+
+template <class T>
+std::vector<std::string> Optimizer<T>::needed_states(const OptimizerSettings& s) const {
+  std::vector<std::string> names = state_names(rule_of(s));
+  if (s.gradient_accumulation_steps > 1) names.emplace_back(kAccumulated);
+  if (s.use_ema) names.emplace_back(kAverage);
+  return names;
+}
+
+// Zero; Adagrad's sums as the settings say; an average as the weights are.
+template <class T>
+typename Optimizer<T>::State Optimizer<T>::begun(const std::string& name, const OptimizerSettings& s) const {
+  State state{name, {}};
+  for (const Trained& weight : weights_) {
+    const std::size_t size = static_cast<std::size_t>(weight.parameter->size);
+    state.values.emplace_back(size * sizeof(T));
+    T* values = state.values.back().template as<T>();
+    if (name == kAverage && size > 0) std::memcpy(values, weight.parameter->data.data(), size * sizeof(T));
+    if (name == "accumulator") std::fill_n(values, size, static_cast<T>(s.initial_accumulator_value));
+  }
+  return state;
 }
 
 template <class T>
 void Optimizer<T>::set(const OptimizerSettings& settings) {
   const UpdateRule rule = rule_of(settings);
-  std::vector<std::vector<Buffer>> begun;
-  for (std::size_t kind = states_.size(); kind < states_of(rule); ++kind) {
-    begun.emplace_back();
-    for (Index size : sizes_) begun.back().emplace_back(static_cast<std::size_t>(size) * sizeof(T));
+  if (settings.name != settings_.name)
+    throw Error(Cause::value,
+                "the optimizer is '" + settings_.name + "' and cannot become '" + settings.name + "': compile anew");
+  std::vector<State> more;
+  for (const std::string& name : needed_states(settings)) {
+    const auto known = [&name](const State& state) { return state.name == name; };
+    if (std::none_of(states_.begin(), states_.end(), known)) more.push_back(begun(name, settings));
   }
-  for (std::vector<Buffer>& kind : begun) states_.push_back(std::move(kind));
+  if (settings.clipnorm > 0 || settings.global_clipnorm > 0) {
+    std::vector<std::vector<double>> sums;
+    for (const Trained& weight : weights_)
+      sums.emplace_back(static_cast<std::size_t>((weight.parameter->size + kFlatBlock - 1) / kFlatBlock));
+    square_sums_ = std::move(sums);
+  }
+  states_.reserve(states_.size() + more.size());
+  for (State& state : more) states_.push_back(std::move(state));
   settings_ = settings;
   rule_ = rule;
-  combine();
+  measures_ = settings.clipnorm > 0 || settings.global_clipnorm > 0;
+  stale_ = true;
 }
 
 template <class T>
-bool Optimizer<T>::moderate() const {
-  return std::fabs(settings_.learning_rate) < 1e9 && std::fabs(settings_.momentum) < 1e9 &&
-         std::fabs(settings_.learning_rate * settings_.weight_decay) < 1e9;
+T* Optimizer<T>::state(const std::string& name, std::size_t i) const {
+  for (const State& state : states_)
+    if (state.name == name) return state.values[i].template as<T>();
+  return nullptr;
+}
+
+template <class T>
+void Optimizer<T>::bind(std::size_t i, const T* gradient) {
+  updates_[i].gradient = gradient;
+}
+
+template <class T>
+void Optimizer<T>::begin_step() {
+  const OptimizerSettings& s = settings_;
+  const bool changes = s.schedule != nullptr || counts_updates(rule_) || s.gradient_accumulation_steps > 1 || s.use_ema;
+  if (!stale_ && !changes) {
+    after_.updates = progress_.updates + 1;
+    return;
+  }
+  accumulates_ = progress_.pending + 1 < static_cast<double>(s.gradient_accumulation_steps);
+  after_ = progress_;
+  if (accumulates_)
+    after_.pending += 1;
+  else
+    after_ = after_update(rule_, s, progress_);
+  const bool asks = s.schedule != nullptr && !accumulates_;
+  const double rate = asks ? s.schedule->at(static_cast<Index>(progress_.updates)) : s.learning_rate;
+  moderate_ = true;
+  for (std::size_t i = 0; i < weights_.size(); ++i) fill(i, rate);
+  moderate_ = moderate_ || accumulates_;
+  stale_ = progress_.pending > 0;  // what was accumulated is taken once
 }
 
 // Scalars are combined in float64 and rounded once.
 template <class T>
-void Optimizer<T>::combine() {
-  for (std::size_t i = 0; i < sizes_.size(); ++i) {
-    Update<T>& update = updates_[i] = {};
-    update.rows = 1;
-    update.cols = update.row = update.gradient_row = sizes_[i];
-    for (std::size_t kind = 0; kind < states_of(rule_); ++kind) update.state[kind] = states_[kind][i].template as<T>();
-    update.decay = decayed_[i] ? static_cast<T>(settings_.learning_rate * settings_.weight_decay) : T(0);
-    update.scalar[0] = static_cast<T>(settings_.learning_rate);
-    update.scalar[1] = static_cast<T>(settings_.momentum);
+void Optimizer<T>::fill(std::size_t i, double learning_rate) {
+  const OptimizerSettings& s = settings_;
+  const Trained& weight = weights_[i];
+  Update<T>& update = updates_[i];
+  update.rows = 1;
+  update.cols = update.row = update.gradient_row = weight.parameter->size;
+  update.weight = weight.parameter->data.template as<T>();
+  const std::vector<std::string>& names = state_names(rule_);
+  for (std::size_t k = 0; k < kUpdateStates; ++k) update.state[k] = k < names.size() ? state(names[k], i) : nullptr;
+
+  const double eta = learning_rate * weight.rate, decay = eta * (s.weight_decay * weight.decay);
+  double scalars[kUpdateScalars];
+  combine_scalars(rule_, s, after_, eta, scalars);
+  std::transform(scalars, scalars + kUpdateScalars, update.scalar, [](double x) { return static_cast<T>(x); });
+  update.decay = static_cast<T>(decay);
+  moderate_ = moderate_ && is_moderate(rule_, s, decay, scalars);
+
+  const bool collects = s.gradient_accumulation_steps > 1 || progress_.pending > 0;
+  update.accumulated = collects ? state(kAccumulated, i) : nullptr;
+  update.count = static_cast<T>(progress_.pending + 1);
+  update.limit = s.clipvalue > 0 ? static_cast<T>(s.clipvalue) : std::numeric_limits<T>::infinity();
+  update.scale = T(1);
+  update.average = s.use_ema ? state(kAverage, i) : nullptr;
+  const double keep = after_.updates == 1 ? 0.0 : s.ema_momentum;
+  update.keep = static_cast<T>(keep);
+  update.take = static_cast<T>(1.0 - keep);
+  update.overwrite =
+      s.use_ema && s.ema_overwrite_frequency > 0 && static_cast<Index>(after_.updates) % s.ema_overwrite_frequency == 0;
+  update.more = update.accumulated != nullptr || s.clipvalue > 0 || measures_ || update.average != nullptr;
+}
+
+// Blocks of FLAT are shared among the threads.
+template <class T>
+void Optimizer<T>::measure(int threads, int thread) {
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    const Update<T>& update = updates_[i];
+    const Share blocks = share(static_cast<Index>(square_sums_[i].size()), threads, thread, 1);
+    for (Index block = blocks.begin; block < blocks.end; ++block) {
+      const Index first = block * kFlatBlock, n = std::min(kFlatBlock, update.cols - first);
+      const T* accumulated = update.accumulated == nullptr ? nullptr : update.accumulated + first;
+      square_sums_[i][static_cast<std::size_t>(block)] =
+          kernels_for<T>().square_sum(update.gradient + first, accumulated, update.count, n);
+    }
   }
+}
+
+template <class T>
+double Optimizer<T>::norm_of(std::size_t i) const {
+  return std::sqrt(combined(square_sums_[i]));
+}
+
+// A norm above the clip's is brought down to it.
+template <class T>
+bool Optimizer<T>::scale() {
+  const auto factor = [](double norm, double most) { return static_cast<T>(norm > most ? most / norm : 1.0); };
+  bool finite = true;
+  double total = 0.0;
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    const double squares = combined(square_sums_[i]);
+    total = i == 0 ? squares : total + squares;
+    updates_[i].scale = factor(std::sqrt(squares), settings_.clipnorm);
+    finite = finite && std::isfinite(squares);
+  }
+  if (settings_.global_clipnorm > 0) {
+    for (Update<T>& update : updates_) update.scale = factor(std::sqrt(total), settings_.global_clipnorm);
+    finite = finite && std::isfinite(total);
+  }
+  return finite;
+}
+
+// Every thread its share of every weight.
+template <class T>
+bool Optimizer<T>::all_are(Kernel kernel, int threads, int thread) const {
+  bool all = true;
+  for (const Update<T>& whole : updates_) {
+    const Share part = share(whole.cols, threads, thread, 64);
+    Update<T> update = whole;
+    update.cols = part.end - part.begin;
+    update.weight += part.begin;
+    update.gradient += part.begin;
+    for (T*& state : update.state)
+      if (state != nullptr) state += part.begin;
+    if (update.accumulated != nullptr) update.accumulated += part.begin;
+    if (update.average != nullptr) update.average += part.begin;
+    all = kernel(&update) && all;
+  }
+  return all;
+}
+
+template <class T>
+bool Optimizer<T>::is_finite(int threads, int thread) const {
+  const Kernels<T>& k = kernels_for<T>();
+  return all_are(accumulates_ ? k.accumulate_is_finite : k.update_is_finite[static_cast<int>(rule_)], threads, thread);
+}
+
+template <class T>
+bool Optimizer<T>::write(int threads, int thread) const {
+  const Kernels<T>& k = kernels_for<T>();
+  return all_are(accumulates_ ? k.accumulate : k.update[static_cast<int>(rule_)], threads, thread);
+}
+
+template <class T>
+std::string Optimizer<T>::what_is_not_finite(std::size_t i) const {
+  const Kernels<T>& k = kernels_for<T>();
+  if (measures_norms() && !std::isfinite(norm_of(i))) return "its gradient's norm";
+  const Kernel kernel = accumulates_ ? k.accumulate_is_finite : k.update_is_finite[static_cast<int>(rule_)];
+  return kernel(&updates_[i]) ? "" : "its update";
 }
 
 template class Optimizer<float>;

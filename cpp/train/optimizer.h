@@ -1,44 +1,82 @@
-// What an optimiser keeps of the past for every weight, and the scalars of each step (rule 10).
+// An optimiser at work on the weights of a trainer: what it keeps of the past for each, and the steps it makes.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/buffer.h"
-#include "kernels/table.h"
+#include "plan/parameters.h"
+#include "train/rules.h"
 
 namespace fastbp {
 
-struct OptimizerSettings {
-  double learning_rate = 0.01, momentum = 0.0, weight_decay = 0.0;
-  bool nesterov = false;
+// A weight that is trained, with the factors of its learning rate and its decay.
+struct Trained {
+  Parameter* parameter;
+  double rate = 1.0, decay = 1.0;
 };
 
+// A step is, by thread 0: begin_step; by all, with a barrier after each: measure and, by thread 0, scale, where
+// measures_norms says so; is_finite, unless it is known; write; and by thread 0: end_step.
 template <class T>
 class Optimizer {
  public:
-  // sizes: of the weights; decayed: whether weight decay applies to each.
-  Optimizer(std::vector<Index> sizes, std::vector<bool> decayed, const OptimizerSettings& settings);
+  Optimizer(std::vector<Trained> weights, const OptimizerSettings& settings);
 
   // Settings that hold from the next step on. What was kept stays; what they need beside it begins. All or nothing.
   void set(const OptimizerSettings& settings);
+  // Where a weight's gradient is from now on.
+  void bind(std::size_t i, const T* gradient);
 
+  void begin_step();
+  bool measures_norms() const { return measures_ && !accumulates_; }
+  void measure(int threads, int thread);
+  // Whether all norms are finite.
+  bool scale();
+  // Whether the step in hand only accumulates gradients.
+  bool accumulates() const { return accumulates_; }
+  // Whether no step from weights, states and gradients within +-2^60 can give an infinity.
+  bool moderate() const { return moderate_; }
+  // Whether all that would be written is finite, and writing it: whether it is within +-2^60.
+  bool is_finite(int threads, int thread) const;
+  bool write(int threads, int thread) const;
+  void end_step() { progress_ = after_; }
+  // After a step that was not finite, of a weight: "its gradient's norm" or "its update", if that is not; or nothing.
+  std::string what_is_not_finite(std::size_t i) const;
+
+  // The step in hand for a whole weight, as one row.
+  const Update<T>& update_of(std::size_t i) const { return updates_[i]; }
   UpdateRule rule() const { return rule_; }
-  // Whether no update of weights, states and gradients within +-2^60 can give an infinity.
-  bool moderate() const;
-  // The next update of a whole weight as one row; weight and gradient are to be filled in.
-  const Update<T>& update_of(std::size_t weight) const { return updates_[weight]; }
-  // By kind of state, then by weight.
-  const std::vector<std::vector<Buffer>>& states() const { return states_; }
+
+  struct State {
+    std::string name;
+    std::vector<Buffer> values;  // by weight
+  };
+  const std::vector<State>& states() const { return states_; }
+  Progress& progress() {
+    stale_ = true;  // the caller may write
+    return progress_;
+  }
 
  private:
-  void combine();
+  using Kernel = int (*)(const Update<T>*);
 
-  std::vector<Index> sizes_;
-  std::vector<bool> decayed_;
+  std::vector<std::string> needed_states(const OptimizerSettings& settings) const;
+  State begun(const std::string& name, const OptimizerSettings& settings) const;
+  T* state(const std::string& name, std::size_t i) const;
+  void fill(std::size_t i, double learning_rate);
+  bool all_are(Kernel kernel, int threads, int thread) const;
+  double norm_of(std::size_t i) const;
+
+  std::vector<Trained> weights_;
   OptimizerSettings settings_;
   UpdateRule rule_ = UpdateRule::sgd;
-  std::vector<std::vector<Buffer>> states_;
+  std::vector<State> states_;
+  Progress progress_, after_;  // before and after the step in hand
   std::vector<Update<T>> updates_;
+  bool stale_ = true;  // the updates are not those of the settings
+  bool moderate_ = false, measures_ = false, accumulates_ = false;
+  std::vector<std::vector<double>> square_sums_;  // by weight and block of FLAT
 };
 
 extern template class Optimizer<float>;

@@ -16,21 +16,24 @@ using Clock = std::chrono::steady_clock;
 // Below this, no update of moderate hyperparameters can overflow, so that one comparison per gradient is enough.
 constexpr double kSmall = 1152921504606846976.0;  // 2^60
 
-std::vector<Index> sizes_of(const Graph& graph, const std::vector<int>& trainable, Parameters& parameters) {
-  std::vector<Index> sizes;
-  for (int node : trainable) {
-    if (graph.node(node).op != Op::parameter)
-      throw Error(Cause::value, describe(graph, node) + " is not a parameter and can not be trained");
-    sizes.push_back(parameters.at(graph.node(node).integers[0]).size);
-  }
-  return sizes;
+void check_count(const char* name, std::size_t count, std::size_t trainable) {
+  if (count == trainable) return;
+  throw Error(Cause::value, std::string(name) + " must have as many entries as trainable (" +
+                                std::to_string(trainable) + "), got " + std::to_string(count));
 }
 
-const std::vector<bool>& checked(const std::vector<bool>& decayed, std::size_t trainable) {
-  if (decayed.size() != trainable)
-    throw Error(Cause::value, "decayed must have as many entries as trainable (" + std::to_string(trainable) +
-                                  "), got " + std::to_string(decayed.size()));
-  return decayed;
+std::vector<Trained> trained(const Graph& graph, const std::vector<int>& trainable, Parameters& parameters,
+                             const std::vector<double>& decays, const std::vector<double>& rates) {
+  check_count("decayed", decays.size(), trainable.size());
+  check_count("rates", rates.size(), trainable.size());
+  std::vector<Trained> weights;
+  for (std::size_t i = 0; i < trainable.size(); ++i) {
+    const Node& node = graph.node(trainable[i]);
+    if (node.op != Op::parameter)
+      throw Error(Cause::value, describe(graph, trainable[i]) + " is not a parameter and can not be trained");
+    weights.push_back({&parameters.at(node.integers[0]), rates[i], decays[i]});
+  }
+  return weights;
 }
 
 }  // namespace
@@ -43,6 +46,7 @@ struct Trainer<T>::Run {
 
   std::vector<char> flags;      // by thread
   std::vector<double> figures;  // of the step
+  bool norms_finite = true;     // those of the gradients, where they are measured
   bool finite = true;           // the step; if not, nothing of it was written
 
   // Thread 0's own.
@@ -58,13 +62,14 @@ struct Trainer<T>::Run {
 template <class T>
 Trainer<T>::Trainer(const Graph& graph, int cost, const std::vector<int>& figures,
                     std::shared_ptr<Parameters> parameters, const std::vector<int>& trainable,
-                    const std::vector<bool>& decayed, const OptimizerSettings& settings, std::uint64_t seed)
+                    const std::vector<double>& decays, const std::vector<double>& rates,
+                    const OptimizerSettings& settings, std::uint64_t seed)
     : graph_(graph),
       cost_(cost),
       figures_(static_cast<int>(figures.size()) + 1),
       trainable_(trainable),
       parameters_(std::move(parameters)),
-      optimizer_(sizes_of(graph_, trainable_, *parameters_), checked(decayed, trainable_.size()), settings),
+      optimizer_(trained(graph_, trainable_, *parameters_, decays, rates), settings),
       seed_(seed) {
   outputs_.push_back(cost);
   outputs_.insert(outputs_.end(), figures.begin(), figures.end());
@@ -76,13 +81,20 @@ Trainer<T>::Trainer(const Graph& graph, int cost, const std::vector<int>& figure
 }
 
 template <class T>
-std::vector<std::pair<std::vector<Index>, T*>> Trainer<T>::state() {
-  std::vector<std::pair<std::vector<Index>, T*>> all;
-  for (const std::vector<Buffer>& kind : optimizer_.states())
-    for (std::size_t i = 0; i < kind.size(); ++i)
-      all.push_back({parameters_->at(graph_.node(trainable_[i]).integers[0]).dims, kind[i].template as<T>()});
+void Trainer<T>::set_settings(const OptimizerSettings& settings) {
+  optimizer_.set(settings);
+  values_small_ = false;  // states that were not used for a while may be now
+}
+
+template <class T>
+const std::vector<typename Optimizer<T>::State>& Trainer<T>::states() {
   values_small_ = false;  // the caller may write
-  return all;
+  return optimizer_.states();
+}
+
+template <class T>
+const std::vector<Index>& Trainer<T>::dims_of(std::size_t weight) const {
+  return parameters_->at(graph_.node(trainable_[weight]).integers[0]).dims;
 }
 
 // The plan for steps of this size, built anew when the size, the kernels or the threads are others than before.
@@ -97,58 +109,19 @@ void Trainer<T>::prepare(Index batch_size) {
     pace_ = Pace(plan_->threads(), plan_->cost(), shares_always());
     pace_of_calls_ = Pace(plan_->threads_of_a_call(), plan_->cost(), shares_always());
   }
-  weights_.clear();
-  for (std::size_t i = 0; i < trainable_.size(); ++i) {
-    Weight weight;
-    weight.parameter = &parameters_->at(graph_.node(trainable_[i]).integers[0]);
-    weight.gradient = plan_->output_data(figures_ + static_cast<int>(i));
-    weights_.push_back(weight);
-  }
-}
-
-// The update of the thread's share of a weight.
-template <class T>
-Update<T> Trainer<T>::update_of(std::size_t i, int threads, int thread) const {
-  const Weight& weight = weights_[i];
-  const Share part = share(weight.parameter->size, threads, thread, 64);
-  Update<T> update = optimizer_.update_of(i);
-  update.cols = part.end - part.begin;
-  update.weight = weight.parameter->data.template as<T>() + part.begin;
-  update.gradient = weight.gradient + part.begin;
-  for (T*& state : update.state)
-    if (state != nullptr) state += part.begin;
-  return update;
+  for (std::size_t i = 0; i < trainable_.size(); ++i)
+    optimizer_.bind(i, plan_->output_data(figures_ + static_cast<int>(i)));
 }
 
 template <class T>
 bool Trainer<T>::gradients_small(int threads, int thread) const {
-  for (const Weight& weight : weights_) {
-    Share part = share(weight.parameter->size, threads, thread, 64);
-    if (!kernels_for<T>().within(weight.gradient + part.begin, part.end - part.begin, static_cast<T>(kSmall)))
+  for (std::size_t i = 0; i < trainable_.size(); ++i) {
+    const Update<T>& update = optimizer_.update_of(i);
+    const Share part = share(update.cols, threads, thread, 64);
+    if (!kernels_for<T>().within(update.gradient + part.begin, part.end - part.begin, static_cast<T>(kSmall)))
       return false;
   }
   return true;
-}
-
-template <class T>
-bool Trainer<T>::update_is_finite(int threads, int thread) const {
-  const auto is_finite = kernels_for<T>().update_is_finite[static_cast<int>(optimizer_.rule())];
-  for (std::size_t i = 0; i < weights_.size(); ++i) {
-    const Update<T> update = update_of(i, threads, thread);
-    if (!is_finite(&update)) return false;
-  }
-  return true;
-}
-
-template <class T>
-bool Trainer<T>::update(int threads, int thread) const {
-  const auto write = kernels_for<T>().update[static_cast<int>(optimizer_.rule())];
-  bool small = true;
-  for (std::size_t i = 0; i < weights_.size(); ++i) {
-    const Update<T> update = update_of(i, threads, thread);
-    small = write(&update) && small;
-  }
-  return small;
 }
 
 // fit(check_finite=True): the first number of the first input that is not finite, before anything is computed from it.
@@ -184,26 +157,34 @@ void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
   plan_->run(run.frame, team, thread);
   for (int i = thread; i < figures_; i += team.size())
     run.figures[static_cast<std::size_t>(i)] = static_cast<double>(*plan_->output_data(i));
-  run.flags[static_cast<std::size_t>(thread)] = gradients_small(team.size(), thread);
+  char& flag = run.flags[static_cast<std::size_t>(thread)];
+  flag = gradients_small(team.size(), thread);
+  if (optimizer_.measures_norms()) optimizer_.measure(team.size(), thread);
   team.barrier(thread);
 
+  if (optimizer_.measures_norms()) {
+    if (thread == 0) run.norms_finite = optimizer_.scale();
+    team.barrier(thread);
+  }
   const auto all_set = [&run, &team] {
     return std::all_of(run.flags.begin(), run.flags.begin() + team.size(), [](char flag) { return flag != 0; });
   };
-  bool good = std::isfinite(run.figures[0]);
+  bool good = std::isfinite(run.figures[0]) && run.norms_finite;
   if (good && !(all_set() && values_small_ && optimizer_.moderate())) {
     team.barrier(thread);  // everyone has read the flags
-    run.flags[static_cast<std::size_t>(thread)] = update_is_finite(team.size(), thread);
+    flag = optimizer_.is_finite(team.size(), thread);
     team.barrier(thread);
     good = all_set();
   }
   team.barrier(thread);
-  if (good) run.flags[static_cast<std::size_t>(thread)] = update(team.size(), thread);
+  if (good) flag = optimizer_.write(team.size(), thread);
   team.barrier(thread);
   if (thread != 0) return;
   ++parameters_->writes;
   run.finite = good;
-  values_small_ = good && all_set();
+  // An accumulated gradient says nothing of the weights.
+  values_small_ = good && all_set() && (values_small_ || !optimizer_.accumulates());
+  if (good) optimizer_.end_step();
 }
 
 // Thread 0: every step of every epoch, on the team or alone, whichever is faster at the time.
@@ -225,6 +206,7 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       frame.counter = epoch;
       if (request.check_finite) check_rows(run);
       plan_->bind_inputs(frame);
+      optimizer_.begin_step();
       const bool together = pace_.together();
       if (together) team.barrier(0);
       train_batch(run, together ? team : alone, 0);
@@ -318,6 +300,7 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   run.figures.resize(static_cast<std::size_t>(figures_));
   run.flags.resize(static_cast<std::size_t>(plan_->threads()));
   plan_->bind_inputs(run.frame);
+  optimizer_.begin_step();
   const int threads = pace_of_calls_.together() ? plan_->threads_of_a_call() : 1;
   pace_of_calls_.start();
   run_team(threads, [&](Team& team, int thread) { train_batch(run, team, thread); });
@@ -353,10 +336,9 @@ std::string Trainer<T>::first_non_finite(const Run& run) {
     const Index count = value.rows ? value.width * frame.rows : value.width;
     if (!kernels_for<T>().within(data, count, std::numeric_limits<T>::max())) return describe(graph_, nodes[i]);
   }
-  const auto is_finite = kernels_for<T>().update_is_finite[static_cast<int>(optimizer_.rule())];
-  for (std::size_t i = 0; i < weights_.size(); ++i) {
-    const Update<T> update = update_of(i, 1, 0);
-    if (!is_finite(&update)) return describe(graph_, trainable_[i]) + ", its update";
+  for (std::size_t i = 0; i < trainable_.size(); ++i) {
+    const std::string what = optimizer_.what_is_not_finite(i);
+    if (!what.empty()) return describe(graph_, trainable_[i]) + ", " + what;
   }
   return describe(graph_, cost_);
 }

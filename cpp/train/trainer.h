@@ -51,37 +51,30 @@ struct FitResult {
 template <class T>
 class Trainer {
  public:
-  // trainable: parameter nodes; decayed: whether weight decay applies to each.
+  // trainable: parameter nodes; decays, rates: the factors of each one's weight decay and learning rate.
   Trainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
-          const std::vector<int>& trainable, const std::vector<bool>& decayed, const OptimizerSettings& settings,
-          std::uint64_t seed);
+          const std::vector<int>& trainable, const std::vector<double>& decays, const std::vector<double>& rates,
+          const OptimizerSettings& settings, std::uint64_t seed);
 
   void fit(const FitRequest& request, Listener& listener, FitResult& result);
   // One step on these rows; the cost and the figures before the update.
   std::vector<double> step(const std::vector<Source>& inputs, Index rows);
 
   // Also between two steps of a fit, from the thread that called it: the others wait then.
-  void set_settings(const OptimizerSettings& settings) {
-    values_small_ = false;  // states that were not looked at may be used again
-    optimizer_.set(settings);
-  }
+  void set_settings(const OptimizerSettings& settings);
   int figures() const { return figures_; }  // cost included
-  std::vector<std::pair<std::vector<Index>, T*>> state();  // the optimiser's: shape and values
+  // What the optimiser keeps, to be read or written.
+  const std::vector<typename Optimizer<T>::State>& states();
+  Progress& progress() { return optimizer_.progress(); }
+  const std::vector<Index>& dims_of(std::size_t weight) const;
 
   std::uint32_t epoch = 0, steps = 0;
 
  private:
-  struct Weight {
-    Parameter* parameter;
-    const T* gradient;
-  };
   struct Run;  // what the threads of one call share
 
   void prepare(Index batch_size);
-  Update<T> update_of(std::size_t weight, int threads, int thread) const;
   bool gradients_small(int threads, int thread) const;
-  bool update_is_finite(int threads, int thread) const;
-  bool update(int threads, int thread) const;
   void train_batch(Run& run, Team& team, int thread);
   void check_rows(Run& run) const;
   void drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team);
@@ -99,7 +92,6 @@ class Trainer {
   std::uint64_t seed_;
   std::unique_ptr<Plan<T>> plan_;
   Pace pace_, pace_of_calls_;  // of a fit's steps; of single ones, which wake a team each
-  std::vector<Weight> weights_;
   bool values_small_ = false;  // every weight and every state of the optimiser is known to be within +-2^60
   std::uint64_t own_writes_ = 0;  // the parameters' `writes` after the last `step`: if unchanged, that still holds
 };

@@ -86,10 +86,21 @@ from .losses import (
 from .metrics import accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy
 from .minimize import Minimization, minimize
 from .model import Model
-from .optimizers import SGD
+from .optimizers import SGD, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
+from .plateau import ReduceLROnPlateau
 from .reductions import argmax, log_softmax, logsumexp, max, mean, softmax, sum
 from .regression import LinearRegression, linear_regression
 from .regularizers import L1, L1L2, L2
+from .schedules import (
+    CosineDecay,
+    CosineDecayRestarts,
+    ExponentialDecay,
+    LearningRateSchedule,
+    OneCycle,
+    PiecewiseConstantDecay,
+    StepDecay,
+    Warmup,
+)
 from .sequential import Sequential
 
 try:  # threads are counted, and the instruction set is chosen, when the core is loaded
@@ -123,7 +134,10 @@ def __dir__() -> list[str]:
 __all__ = [
     # networks
     "Sequential", "Model", "Input", "Layer", "Dense", "Dropout", "Activation", "Flatten", "Rescaling",
-    "SGD", "L1", "L2", "L1L2",
+    "Optimizer", "SGD", "Adagrad", "RMSprop", "Adam", "AdamW", "Nadam", "Lion",
+    "LearningRateSchedule", "StepDecay", "PiecewiseConstantDecay", "ExponentialDecay", "CosineDecay",
+    "CosineDecayRestarts", "OneCycle", "Warmup", "ReduceLROnPlateau",
+    "L1", "L2", "L1L2",
     "Initializer", "Zeros", "Ones", "Constant", "RandomUniform", "RandomNormal", "TruncatedNormal", "VarianceScaling",
     "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal", "LectureNormal",
     "Backpropagation", "Callback", "History", "EarlyStopping", "LambdaCallback",

@@ -11,12 +11,15 @@ import numpy as np
 from ._backends import get_backend
 from .arguments import finite, known_keywords
 from .data import as_array, common_rows
-from .expression import Parameter
 from .losses import get_loss
 from .metrics import get_metrics
-from .optimizers import SGD, get_optimizer
+from .optimizers import Optimizer, get_optimizer
 from .predictor import Predictor
 from .program import Goal, Training, penalty_factors
+from .state import Kept, overwrite_with_average
+
+
+_FIXED = (float, int, bool, type(None))  # kinds of settings that are the same as long as they are one object
 
 
 class CompiledNetwork(Predictor):
@@ -26,14 +29,14 @@ class CompiledNetwork(Predictor):
         self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
     ) -> None:
         super().__init__(inputs, outputs, seed=seed, dtype=dtype, name=name)
-        self.optimizer: SGD | None = None
+        self.optimizer: Optimizer | None = None
         self._goal: Goal | None = None
         self._factors = penalty_factors()
         self._trainings: dict[tuple[int, ...], Training] = {}  # by the shape of a row of targets
         self._trained_rows = 0  # m of the penalties: of the last fit
         self._epochs = self._steps = 0  # counters of the random numbers
-        self._velocities: dict[Parameter, np.ndarray] = {}  # of all that was trained, but for what `_last` has
-        self._last: tuple[Training, Any] | None = None  # what trained last, and its trainer, which has its velocities
+        self._kept = Kept()  # by the optimiser, of all that was trained, but for what `_last` has
+        self._last: tuple[Training, Any] | None = None  # what trained last, and its trainer, which keeps its own
         self._is_training = False
         self._applied: list[Any] = []  # the training, the optimiser and its numbers that its trainer was told last
 
@@ -51,7 +54,7 @@ class CompiledNetwork(Predictor):
 
         Parameters
         ----------
-        optimizer : SGD or str
+        optimizer : Optimizer or str
             Default "sgd": ``SGD(0.01)``.
         loss : str or function (y_true, y_pred)
             A name of `fastbp.losses.LOSSES`, or any function of expressions; a result per row is averaged.
@@ -85,7 +88,7 @@ class CompiledNetwork(Predictor):
         goal = Goal(get_loss(loss), get_metrics(metrics), finite("l1", l1), finite("l2", l2))
         self.optimizer, self._goal = get_optimizer(optimizer), goal
         self._trainings.clear()
-        self._velocities, self._last = {}, None
+        self._kept, self._last = Kept(), None
         if backend != self._backend:  # whose store is made when it is needed
             self._backend, self._store, self._prediction = backend, None, None
 
@@ -130,10 +133,8 @@ class CompiledNetwork(Predictor):
             raise ValueError("the model has no trainable weights: its trainable is False")
         trainer = self._apply_settings(training)
         if self._last is None or self._last[1] is not trainer:
-            self._velocities = self._all_velocities()
-            own = dict(zip(training.trainable, trainer.state()))
-            if own:
-                trainer.set_state([self._velocities.get(weight, velocity) for weight, velocity in own.items()])
+            self._kept = self._all_kept()
+            trainer.set_state(self._kept.of(training.trainable, trainer.state()))
             self._last = training, trainer
         trainer.epoch, trainer.steps = self._epochs, self._steps
         training.store.begin_training()
@@ -146,11 +147,18 @@ class CompiledNetwork(Predictor):
         training.store.end_training()
         self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
 
-    def _all_velocities(self) -> dict[Parameter, np.ndarray]:
+    def _all_kept(self) -> Kept:
         if self._last is None:
-            return self._velocities
+            return self._kept
         training, trainer = self._last
-        return {**self._velocities, **dict(zip(training.trainable, trainer.state()))}
+        return self._kept.with_state(training.trainable, trainer.state())
+
+    def _overwrite_with_average(self) -> None:
+        """After a fit: the weights become their moving average, where the optimiser keeps one."""
+        assert self.optimizer is not None
+        if self.optimizer.use_ema and self._last is not None:
+            training, trainer = self._last
+            overwrite_with_average(trainer, training.store, training.trainable)
 
     def _apply_settings(self, training: Training) -> Any:
         """The trainer of this graph, told the optimiser's settings if they are others than before."""
@@ -159,9 +167,9 @@ class CompiledNetwork(Predictor):
         if len(settings) == len(self._applied) and all(map(operator.is_, settings, self._applied)):
             return training.trainer(None)
         trainer = training.trainer(self.optimizer.configuration())
-        self._applied = settings if all(type(value) in (float, int, bool) for value in settings[2:]) else []
+        self._applied = settings if all(type(value) in _FIXED for value in settings[2:]) else []
         return trainer
 
     def _state(self) -> dict[str, Any]:
-        state = {**super()._state(), "_velocities": self._all_velocities()}
+        state = {**super()._state(), "_kept": self._all_kept()}
         return {**state, "_trainings": {}, "_last": None, "_applied": [], "_is_training": False}

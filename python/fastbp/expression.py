@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from . import rules
-from .arguments import known_keywords, truth
+from .arguments import finite, known_keywords, truth
 from .pickling import Picklable
 
 if TYPE_CHECKING:
@@ -238,6 +238,8 @@ class Parameter(Expression):
     shape : tuple of int
     trainable, decay : bool
         See `parameter`.
+    learning_rate_multiplier, weight_decay_multiplier : float
+        See `parameter`; may be set at any time, and hold from the next training on.
     name : str
 
     Notes
@@ -252,7 +254,10 @@ class Parameter(Expression):
     (True, (), np.float64(2.0))
     """
 
-    __slots__ = ("_slot", "_store", "_value", "decay", "initializer", "regularizer", "shape", "trainable", "version")
+    __slots__ = (
+        "_slot", "_store", "_value", "decay", "initializer", "learning_rate_multiplier", "regularizer", "shape",
+        "trainable", "version", "weight_decay_multiplier",
+    )  # fmt: skip
     operation = "parameter"
 
     def __init__(
@@ -265,6 +270,8 @@ class Parameter(Expression):
         shape: Sequence[int] | None = None,
         initializer: Any = None,
         regularizer: Any = None,
+        learning_rate_multiplier: float = 1.0,
+        weight_decay_multiplier: float = 1.0,
     ) -> None:
         super().__init__((), name)
         self._value = None if value is None else real_array("value", value).copy()
@@ -273,6 +280,8 @@ class Parameter(Expression):
         self.decay = bool(decay)
         self.initializer = initializer
         self.regularizer = regularizer
+        self.learning_rate_multiplier = learning_rate_multiplier
+        self.weight_decay_multiplier = weight_decay_multiplier
         self.version = 0
         self._store: Store | None = None
         self._slot = -1
@@ -401,7 +410,14 @@ def input(name: str, shape: Sequence[int] | int | None = None) -> Input:
 
 
 @known_keywords
-def parameter(value: Any, name: str = "", trainable: bool = True, decay: bool = True) -> Parameter:
+def parameter(
+    value: Any,
+    name: str = "",
+    trainable: bool = True,
+    decay: bool = True,
+    learning_rate_multiplier: float = 1.0,
+    weight_decay_multiplier: float = 1.0,
+) -> Parameter:
     """A value that training changes.
 
     Parameters
@@ -414,6 +430,10 @@ def parameter(value: Any, name: str = "", trainable: bool = True, decay: bool = 
         Whether training changes it. Default True.
     decay : bool
         Whether weight decay and the penalties of ``compile(l1=, l2=)`` apply to it; biases are spared. Default True.
+    learning_rate_multiplier : float
+        The optimiser's learning rate counts so many times for it, decay included; at least 0. Default 1.
+    weight_decay_multiplier : float
+        The optimiser's weight decay counts so many times for it; at least 0. Default 1.
 
     Returns
     -------
@@ -423,7 +443,9 @@ def parameter(value: Any, name: str = "", trainable: bool = True, decay: bool = 
     Raises
     ------
     TypeError
-        If `value` holds no real numbers, or `trainable` or `decay` is no truth value.
+        If `value` holds no real numbers, `trainable` or `decay` is no truth value, or a multiplier no number.
+    ValueError
+        If a multiplier is negative or not finite.
 
     Examples
     --------
@@ -437,4 +459,11 @@ def parameter(value: Any, name: str = "", trainable: bool = True, decay: bool = 
     """
     if value is None:
         raise TypeError("value must be a number or an array of numbers, got None")
-    return Parameter(value, name, truth("trainable", trainable), truth("decay", decay))
+    return Parameter(
+        value,
+        name,
+        truth("trainable", trainable),
+        truth("decay", decay),
+        learning_rate_multiplier=finite("learning_rate_multiplier", learning_rate_multiplier),
+        weight_decay_multiplier=finite("weight_decay_multiplier", weight_decay_multiplier),
+    )

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import rules
-from .arguments import known_keywords
+from .arguments import finite, known_keywords
 from .expression import Call, Expression, Parameter
 from .initializers import get_initializer
 from .names import Scope
@@ -32,6 +32,9 @@ class Layer(Picklable):
         Whether training changes its weights, and those of the layers that it holds. Default True.
     input_shape : tuple of int, optional
         Of one row, for a network's first layer: its weights then exist before data come.
+    learning_rate_multiplier, weight_decay_multiplier : float
+        The optimiser's learning rate and weight decay count so many times for its weights and those of the layers that
+        it holds; at least 0. May be set at any time, and hold from the next training on. Default 1.
 
     Attributes
     ----------
@@ -58,16 +61,25 @@ class Layer(Picklable):
     name = ""
     name_is_automatic = False  # the first model that it is part of named it
     trainable = True
+    learning_rate_multiplier = 1.0
+    weight_decay_multiplier = 1.0
     input_shape: tuple[int, ...] | None = None
     built = False
 
     @known_keywords
     def __init__(
-        self, name: str | None = None, trainable: bool = True, input_shape: Sequence[int] | None = None
+        self,
+        name: str | None = None,
+        trainable: bool = True,
+        input_shape: Sequence[int] | None = None,
+        learning_rate_multiplier: float = 1.0,
+        weight_decay_multiplier: float = 1.0,
     ) -> None:
         self.name = name or ""
         self.trainable = trainable
         self.input_shape = None if input_shape is None else rules.checked_shape("input_shape", input_shape)
+        self.learning_rate_multiplier = finite("learning_rate_multiplier", learning_rate_multiplier)
+        self.weight_decay_multiplier = finite("weight_decay_multiplier", weight_decay_multiplier)
 
     @cached_property
     def _own_weights(self) -> list[Parameter]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from .arguments import finite
 from .expression import Call, Expression, Input, Parameter, as_expression
 from .names import Scope
 from .rules import shape_text
@@ -167,10 +168,22 @@ class Lowering:
 
     def trained(self) -> list[Parameter]:
         """The parameters that training changes: neither they nor any layer around them are frozen now."""
+        around = self._layers_around()
+        return [p for p in self.parameters if p.trainable and all(layer.trainable for layer in around.get(p, ()))]
+
+    def multiplier(self, parameter: Parameter, name: str) -> float:
+        """The product of this factor of the parameter and of the layers around it."""
+        product = finite(name, getattr(parameter, name))
+        for layer in {id(layer): layer for layer in self._layers_around().get(parameter, ())}.values():
+            product *= finite(name, getattr(layer, name))
+        return product
+
+    def _layers_around(self) -> dict[Any, Any]:
+        """The layers that hold a parameter, by parameter."""
         around = dict(self._around)
         for layer, enclosing in self._around.items():
             around.update(dict.fromkeys(getattr(layer, "_own_weights", ()), enclosing))
-        return [p for p in self.parameters if p.trainable and all(layer.trainable for layer in around.get(p, ()))]
+        return around
 
     def freezable(self) -> list[Any]:
         """The parameters and layers whose `trainable` decides what is `trained`."""

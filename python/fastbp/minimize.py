@@ -15,6 +15,7 @@ from .function import checked_inputs, scalar_node
 from .lowering import Lowering, expressions_below
 from .optimizers import get_optimizer
 from .rules import shape_text
+from .state import overwrite_with_average
 from .store import Store
 
 
@@ -66,7 +67,7 @@ def minimize(
         batch, a mean divides by the rows present.
     data : dict of str to array
         One array per input, by name, all with the same number of rows. A cost without inputs needs none.
-    optimizer : SGD or str
+    optimizer : Optimizer or str
         Default "sgd": ``SGD(0.01)``.
     batch_size : int, optional
         Rows per step; default: all.
@@ -143,8 +144,9 @@ def minimize(
         store.values,
         [lowering.nodes[p] for p in trained],
         configuration,
-        [p.decay for p in trained],
+        [p.decay * lowering.multiplier(p, "weight_decay_multiplier") for p in trained],
         seed,
+        [lowering.multiplier(p, "learning_rate_multiplier") for p in trained],
     )
     run = Minimization({"cost": []}, trained)
     every = epochs if evaluate_every is None else at_least("evaluate_every", evaluate_every, 1)
@@ -163,6 +165,8 @@ def minimize(
         done += count
         if evaluate is not None and count == every:
             run.history["full_cost"].append(float(evaluate(arrays)[0]))
+    if configuration["use_ema"]:
+        overwrite_with_average(trainer, store, trained)
     return run
 
 

@@ -22,6 +22,8 @@ Dims = tuple[int, ...]
 class Network(Picklable):
     """Expressions from inputs to outputs, and the graph that is made of them for some shapes. See `Model`."""
 
+    learning_rate_multiplier = weight_decay_multiplier = 1.0  # as of layers: a model may be one of another's
+
     def __init__(
         self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
     ) -> None:

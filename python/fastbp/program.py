@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -21,6 +22,8 @@ from .reductions import mean, sum
 from .store import Store
 
 Dims = tuple[int, ...]
+
+_trained_how = operator.attrgetter("trainable", "learning_rate_multiplier", "weight_decay_multiplier")
 
 
 class Prediction:
@@ -120,7 +123,7 @@ class Training:
             raise ValueError(f"a regulariser must give a scalar, got the shape {rules.shape_text(rows, dims)}")
         self.figures = self.lowering.lower([self._scalar(f, target, output, name) for name, f in goal.metrics])
         self._freezable = self.lowering.freezable()
-        self._flags = [freezable.trainable for freezable in self._freezable]
+        self._flags = [*map(_trained_how, self._freezable)]
         self._trainer: Any = None
         self._settings: dict[str, Any] = {}  # what the trainer was told last
         self._gradients: dict[bool, Any] = {}
@@ -147,8 +150,8 @@ class Training:
 
     @property
     def is_current(self) -> bool:
-        """Whether no weight and no layer was frozen or thawed since."""
-        return self._flags == [freezable.trainable for freezable in self._freezable]
+        """Whether no weight and no layer was frozen or thawed since, or got other multipliers."""
+        return self._flags == [*map(_trained_how, self._freezable)]
 
     def trainer(self, settings: dict[str, Any] | None) -> Any:
         """The trainer, made once, with these settings of the optimiser; None: with those of the last call."""
@@ -164,8 +167,9 @@ class Training:
                 self.store.values,
                 [self.lowering.nodes[p] for p in self.trainable],
                 settings,
-                [p.decay for p in self.trainable],
+                [p.decay * self.lowering.multiplier(p, "weight_decay_multiplier") for p in self.trainable],
                 self.store.seed,
+                [self.lowering.multiplier(p, "learning_rate_multiplier") for p in self.trainable],
             )
         elif self._settings != settings:
             self._trainer.set_optimizer(settings)

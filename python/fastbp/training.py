@@ -84,6 +84,7 @@ class Fit:
                 epoch += count
         finally:  # where it raises, no hook is called that might replace the weights of the last good step
             self.progress.close()
+        model._overwrite_with_average()
         self.callbacks.call("on_train_end", logs)
         return self.history
 

@@ -150,8 +150,10 @@ def test_what_is_wrong_with_an_argument_is_said_at_once(name: str) -> None:
 
 
 def test_numbers_of_numpy_are_numbers() -> None:
-    assert bp.SGD(np.float32(0.5), momentum=np.array(0.5), nesterov=np.bool_(True)).configuration() == {
-        "name": "sgd", "learning_rate": 0.5, "momentum": 0.5, "nesterov": True, "weight_decay": 0.0}  # fmt: skip
+    sgd = bp.SGD(np.float32(0.5), momentum=np.array(0.5), nesterov=np.bool_(True), clipnorm=np.int32(2))
+    settings = sgd.configuration()
+    assert {name: settings[name] for name in ("learning_rate", "momentum", "nesterov", "clipnorm")} == {
+        "learning_rate": 0.5, "momentum": 0.5, "nesterov": True, "clipnorm": 2.0}  # fmt: skip
     assert bp.Dense(np.int64(3)).units == 3
     assert bp.Dropout(np.float64(0.25)).rate == 0.25
 

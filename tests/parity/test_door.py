@@ -105,10 +105,28 @@ def test_losses_and_their_gradients(name: str, output: str, dtype: str) -> None:
 
 
 def settings(name: str) -> Iterator[dict[str, Any]]:
-    assert name == "sgd", f"no settings for the optimiser {name!r}"
-    for momentum, nesterov, weight_decay in itertools.product((0.0, 0.9), (False, True), (0.0, 0.007)):
-        yield {"learning_rate": 0.17, "momentum": momentum, "nesterov": nesterov, "weight_decay": weight_decay}
-    yield {"learning_rate": 0.0}
+    own: dict[str, list[dict[str, Any]]] = {
+        "sgd": [{"momentum": m, "nesterov": n} for m, n in itertools.product((0.0, 0.9), (False, True))],
+        "adagrad": [{}, {"initial_accumulator_value": 0.0, "epsilon": 1e-12}],
+        "rmsprop": [{"momentum": m, "centered": c} for m, c in itertools.product((0.0, 0.9), (False, True))],
+        "adam": [{"amsgrad": False}, {"amsgrad": True, "beta_1": 0.5}],
+        "adamw": [{"weight_decay": 0.1}],
+        "nadam": [{}, {"beta_2": 0.9}],
+        "lion": [{}, {"beta_1": 0.5}],
+    }
+    common: list[dict[str, Any]] = [
+        {"weight_decay": 0.007},
+        {"clipvalue": 0.01, "use_ema": True, "ema_overwrite_frequency": 3},
+        {"clipnorm": 0.1, "gradient_accumulation_steps": 3},
+        {"global_clipnorm": 0.1, "gradient_accumulation_steps": 2, "use_ema": True, "ema_momentum": 0.5},
+        {"learning_rate": bp.Warmup(bp.CosineDecayRestarts(0.1, 3), 2)},
+        {"learning_rate": lambda update: 0.1 / (1 + update), "clipvalue": 0.05, "gradient_accumulation_steps": 4},
+        {"learning_rate": 0.0},
+    ]
+    for options in own[name]:
+        yield {"learning_rate": 0.17, **options}
+    for options in common:
+        yield {"learning_rate": 0.17, **own[name][-1], **options}
 
 
 @both_dtypes
@@ -118,7 +136,8 @@ def test_optimisers(name: str, dtype: str) -> None:
     x, y = random.normal(size=(53, 7)), random.normal(size=(53, 3))
 
     def trained(backend: str, options: dict[str, Any]) -> list[np.ndarray]:
-        net = bp.Sequential([bp.Dense(19, activation="tanh"), bp.Dense(3)], dtype=dtype)
+        first = bp.Dense(19, activation="tanh", learning_rate_multiplier=0.3, weight_decay_multiplier=2.0)
+        net = bp.Sequential([first, bp.Dense(3)], dtype=dtype)
         net.compile(OPTIMIZERS[name](**options), loss="mse", backend=backend)
         figures = [np.float64(net.train_on_batch(x[:10], y[:10]))]
         history = net.fit(x, y, batch_size=16, epochs=2, verbose=0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from compare import assert_same, every_isa, finite, specials, values
 from fastbp import _core
-from fastbp.reference import elementwise, random, reduce, update
+from fastbp.reference import elementwise, random, reduce
 from fastbp.reference.operations import ELEMENTWISE
 
 kernel = _core.testing
@@ -325,54 +325,6 @@ def test_shuffles_are_permutations_that_differ_by_seed_and_epoch() -> None:
         assert np.array_equal(np.sort(order), np.arange(1000))
     assert len({order.tobytes() for order in orders}) == 3
     assert [random.shuffle(0, 0, n).tolist() for n in (0, 1)] == [[], [0]]
-
-
-# ---- updates ----
-
-
-UPDATES = {"sgd": (0, [0.1]), "momentum": (1, [0.1, 0.9]), "nesterov": (1, [0.1, 0.9])}  # states, scalars
-
-
-def test_every_update_rule_of_the_reference_is_tested() -> None:
-    assert list(UPDATES) == list(update.RULES)
-
-
-@DTYPES
-@pytest.mark.parametrize("decay", [0.0, 0.001])
-@pytest.mark.parametrize("rule", UPDATES)
-def test_updates(rule: str, decay: float, dtype: str) -> None:
-    count, scalars = UPDATES[rule]
-    for rows, cols in [*((1, n) for n in WIDTHS), (3, 5), (7, 33)]:
-        for make in (finite, values):
-            wide = [make((rows, cols + 3), dtype, seed) for seed in range(2 + count)]  # the rows lie 3 elements apart
-            g, w, *states = (x[:, :cols] for x in wide)
-            weight_after, states_after = update.update(rule, w, states, g, decay, scalars)
-            after = [weight_after, *states_after]
-            is_finite = all(np.isfinite(x).all() for x in after)
-            within = all(update.within(x, update.WITHIN) for x in after)
-            for _ in every_isa():
-                copies = [x.copy() for x in wide]
-                g_copy, *written = (x[:, :cols] for x in copies)
-                assert kernel.update(rule, written[0], written[1:], g_copy, decay, scalars) == (is_finite, within)
-                for result, expected in zip(written, after, strict=True):
-                    assert_same(result, expected, (rows, cols))
-                for copy, before in zip(copies, wide):
-                    assert_same(copy[:, cols:], before[:, cols:], (rows, cols))
-
-
-@DTYPES
-def test_one_large_value_anywhere_is_not_within(dtype: str) -> None:
-    for n in WIDTHS:
-        for place in {0, n // 2, n - 1} if n else set():
-            for large in (1.5, -1.5, np.inf, np.nan):
-                x = np.full(n, 1.0, dtype)
-                x[place] = large
-                for _ in every_isa():
-                    assert not kernel.within(x, 1.0)
-                    assert kernel.within(np.full(n, -1.0, dtype), 1.0)
-                    gradient = np.zeros(n, dtype)
-                    gradient[place] = 2.0**61 * large
-                    assert not kernel.update("sgd", np.ones((1, n), dtype), [], gradient[np.newaxis], 0.0, [1.0])[1]
 
 
 # ---- gathering ----

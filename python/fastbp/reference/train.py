@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import NonFiniteError
-from . import random, update
+from . import random
 from .graph import Graph, describe
 from .inputs import Inputs, round_to
-from .operations import nearest_name
+from .optimizer import Optimizer, Step
 from .parameters import Parameters
 from .plan import Frame, check_scalar, evaluate, needed_nodes
 
@@ -23,34 +23,10 @@ __all__ = ["Trainer"]
 Array = NDArray[Any]
 
 PROGRESS_SECONDS = 0.1
-SGD = {"learning_rate": 0.01, "momentum": 0.0, "nesterov": False, "weight_decay": 0.0}
-
-
-def check_optimizer(optimizer: Mapping[str, Any]) -> dict[str, Any]:
-    """All hyperparameters; ValueError for an unknown one (with the nearest known) or a value that makes no sense."""
-    settings = dict(optimizer)
-    name = settings.pop("name", "")
-    if name != "sgd":
-        raise ValueError(f"optimizer's name must be 'sgd', got '{name}'")
-    for key in settings:
-        if key not in SGD:
-            raise ValueError(f"optimizer has no '{key}'; did you mean '{nearest_name(key, SGD)}'?")
-    settings = {**SGD, **settings}
-    for key in ("learning_rate", "momentum", "weight_decay"):
-        try:
-            settings[key] = float(settings[key])
-        except (TypeError, ValueError):
-            raise TypeError(f"{key} must be a number, got {type(settings[key]).__name__}") from None
-        if not (math.isfinite(settings[key]) and settings[key] >= 0):
-            raise ValueError(f"{key} must be finite and at least 0, got {settings[key]}")
-    if settings["momentum"] > 1:
-        raise ValueError(f"momentum must be at most 1, got {settings['momentum']}")
-    settings["nesterov"] = bool(settings["nesterov"])
-    return settings
 
 
 class Trainer:
-    """Descends `cost` by SGD.
+    """Descends `cost`.
 
     Parameters
     ----------
@@ -65,11 +41,13 @@ class Trainer:
     trainable : sequence of int
         Nodes of operation ``parameter``. One that the cost does not depend on has the gradient zero.
     optimizer : dict
-        ``{"name": "sgd", "learning_rate": …, "momentum": …, "nesterov": …, "weight_decay": …}``
-    decayed : sequence of bool
-        For each trainable: does weight_decay touch it?
+        ``{"name": "sgd", "learning_rate": …, "momentum": …, …}``, see `fastbp.reference.optimizer`.
+    decayed : sequence of float or bool
+        For each trainable: the factor of its weight_decay.
     seed : int
         Of shuffling and dropout.
+    rates : sequence of float, optional
+        For each trainable: the factor of its learning_rate. Default: 1.
 
     Attributes
     ----------
@@ -85,16 +63,21 @@ class Trainer:
         parameters: Parameters,
         trainable: Sequence[int],
         optimizer: Mapping[str, Any],
-        decayed: Sequence[bool],
+        decayed: Sequence[float],
         seed: int,
+        rates: Sequence[float] | None = None,
     ) -> None:
         self._graph = graph.copy()
         self._parameters = parameters
         self._trainable = list(trainable)
         self._slots = [_slot(graph, node) for node in trainable]
-        if len(decayed) != len(self._trainable):
-            raise ValueError(f"decayed must have {len(self._trainable)} values, one per trainable, got {len(decayed)}")
-        self._decayed = [bool(d) for d in decayed]
+        rates = [1.0] * len(self._trainable) if rates is None else rates
+        for name, factors in (("decayed", decayed), ("rates", rates)):
+            if len(factors) != len(self._trainable):
+                raise ValueError(
+                    f"{name} must have {len(self._trainable)} values, one per trainable, got {len(factors)}"
+                )
+        self._optimizer = Optimizer([float(r) for r in rates], [float(d) for d in decayed])
         for figure in figures:
             check_scalar(graph, figure, "a figure")
         self._figures = [cost, *figures]
@@ -102,7 +85,6 @@ class Trainer:
         self._nodes = needed_nodes(self._graph, [*self._figures, *self._gradients])
         self._inputs = Inputs(self._graph, range(len(self._graph)))
         self._seed = seed
-        self._velocities: list[Array] = []
         self.epoch = 0
         self.steps = 0
         self._finished: list[list[float]] = []
@@ -176,23 +158,18 @@ class Trainer:
         return figures
 
     def set_optimizer(self, optimizer: Mapping[str, Any]) -> None:
-        """New hyperparameters; velocities stay, and begin at zero with the first momentum."""
-        self._optimizer = check_optimizer(optimizer)
-        if self._optimizer["momentum"] and not self._velocities:
-            self._velocities = [np.zeros_like(self._parameters.values[slot]) for slot in self._slots]
+        """New hyperparameters; what was kept stays, and what they need beside it begins."""
+        self._optimizer.set(optimizer, self._weights())
 
-    def state(self) -> list[Array]:
-        """The velocities, one per trainable; none before the first momentum."""
-        return [v.copy() for v in self._velocities]
+    def state(self) -> dict[str, Any]:
+        """What the optimiser keeps: for each of its states an array per trainable, and its counters."""
+        return self._optimizer.state()
 
-    def set_state(self, state: Sequence[Any]) -> None:
-        velocities = [round_to(np.asarray(v), self._parameters.dtype).copy() for v in state]
-        if len(velocities) != len(self._velocities):
-            raise ValueError(f"state must have {len(self._velocities)} arrays, got {len(velocities)}")
-        for i, (new, old) in enumerate(zip(velocities, self._velocities)):
-            if new.shape != old.shape:
-                raise ValueError(f"state[{i}] must have shape {old.shape}, got {new.shape}")
-        self._velocities = velocities
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        self._optimizer.set_state(state, self._parameters.dtype)
+
+    def _weights(self) -> list[Array]:
+        return [self._parameters.values[slot] for slot in self._slots]
 
     def _check_fit(
         self, inputs: Sequence[Any], batch_size: int, epochs: int, rows: int | None
@@ -225,47 +202,30 @@ class Trainer:
         """Forward, gradients, update. Nothing is written unless the loss and all that would be written is finite."""
         values = evaluate(self._graph, self._nodes, self._parameters, batch, frame)
         figures = [values[node].item() for node in self._figures]
-        weights, velocities = self._update(values)
-        if not (math.isfinite(figures[0]) and all(np.isfinite(x).all() for x in [*weights, *velocities])):
-            raise NonFiniteError(epoch, step, self._first_not_finite(batch, frame, weights))
+        made = self._optimizer.step(self._weights(), [values[node] for node in self._gradients])
+        if not (math.isfinite(figures[0]) and made.is_finite()):
+            raise NonFiniteError(epoch, step, self._first_not_finite(batch, frame, made))
         try:
-            self._write(weights, velocities)
+            self._write(made)
         except KeyboardInterrupt:
-            self._write(weights, velocities)  # a step is written whole, or not at all
+            self._write(made)  # a step is written whole, or not at all
             raise
         return figures
 
-    def _write(self, weights: Sequence[Array], velocities: list[Array]) -> None:
-        for slot, weight in zip(self._slots, weights):
+    def _write(self, made: Step) -> None:
+        for slot, weight in zip(self._slots, made.weights):
             self._parameters.values[slot] = weight
-        self._velocities = velocities
+        self._optimizer.write(made)
 
-    def _update(self, values: Mapping[int, Array]) -> tuple[list[Array], list[Array]]:
-        """New weights and velocities. Scalars are combined in float64 and rounded once (rule 10)."""
-        settings = self._optimizer
-        rate, momentum = settings["learning_rate"], settings["momentum"]
-        rule = "sgd" if not momentum else "nesterov" if settings["nesterov"] else "momentum"
-        weights, velocities = [], []
-        for i, (slot, node) in enumerate(zip(self._slots, self._gradients)):
-            old = self._parameters.values[slot]
-            states = [self._velocities[i].reshape(-1)] if momentum else []
-            decay = rate * settings["weight_decay"] if self._decayed[i] else 0.0
-            weight, moved = update.update(
-                rule, old.reshape(-1), states, values[node].reshape(-1), decay, [rate, momentum]
-            )
-            weights.append(weight.reshape(old.shape))
-            velocities += [velocity.reshape(old.shape) for velocity in moved]
-        return weights, velocities if momentum else self._velocities
-
-    def _first_not_finite(self, batch: list[Array | None], frame: Frame, weights: Sequence[Array]) -> str:
+    def _first_not_finite(self, batch: list[Array | None], frame: Frame, made: Step) -> str:
         nodes = [node for node in range(len(self._graph)) if self._graph.operation(node) != "constant"]
         values = evaluate(self._graph, range(len(self._graph)), self._parameters, batch, frame)
         for node in nodes:
             if not np.isfinite(values[node]).all():
                 return describe(self._graph, node)
-        for node, weight in zip(self._trainable, weights):
-            if not np.isfinite(weight).all():
-                return describe(self._graph, node) + ", its update"
+        for i, node in enumerate(self._trainable):
+            if what := made.what_is_not_finite(i):
+                return f"{describe(self._graph, node)}, {what}"
         return describe(self._graph, self._figures[0])
 
 

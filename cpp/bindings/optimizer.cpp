@@ -1,0 +1,215 @@
+#include "bindings/optimizer.h"
+
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <variant>
+
+#include "bindings/arrays.h"
+
+namespace fastbp {
+namespace {
+
+namespace py = pybind11;
+
+std::string text(double number) { return py::str(py::float_(number)).cast<std::string>(); }
+
+double number_of(const std::string& key, const py::handle& value) {
+  const double number = PyFloat_AsDouble(value.ptr());
+  if (PyErr_Occurred() != nullptr) {
+    PyErr_Clear();
+    throw Error(Cause::type, key + " must be a number, got " + Py_TYPE(value.ptr())->tp_name);
+  }
+  if (!std::isfinite(number) || number < 0)
+    throw Error(Cause::value, key + " must be finite and at least 0, got " + text(number));
+  return number;
+}
+
+// Calls `rates(first)`, which gives the learning rates of the updates first, first + 1, ... as far as it likes.
+class PythonRates : public LearningRates {
+ public:
+  explicit PythonRates(py::object rates) : rates_(std::move(rates)) {}
+  ~PythonRates() override {
+    py::gil_scoped_acquire acquire;
+    rates_ = py::object();
+  }
+
+  double at(Index update) override {
+    if (update < first_ || update >= first_ + static_cast<Index>(table_.size())) read(update);
+    return table_[static_cast<std::size_t>(update - first_)];
+  }
+
+ private:
+  void read(Index first) {
+    py::gil_scoped_acquire acquire;
+    std::vector<double> table;
+    for (const py::handle& rate : rates_(first)) {
+      const std::string key = "learning_rate of update " + std::to_string(first + static_cast<Index>(table.size()));
+      table.push_back(number_of(key, rate));
+    }
+    if (table.empty()) throw Error(Cause::value, "learning_rate must give at least 1 rate, got none");
+    table_ = std::move(table);
+    first_ = first;
+  }
+
+  py::object rates_;
+  std::vector<double> table_;
+  Index first_ = 0;
+};
+
+using Field = std::variant<double OptimizerSettings::*, bool OptimizerSettings::*, Index OptimizerSettings::*>;
+using Fields = std::map<std::string, Field>;
+
+// The settings of every optimiser, and those of one.
+const Fields kCommon = {{"learning_rate", &OptimizerSettings::learning_rate},
+                        {"weight_decay", &OptimizerSettings::weight_decay},
+                        {"clipvalue", &OptimizerSettings::clipvalue},
+                        {"clipnorm", &OptimizerSettings::clipnorm},
+                        {"global_clipnorm", &OptimizerSettings::global_clipnorm},
+                        {"gradient_accumulation_steps", &OptimizerSettings::gradient_accumulation_steps},
+                        {"use_ema", &OptimizerSettings::use_ema},
+                        {"ema_momentum", &OptimizerSettings::ema_momentum},
+                        {"ema_overwrite_frequency", &OptimizerSettings::ema_overwrite_frequency}};
+const std::map<std::string, Fields> kOwn = {
+    {"sgd", {{"momentum", &OptimizerSettings::momentum}, {"nesterov", &OptimizerSettings::nesterov}}},
+    {"adagrad",
+     {{"initial_accumulator_value", &OptimizerSettings::initial_accumulator_value},
+      {"epsilon", &OptimizerSettings::epsilon}}},
+    {"rmsprop",
+     {{"rho", &OptimizerSettings::rho},
+      {"momentum", &OptimizerSettings::momentum},
+      {"epsilon", &OptimizerSettings::epsilon},
+      {"centered", &OptimizerSettings::centered}}},
+    {"adam",
+     {{"beta_1", &OptimizerSettings::beta_1},
+      {"beta_2", &OptimizerSettings::beta_2},
+      {"epsilon", &OptimizerSettings::epsilon},
+      {"amsgrad", &OptimizerSettings::amsgrad}}},
+    {"nadam",
+     {{"beta_1", &OptimizerSettings::beta_1},
+      {"beta_2", &OptimizerSettings::beta_2},
+      {"epsilon", &OptimizerSettings::epsilon}}},
+    {"lion", {{"beta_1", &OptimizerSettings::beta_1}, {"beta_2", &OptimizerSettings::beta_2}}}};
+
+void at_most_1(const char* key, double value) {
+  if (value > 1) throw Error(Cause::value, std::string(key) + " must be at most 1, got " + text(value));
+}
+
+void check(const OptimizerSettings& s) {
+  at_most_1("momentum", s.momentum);
+  at_most_1("rho", s.rho);
+  at_most_1("ema_momentum", s.ema_momentum);
+  for (const auto& [key, beta] : {std::pair("beta_1", s.beta_1), std::pair("beta_2", s.beta_2)})
+    if (beta >= 1) throw Error(Cause::value, std::string(key) + " must be below 1, got " + text(beta));
+  if (s.gradient_accumulation_steps < 1)
+    throw Error(Cause::value,
+                "gradient_accumulation_steps must be at least 1, got " + std::to_string(s.gradient_accumulation_steps));
+  if ((s.clipvalue > 0) + (s.clipnorm > 0) + (s.global_clipnorm > 0) > 1)
+    throw Error(Cause::value, "only one of clipvalue, clipnorm and global_clipnorm can be given");
+}
+
+void set_field(OptimizerSettings& settings, const std::string& key, const Field& field, const py::handle& value) {
+  if (const auto* number = std::get_if<double OptimizerSettings::*>(&field))
+    settings.*(*number) = number_of(key, value);
+  else if (const auto* flag = std::get_if<bool OptimizerSettings::*>(&field))
+    settings.*(*flag) = value.cast<bool>();
+  else
+    settings.*(std::get<Index OptimizerSettings::*>(field)) = static_cast<Index>(number_of(key, value));
+}
+
+}  // namespace
+
+OptimizerSettings settings_of(const py::dict& optimizer) {
+  OptimizerSettings settings;
+  settings.name = optimizer.contains("name") ? optimizer["name"].cast<std::string>() : "";
+  rule_of(settings);  // or an error
+  const Fields& own = kOwn.at(settings.name);
+  if (settings.name == "lion") settings.beta_2 = 0.99;
+  for (auto [key_object, value] : optimizer) {
+    const std::string key = key_object.cast<std::string>();
+    if (key == "name") continue;
+    if (key == "learning_rate" && PyCallable_Check(value.ptr())) {
+      settings.schedule = std::make_shared<PythonRates>(py::reinterpret_borrow<py::object>(value));
+      continue;
+    }
+    const auto common = kCommon.find(key), special = own.find(key);
+    if (common == kCommon.end() && special == own.end()) {
+      std::string known = "name";
+      for (const Fields* fields : {&kCommon, &own})
+        for (const auto& [name, field] : *fields) known += ", " + name;
+      throw Error(Cause::value, "optimizer has no '" + key + "'; known are " + known);
+    }
+    set_field(settings, key, special == own.end() ? common->second : special->second, value);
+  }
+  check(settings);
+  return settings;
+}
+
+template <class T>
+py::dict copy_of_state(Trainer<T>& trainer) {
+  py::dict copies;
+  for (const auto& state : trainer.states()) {
+    py::list arrays;
+    for (std::size_t i = 0; i < state.values.size(); ++i) {
+      py::array_t<T> copy = new_array<T>(Shape{false, trainer.dims_of(i)}, 0);
+      if (copy.nbytes() > 0)
+        std::memcpy(copy.mutable_data(), state.values[i].data(), static_cast<std::size_t>(copy.nbytes()));
+      arrays.append(std::move(copy));
+    }
+    copies[py::str(state.name)] = arrays;
+  }
+  const Progress& p = trainer.progress();
+  const double counters[Progress::size] = {p.updates, p.pending, p.product[0], p.product[1], p.product[2]};
+  copies["counters"] = py::array_t<double>(Progress::size, counters);
+  return copies;
+}
+
+template <class T>
+void write_state(Trainer<T>& trainer, const py::dict& given) {
+  using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
+  std::vector<std::pair<void*, Array>> copies;
+  std::optional<Progress> progress;
+  for (auto [key, value] : given) {
+    const std::string name = py::cast<std::string>(key);
+    if (name == "counters") {
+      const auto numbers = py::cast<std::vector<double>>(value);
+      if (numbers.size() != Progress::size)
+        throw Error(Cause::value, "state['counters'] must have " + std::to_string(Progress::size) + " numbers, got " +
+                                      std::to_string(numbers.size()));
+      progress = Progress{numbers[0], numbers[1], {numbers[2], numbers[3], numbers[4]}};
+      continue;
+    }
+    const auto& states = trainer.states();
+    const auto named = [&name](const auto& state) { return state.name == name; };
+    const auto state = std::find_if(states.begin(), states.end(), named);
+    if (state == states.end()) throw Error(Cause::value, "this optimizer keeps no '" + name + "'");
+    const auto arrays = py::cast<py::list>(value);
+    if (arrays.size() != state->values.size())
+      throw Error(Cause::value, "state['" + name + "'] must have " + std::to_string(state->values.size()) +
+                                    " arrays, got " + std::to_string(arrays.size()));
+    for (std::size_t i = 0; i < arrays.size(); ++i) {
+      const auto array = py::cast<Array>(arrays[i]);
+      const std::vector<Index> dims(array.shape(), array.shape() + array.ndim());
+      if (dims != trainer.dims_of(i))
+        throw Error(Cause::value, "state['" + name + "'][" + std::to_string(i) + "] must have shape " +
+                                      to_string(Shape{false, trainer.dims_of(i)}) + ", got " +
+                                      to_string(Shape{false, dims}));
+      copies.emplace_back(state->values[i].data(), array);
+    }
+  }
+  for (auto& [to, from] : copies)
+    if (from.nbytes() > 0) std::memcpy(to, from.data(), static_cast<std::size_t>(from.nbytes()));
+  if (progress) trainer.progress() = *progress;
+}
+
+template py::dict copy_of_state(Trainer<float>&);
+template py::dict copy_of_state(Trainer<double>&);
+template void write_state(Trainer<float>&, const py::dict&);
+template void write_state(Trainer<double>&, const py::dict&);
+
+}  // namespace fastbp

@@ -1,0 +1,21 @@
+// An optimiser's settings and state in Python: docs/architecture.md, "The two backends".
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include "train/trainer.h"
+
+namespace fastbp {
+
+// A user's values are checked by the classes of `fastbp.optimizers`; this keeps out what would break a promise of the
+// trainer's.
+OptimizerSettings settings_of(const pybind11::dict& optimizer);
+
+// {name of a state: an array per weight, "counters": float64}, copies.
+template <class T>
+pybind11::dict copy_of_state(Trainer<T>& trainer);
+// All is checked before anything is written. States that are not named stay.
+template <class T>
+void write_state(Trainer<T>& trainer, const pybind11::dict& state);
+
+}  // namespace fastbp

@@ -1,0 +1,111 @@
+#include "train/rules.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/errors.h"
+
+namespace fastbp {
+
+UpdateRule rule_of(const OptimizerSettings& s) {
+  if (s.name == "sgd") {
+    if (s.momentum == 0.0) return UpdateRule::sgd;
+    return s.nesterov ? UpdateRule::nesterov : UpdateRule::momentum;
+  }
+  if (s.name == "adagrad") return UpdateRule::adagrad;
+  if (s.name == "rmsprop") {
+    if (s.centered) return s.momentum == 0.0 ? UpdateRule::rmsprop_centered : UpdateRule::rmsprop_centered_momentum;
+    return s.momentum == 0.0 ? UpdateRule::rmsprop : UpdateRule::rmsprop_momentum;
+  }
+  if (s.name == "adam") return s.amsgrad ? UpdateRule::amsgrad : UpdateRule::adam;
+  if (s.name == "nadam") return UpdateRule::nadam;
+  if (s.name == "lion") return UpdateRule::lion;
+  throw Error(Cause::value,
+              "optimizer's name must be sgd, adagrad, rmsprop, adam, nadam or lion, got '" + s.name + "'");
+}
+
+const std::vector<std::string>& state_names(UpdateRule rule) {
+  static const std::vector<std::string> none, velocity{"velocity"}, momentum{"momentum"}, accumulator{"accumulator"},
+      velocity_momentum{"velocity", "momentum"}, centered{"velocity", "average_gradient"},
+      centered_momentum{"velocity", "average_gradient", "momentum"}, moments{"momentum", "velocity"},
+      moments_and_largest{"momentum", "velocity", "velocity_hat"};
+  switch (rule) {
+    case UpdateRule::sgd: return none;
+    case UpdateRule::momentum:
+    case UpdateRule::nesterov:
+    case UpdateRule::rmsprop: return velocity;
+    case UpdateRule::adagrad: return accumulator;
+    case UpdateRule::rmsprop_momentum: return velocity_momentum;
+    case UpdateRule::rmsprop_centered: return centered;
+    case UpdateRule::rmsprop_centered_momentum: return centered_momentum;
+    case UpdateRule::adam:
+    case UpdateRule::nadam: return moments;
+    case UpdateRule::amsgrad: return moments_and_largest;
+    case UpdateRule::lion: return momentum;
+  }
+  return none;
+}
+
+bool counts_updates(UpdateRule rule) {
+  return rule == UpdateRule::adam || rule == UpdateRule::amsgrad || rule == UpdateRule::nadam;
+}
+
+namespace {
+
+constexpr double kNadamDecay = 0.96;  // of the momentum's schedule: Dozat, 2016
+
+double nadam_momentum(const OptimizerSettings& s, double decay_power) { return s.beta_1 * (1.0 - 0.5 * decay_power); }
+
+}  // namespace
+
+Progress after_update(UpdateRule rule, const OptimizerSettings& s, Progress p) {
+  p.updates += 1;
+  p.pending = 0;
+  if (rule == UpdateRule::adam || rule == UpdateRule::amsgrad) {
+    p.product[0] *= s.beta_1;
+    p.product[1] *= s.beta_2;
+  } else if (rule == UpdateRule::nadam) {
+    p.product[2] *= kNadamDecay;
+    p.product[0] *= nadam_momentum(s, p.product[2]);
+    p.product[1] *= s.beta_2;
+  }
+  return p;
+}
+
+void combine_scalars(UpdateRule rule, const OptimizerSettings& s, const Progress& after, double eta,
+                     double scalars[kUpdateScalars]) {
+  const auto set = [scalars](std::initializer_list<double> values) {
+    std::fill(std::copy(values.begin(), values.end(), scalars), scalars + kUpdateScalars, 0.0);
+  };
+  const double first = after.product[0], second = after.product[1];
+  switch (rule) {
+    case UpdateRule::sgd: return set({eta});
+    case UpdateRule::momentum:
+    case UpdateRule::nesterov: return set({eta, s.momentum});
+    case UpdateRule::adagrad: return set({eta, s.epsilon});
+    case UpdateRule::rmsprop:
+    case UpdateRule::rmsprop_centered: return set({eta, s.epsilon, s.rho, 1.0 - s.rho});
+    case UpdateRule::rmsprop_momentum:
+    case UpdateRule::rmsprop_centered_momentum: return set({eta, s.epsilon, s.rho, 1.0 - s.rho, s.momentum});
+    case UpdateRule::adam:
+    case UpdateRule::amsgrad:
+      return set({eta * (std::sqrt(1.0 - second) / (1.0 - first)), s.epsilon, 1.0 - s.beta_1, 1.0 - s.beta_2});
+    case UpdateRule::nadam: {
+      const double now = nadam_momentum(s, after.product[2]);
+      const double next = nadam_momentum(s, after.product[2] * kNadamDecay);
+      return set({eta * (next / (1.0 - first * next)), eta * ((1.0 - now) / (1.0 - first)), s.epsilon, 1.0 - s.beta_1,
+                  1.0 - s.beta_2, 1.0 / (1.0 - second)});
+    }
+    case UpdateRule::lion: return set({eta, s.beta_1, 1.0 - s.beta_1, s.beta_2, 1.0 - s.beta_2});
+  }
+}
+
+// The largest that is written is a momentum or gradient of 2^60 times a rate of 2^30 over an epsilon of 2^-33, which
+// float32 can hold.
+bool is_moderate(UpdateRule rule, const OptimizerSettings& s, double decay, const double scalars[kUpdateScalars]) {
+  const bool divides = rule >= UpdateRule::adagrad && rule <= UpdateRule::nadam;
+  return std::all_of(scalars, scalars + kUpdateScalars, [](double x) { return std::fabs(x) < 1e9; }) &&
+         std::fabs(decay) < 1e9 && (!divides || s.epsilon >= 1.2e-10);
+}
+
+}  // namespace fastbp

@@ -1,0 +1,57 @@
+// Rule 10 but for the vectors: which update an optimiser makes, what it keeps, and the scalars of a step.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/types.h"
+#include "kernels/table.h"
+
+namespace fastbp {
+
+// The learning rate of every update, counted from 0. Asked by the thread that called, once per update.
+class LearningRates {
+ public:
+  virtual ~LearningRates() = default;
+  virtual double at(Index update) = 0;
+};
+
+struct OptimizerSettings {
+  std::string name = "sgd";  // or adagrad, rmsprop, adam, nadam, lion
+  double learning_rate = 0.01;
+  std::shared_ptr<LearningRates> schedule;  // instead of learning_rate; may be null
+  double weight_decay = 0.0;
+  double momentum = 0.0, rho = 0.9, beta_1 = 0.9, beta_2 = 0.999, epsilon = 1e-7, initial_accumulator_value = 0.1;
+  bool nesterov = false, centered = false, amsgrad = false;
+  double clipvalue = 0.0, clipnorm = 0.0, global_clipnorm = 0.0;  // 0: none
+  Index gradient_accumulation_steps = 1;
+  bool use_ema = false;
+  double ema_momentum = 0.99;
+  Index ema_overwrite_frequency = 0;  // 0: never
+};
+
+// What an optimiser counts: part of its state, all in float64.
+struct Progress {
+  double updates = 0;  // that were made
+  double pending = 0;  // gradients accumulated since the last one
+  // Running products over the updates. Adam: beta_1^t, beta_2^t. Nadam: the product of u_1 ... u_t, beta_2^t, 0.96^t.
+  double product[3] = {1, 1, 1};
+  static constexpr int size = 5;
+};
+
+UpdateRule rule_of(const OptimizerSettings& settings);
+// The states of a weight, in the order of the kernel's.
+const std::vector<std::string>& state_names(UpdateRule rule);
+// Whether the rule's scalars differ from one update to the next.
+bool counts_updates(UpdateRule rule);
+// The progress when one more update is made.
+Progress after_update(UpdateRule rule, const OptimizerSettings& settings, Progress progress);
+// The scalars of that update, with the learning rate eta, not rounded yet.
+void combine_scalars(UpdateRule rule, const OptimizerSettings& settings, const Progress& after, double eta,
+                     double scalars[kUpdateScalars]);
+// Whether no update of weights, states and gradients within +-2^60 can give an infinity.
+bool is_moderate(UpdateRule rule, const OptimizerSettings& settings, double decay,
+                 const double scalars[kUpdateScalars]);
+
+}  // namespace fastbp

@@ -1,0 +1,209 @@
+"""Learning-rate schedules: their values, and that every update of a fit takes its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import fastbp as bp
+import numpy as np
+import pytest
+
+BACKENDS = pytest.mark.parametrize("backend", ["core", "reference"])
+
+
+def cosine(fraction: float) -> float:
+    return (1 + math.cos(math.pi * fraction)) / 2
+
+
+def restarts(t: int) -> float:
+    start, length, height = 0.0, 4.0, 1.0
+    while t >= start + length:
+        start, length, height = start + length, 1.5 * length, 0.7 * height
+    return 0.2 * (0.9 * height * cosine((t - start) / length) + 0.1)
+
+
+def one_cycle(t: int) -> float:
+    top = 0.3 * 40
+    if t < top:
+        return 0.5 / 25 + (0.5 - 0.5 / 25) * cosine(1 - t / top)
+    last = 0.5 / 25 / 1e4
+    return last + (0.5 - last) * cosine(min((t - top) / (40 - top), 1.0))
+
+
+FORMULAS: dict[str, tuple[bp.LearningRateSchedule, Callable[[int], float]]] = {
+    "step": (bp.StepDecay(0.3, 7, 0.5), lambda t: 0.3 * 0.5 ** (t // 7)),
+    "piecewise": (bp.PiecewiseConstantDecay([5, 9], [0.3, 0.2, 0.1]), lambda t: [0.3, 0.2, 0.1][(t > 5) + (t > 9)]),
+    "exponential": (bp.ExponentialDecay(0.3, 10, 0.9), lambda t: 0.3 * 0.9 ** (t / 10)),
+    "staircase": (bp.ExponentialDecay(0.3, 10, 0.9, staircase=True), lambda t: 0.3 * 0.9 ** (t // 10)),
+    "cosine": (bp.CosineDecay(0.2, 30, alpha=0.1), lambda t: 0.2 * (0.9 * cosine(min(t / 30, 1)) + 0.1)),
+    "restarts": (bp.CosineDecayRestarts(0.2, 4, t_mul=1.5, m_mul=0.7, alpha=0.1), restarts),
+    "equal restarts": (bp.CosineDecayRestarts(0.2, 5, t_mul=1), lambda t: 0.2 * cosine(t % 5 / 5)),
+    "one cycle": (bp.OneCycle(0.5, 41), one_cycle),
+    "warm-up": (bp.Warmup(0.4, 8, start=0.1), lambda t: 0.1 + 0.3 * min(t / 8, 1)),
+    "warm-up of a schedule": (
+        bp.Warmup(bp.ExponentialDecay(0.4, 1, 0.5), 4),
+        lambda t: 0.1 * t if t < 4 else 0.4 * 0.5 ** (t - 4),
+    ),
+    "warm-up of a function": (bp.Warmup(lambda t: 1 / (1 + t), 2), lambda t: t / 2 if t < 2 else 1 / (t - 1)),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_values(name: str) -> None:
+    schedule, formula = FORMULAS[name]
+    np.testing.assert_allclose(
+        [schedule(t) for t in range(60)], [formula(t) for t in range(60)], rtol=1e-13, atol=1e-16
+    )
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_rates_are_the_same_one_by_one_and_many_at_a_time(name: str) -> None:
+    schedule, _ = FORMULAS[name]
+    for first in (0, 3, 1000):
+        assert schedule.rates(first)[:50].tolist() == [schedule(t) for t in range(first, first + 50)]
+
+
+def path(backend: str, learning_rate: Any, **options: Any) -> list[float]:
+    """Where 2100 steps with gradient −1 lead, after each."""
+    net = bp.Sequential([bp.Input((1,)), Line()], dtype="float64")
+    net.compile(bp.SGD(learning_rate, **options), lambda y, a: -bp.sum(a), backend=backend)
+    seen = [0.0]
+    watch = bp.LambdaCallback(on_train_batch_end=lambda batch, logs: seen.append(float(net.get_weights()[0][0])))
+    x = np.zeros((1050, 1))
+    net.fit(x, x, batch_size=1, epochs=2, verbose=0, callbacks=[watch])
+    return seen
+
+
+class Line(bp.Layer):
+    """x + w"""
+
+    def build(self, input_shape: Any) -> None:
+        self.w = self.add_weight((1,), "zeros", "w")
+
+    def call(self, x: Any) -> Any:
+        return x + self.w
+
+
+def walked(rates: list[float]) -> list[float]:
+    w, seen = 0.0, [0.0]
+    for rate in rates:
+        w += rate
+        seen.append(w)
+    return seen
+
+
+@BACKENDS
+def test_every_update_of_a_fit_takes_its_own_rate(backend: str) -> None:
+    schedule = bp.ExponentialDecay(0.5, 300, 0.5)
+    assert path(backend, schedule) == walked([schedule(t) for t in range(2100)])
+
+
+@BACKENDS
+def test_a_function_is_asked_before_every_update_in_order(backend: str) -> None:
+    asked: list[int] = []
+
+    def rate(update: int) -> float:
+        asked.append(update)
+        return 1.0 / (1 + update)
+
+    assert path(backend, rate) == walked([1.0 / (1 + t) for t in range(2100)])
+    assert asked == list(range(2100))
+
+
+@BACKENDS
+def test_a_schedule_counts_updates_not_steps(backend: str) -> None:
+    seen = path(backend, bp.StepDecay(1.0, 100, 0.5), gradient_accumulation_steps=3)
+    assert seen[:4] == [0, 0, 0, 1.0]
+    assert seen[300:304] == [100.0, 100.0, 100.0, 100.5]
+
+
+@BACKENDS
+def test_a_callback_may_replace_a_schedule_by_a_number(backend: str) -> None:
+    w = bp.Sequential([bp.Input((1,)), Line()], dtype="float64")
+    w.compile(bp.SGD(bp.StepDecay(1.0, 2)), lambda y, a: -bp.sum(a), backend=backend)
+
+    def replace(batch: int, logs: Any) -> None:
+        if batch == 1:
+            w.optimizer.learning_rate = 4.0
+
+    x = np.zeros((4, 1))
+    w.fit(x, x, batch_size=1, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=replace)])
+    assert w.get_weights()[0].tolist() == [1 + 1 + 4 + 4]
+
+
+@BACKENDS
+@pytest.mark.parametrize(
+    ("rate", "error", "message"),
+    [
+        (lambda t: -1.0 if t == 3 else 0.5, ValueError, "learning_rate of update 3 must be finite and at least 0"),
+        (lambda t: "x", TypeError, "learning_rate of update 0 must be a number, got str"),
+        (lambda t: 1 / (2 - t), ZeroDivisionError, "division"),
+    ],
+)
+def test_a_rate_that_makes_no_sense_ends_training_after_the_step_before(
+    backend: str, rate: Any, error: type[Exception], message: str
+) -> None:
+    net = bp.Sequential([bp.Input((1,)), Line()], dtype="float64")
+    net.compile(bp.SGD(rate), lambda y, a: -bp.sum(a), backend=backend)
+    x = np.zeros((6, 1))
+    with pytest.raises(error, match=message):
+        net.fit(x, x, batch_size=1, verbose=0)
+    assert np.isfinite(net.get_weights()[0]).all()
+    assert net.get_weights()[0][0] in (0.0, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: bp.StepDecay(0.1, 0), "every must be at least 1, got 0"),
+        (lambda: bp.PiecewiseConstantDecay([1, 2], [0.1, 0.2]), "values must have one more than boundaries, 3, got 2"),
+        (lambda: bp.PiecewiseConstantDecay([2, 2], [0.1, 0.2, 0.3]), "boundaries must be ascending"),
+        (lambda: bp.CosineDecay(-0.1, 5), "initial_learning_rate must be finite and at least 0"),
+        (lambda: bp.CosineDecayRestarts(0.1, 5, t_mul=0.5), "t_mul must be at least 1, got 0.5"),
+        (lambda: bp.OneCycle(0.1, 5, div_factor=0), "div_factor must be above 0"),
+        (lambda: bp.Warmup(0.1, 0), "steps must be at least 1, got 0"),
+        (lambda: bp.StepDecay(0.1, 5)(-1), "update must be at least 0, got -1"),
+        (lambda: bp.ReduceLROnPlateau(factor=1.0), "factor must be below 1, got 1.0"),
+    ],
+)
+def test_arguments_that_make_no_sense_are_refused(call: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+# --- on a plateau
+
+
+def rates_after(figures: list[float], **options: Any) -> list[float]:
+    """The learning rate after each epoch of these figures."""
+    net = bp.Sequential([bp.Dense(1)])
+    net.compile(bp.SGD(1.0), "mse", backend="reference")
+    plateau = bp.ReduceLROnPlateau("figure", factor=0.5, **options)
+    plateau.set_model(net)
+    rates = []
+    for epoch, figure in enumerate(figures):
+        plateau.on_epoch_end(epoch, {"figure": figure})
+        rates.append(net.optimizer.learning_rate)
+    return rates
+
+
+def test_a_plateau_halves_the_rate() -> None:
+    assert rates_after([5, 4, 4, 4, 3, 3, 3], patience=2) == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+    assert rates_after([5, 5, 5, 5, 5, 5], patience=1, cooldown=2) == [1, 0.5, 0.5, 0.25, 0.25, 0.125]
+    assert rates_after([5, 5, 5, 5], patience=1, min_lr=0.4) == [1, 0.5, 0.4, 0.4]
+    assert rates_after([5, 4.95, 4.9], patience=1, min_delta=0.1) == [1, 0.5, 0.25]
+    assert rates_after([1, 2, 3, 3], patience=1, mode="max") == [1, 1, 1, 0.5]
+    assert rates_after([math.nan, 5, 5], patience=2) == [1, 1, 1]
+
+
+def test_a_plateau_says_what_it_does_and_what_it_cannot(capsys: pytest.CaptureFixture[str]) -> None:
+    rates_after([5, 5], patience=1, verbose=1)
+    assert capsys.readouterr().out == "Epoch 2: ReduceLROnPlateau reduces the learning rate to 0.5.\n"
+    net = bp.Sequential([bp.Dense(1)])
+    net.compile(bp.SGD(bp.StepDecay(0.1, 5)), "mse", backend="reference")
+    with pytest.raises(TypeError, match="needs a learning_rate that is a number, got a schedule"):
+        net.fit([[0.0]], [[0.0]], epochs=3, verbose=0, callbacks=[bp.ReduceLROnPlateau("loss", patience=0)])
+    with pytest.warns(UserWarning, match="ReduceLROnPlateau monitors 'val_loss', which is not there: loss"):
+        net.fit([[0.0]], [[0.0]], verbose=0, callbacks=[bp.ReduceLROnPlateau()])
