@@ -107,12 +107,38 @@ def descends_with_every_optimiser(names: Names) -> None:
     assert all(loss[-1] < 0.3 for loss in names["scheduled"].values())
 
 
+def averages_networks(names: Names) -> None:
+    assert len(names["masks"]) == 2**8
+    assert names["geometric"] == pytest.approx(names["whole"], abs=1e-12)  # exact, but for the roundings
+    assert names["accuracy"] > names["correct"].mean() + 0.03  # better than the networks that it averages
+    inside, outside = names["spread"][names["inside"]], names["spread"][names["outside"]]
+    assert outside.mean() > 3 * inside.mean()
+
+
+def stops_early(names: Names) -> None:
+    patient, figures = names["patient"], names["stopped"]["val_loss"]
+    assert patient.stopped_epoch - patient.best_epoch == 15
+    assert patient.best == min(figures) < names["to_the_end"]["val_loss"][-1]
+    assert names["restored"]
+    assert names["same_way"]
+    *before, last = names["until"]["val_accuracy"]
+    assert max(before) < names["TARGET"] <= last
+
+
+def reads_digits(names: Names) -> None:
+    assert names["net"].count_params() == 64 * 30 + 30 + 30 * 10 + 10
+    assert names["history"]["val_accuracy"][-1] > 0.95
+
+
 # What the example of this name shows, from the names that it leaves behind.
 CLAIMS: dict[str, Callable[[Names], None]] = {
     "backpropagation": propagates_backwards,
     "conditioning": goes_down_the_valley,
     "curvature": tells_curvature,
+    "dropout": averages_networks,
+    "early_stopping": stops_early,
     "gates": shows_what_gates_do,
+    "lecture_mnist": reads_digits,
     "linear_regression": fits_the_lectures_table,
     "logistic_regression": shows_the_worked_example,
     "optimizers": descends_with_every_optimiser,
