@@ -130,6 +130,20 @@ def reads_digits(names: Names) -> None:
     assert names["history"]["val_accuracy"][-1] > 0.95
 
 
+def shrinks_weights(names: Names) -> None:
+    shrunk, rate, step = names["shrunk"], names["RATE"], 0.05 * 0.5
+    assert shrunk["L1"][1.0][:40] == pytest.approx([1 - step * i for i in range(40)])  # the same from every weight
+    assert shrunk["L1"][0.52][:20] == pytest.approx([0.52 - step * i for i in range(20)])
+    assert shrunk["L2"][0.52] == pytest.approx([0.52 * (1 - rate) ** i for i in range(61)])  # a share of each
+    assert (shrunk["L1, proximal"][0.52][21:] == 0).all()
+    assert names["error"] < 1e-8
+    assert names["kept"] == pytest.approx(names["told"], abs=1e-8)
+    zeros = {name: (values == 0).mean() for name, values in names["magnitudes"].items()}
+    assert zeros.pop("L1, proximal") > 0.3
+    assert max(zeros.values()) < 0.02
+    assert min(names["accuracies"].values()) > 0.9
+
+
 # What the example of this name shows, from the names that it leaves behind.
 CLAIMS: dict[str, Callable[[Names], None]] = {
     "backpropagation": propagates_backwards,
@@ -142,6 +156,7 @@ CLAIMS: dict[str, Callable[[Names], None]] = {
     "linear_regression": fits_the_lectures_table,
     "logistic_regression": shows_the_worked_example,
     "optimizers": descends_with_every_optimiser,
+    "regularization": shrinks_weights,
     "xor": solves_xor,
 }
 

@@ -46,7 +46,8 @@ T* beside(const Update<T>& call, py::array& matrix) {
 // Whether the update would be finite, and whether all of it was within; changes the weights and what is kept of them.
 py::tuple update(const std::string& name, py::array weight, std::vector<py::array> states, const py::array& gradient,
                  double decay, const std::vector<double>& scalars, std::optional<py::array> accumulated, double count,
-                 double limit, double scale, std::optional<py::array> average, double keep, bool overwrite) {
+                 double limit, double scale, std::optional<py::array> average, double keep, bool overwrite,
+                 double shrink) {
   const int rule = static_cast<int>(rule_of(name));
   if (states.size() > kUpdateStates || scalars.size() > kUpdateScalars) refuse("too many states or scalars");
   return with_type(weight.dtype(), [&](auto zero) -> py::tuple {
@@ -64,6 +65,7 @@ py::tuple update(const std::string& name, py::array weight, std::vector<py::arra
     call.keep = static_cast<T>(keep);
     call.take = static_cast<T>(1.0 - keep);
     call.overwrite = overwrite;
+    call.shrink = static_cast<T>(shrink);
     const bool finite = kernels_for<T>().update_is_finite[rule](&call) != 0;
     const bool within = kernels_for<T>().update[rule](&call) != 0;
     return py::make_tuple(finite, within);
@@ -92,6 +94,16 @@ double square_sum(const py::array& x, const std::optional<py::array>& accumulate
   });
 }
 
+// Changes x.
+void limit_norms(py::array x, double most) {
+  require_rows(x);
+  with_type(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    elements<T>(x);
+    kernels_for<T>().limit_norms(elements_of_new<T>(x), x.shape(0), x.shape(1), stride(x, 0), most);
+  });
+}
+
 bool within(const py::array& x, double limit) {
   require_vector(x);
   return with_type(x.dtype(), [&](auto zero) {
@@ -107,7 +119,9 @@ void register_testing_updates(py::module_& testing) {
   constexpr double kNoLimit = std::numeric_limits<double>::infinity();
   testing.def("update", in_state(update), arg("rule"), arg("weight"), arg("states"), arg("gradient"), arg("decay"),
               arg("scalars"), arg("accumulated") = py::none(), arg("count") = 1.0, arg("limit") = kNoLimit,
-              arg("scale") = 1.0, arg("average") = py::none(), arg("keep") = 0.0, arg("overwrite") = false);
+              arg("scale") = 1.0, arg("average") = py::none(), arg("keep") = 0.0, arg("overwrite") = false,
+              arg("shrink") = 0.0);
+  testing.def("limit_norms", in_state(limit_norms), arg("x"), arg("most"));
   testing.def("accumulate", in_state(accumulate), arg("sums"), arg("gradient"));
   testing.def("square_sum", in_state(square_sum), arg("x"), arg("accumulated") = py::none(), arg("count") = 1.0);
   testing.def("within", in_state(within), arg("x"), arg("limit"));

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <limits>
 #include <optional>
 #include <variant>
 
@@ -52,13 +53,16 @@ class AnyTrainer {
  public:
   AnyTrainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
              const std::vector<int>& trainable, const py::dict& optimizer, const std::vector<double>& decayed,
-             std::uint64_t seed, const std::optional<std::vector<double>>& rates)
+             std::uint64_t seed, const std::optional<std::vector<double>>& rates, std::optional<int> descended,
+             const std::optional<std::vector<double>>& max_norms)
       : inputs_(graph) {
     const OptimizerSettings settings = settings_of(optimizer);
     const std::vector<double> factors = rates.value_or(std::vector<double>(trainable.size(), 1.0));
+    const std::vector<double> norms =
+        max_norms.value_or(std::vector<double>(trainable.size(), std::numeric_limits<double>::infinity()));
     const auto make = [&](auto zero) {
-      return std::make_unique<Trainer<decltype(zero)>>(graph, cost, figures, parameters, trainable, decayed, factors,
-                                                       settings, seed);
+      return std::make_unique<Trainer<decltype(zero)>>(graph, cost, descended.value_or(cost), figures, parameters,
+                                                       trainable, decayed, factors, norms, settings, seed);
     };
     if (parameters->dtype() == Dtype::float32)
       trainer_ = make(0.0f);
@@ -115,6 +119,17 @@ class AnyTrainer {
     std::visit([&](auto& trainer) { trainer->set_settings(settings); }, trainer_);
   }
 
+  // A callback of fit may call it, as set_optimizer.
+  void set_proximal_l1(const std::vector<double>& lambdas) {
+    const std::size_t trainable = std::visit([](auto& trainer) { return trainer->trainable(); }, trainer_);
+    if (lambdas.size() != trainable)
+      throw Error(Cause::value, "lambdas must have as many entries as trainable (" + std::to_string(trainable) +
+                                    "), got " + std::to_string(lambdas.size()));
+    std::optional<Turn> turn;
+    if (!turns_.is_mine()) turn.emplace(turns_, "this trainer");
+    std::visit([&](auto& trainer) { trainer->set_proximal_l1(lambdas); }, trainer_);
+  }
+
   py::dict state() {
     return std::visit([](auto& trainer) { return copy_of_state(*trainer); }, trainer_);
   }
@@ -162,9 +177,11 @@ void register_train(py::module_& module) {
   py::class_<AnyTrainer>(module, "Trainer", "Mini-batch training, whole epochs in one call.")
       .def(py::init<const Graph&, int, const std::vector<int>&, std::shared_ptr<Parameters>, const std::vector<int>&,
                     const py::dict&, const std::vector<double>&, std::uint64_t,
+                    const std::optional<std::vector<double>>&, std::optional<int>,
                     const std::optional<std::vector<double>>&>(),
            py::arg("graph"), py::arg("cost"), py::arg("figures"), py::arg("parameters"), py::arg("trainable"),
-           py::arg("optimizer"), py::arg("decayed"), py::arg("seed"), py::arg("rates") = py::none())
+           py::arg("optimizer"), py::arg("decayed"), py::arg("seed"), py::arg("rates") = py::none(),
+           py::arg("descended") = py::none(), py::arg("max_norms") = py::none())
       .def("fit", &AnyTrainer::fit, py::arg("inputs"), py::kw_only(), py::arg("batch_size"), py::arg("epochs") = 1,
            py::arg("shuffle") = true, py::arg("rows") = py::none(), py::arg("check_finite") = false,
            py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none())
@@ -172,6 +189,7 @@ void register_train(py::module_& module) {
       .def_property_readonly("finished", &AnyTrainer::finished,
                              "The epochs that the last fit finished, however it ended.")
       .def("set_optimizer", &AnyTrainer::set_optimizer, py::arg("optimizer"))
+      .def("set_proximal_l1", &AnyTrainer::set_proximal_l1, py::arg("lambdas"))
       .def("state", &AnyTrainer::state)
       .def("set_state", &AnyTrainer::set_state, py::arg("state"))
       .def_property(

@@ -3,6 +3,7 @@
 
 #include "kernels/gather.h"
 #include "kernels/map.h"
+#include "kernels/norms.h"
 #include "kernels/random.h"
 #include "kernels/reduce.h"
 #include "kernels/update.h"
@@ -45,6 +46,7 @@ void fill_maps(Kernels<T>& kernels) {
   kernels.accumulate = accumulate<T>;
   kernels.accumulate_is_finite = accumulate_is_finite<T>;
   kernels.square_sum = square_sum<T>;
+  kernels.limit_norms = limit_norms<T>;
   kernels.within = within<T>;
   kernels.gather = gather<T>;
 }

@@ -125,6 +125,7 @@ struct Update {
   int64_t gradient_row;
   T decay;  // c = eta * wd; 0: none
   T scalar[kUpdateScalars];
+  T shrink;  // the proximal step's threshold; 0: none
 
   // What becomes of the gradient first, and of the weight afterwards, if `more` says that anything does.
   bool more;
@@ -189,6 +190,8 @@ struct Kernels {
   // The sum of the squares in float64 by rule 3's lanes, n <= FLAT; with `accumulated` (or null), those of (it + x) /
   // count.
   double (*square_sum)(const T* x, const T* accumulated, T count, int64_t n);
+  // Scales the columns of rows x cols elements, rows `row` apart, whose norm is above `most` down to it (rule 10).
+  void (*limit_norms)(T* x, int64_t rows, int64_t cols, int64_t row, double most);
   int (*within)(const T* x, int64_t n, T limit);  // all |x| <= limit (NaN: no)
   void (*gather)(const Gather<T>*);
 };

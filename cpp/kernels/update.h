@@ -153,10 +153,10 @@ FASTBP_INLINE V<T> prepared(const Update<T>& call, V<T> g, int64_t i, int64_t le
 }
 
 // Computes the update of every weight, writes it if `write`, and returns whether all of it is within +-limit.
-// Decay first: w = fma(-c, w, w), skipped when c is 0.
+// Decay first: w = fma(-c, w, w), skipped when c is 0; the proximal step behind the rule.
 template <class T, class Rule, int states, int scalars, bool write>
 FASTBP_INLINE int updated(const Update<T>& call, T limit) {
-  const V<T> minus_decay = splat<T>(-call.decay), most = splat<T>(limit);
+  const V<T> minus_decay = splat<T>(-call.decay), shrink = splat<T>(call.shrink), most = splat<T>(limit);
   V<T> c[scalars];
   for (int i = 0; i < scalars; ++i) c[i] = splat<T>(call.scalar[i]);
   const bool more = call.more;
@@ -173,6 +173,7 @@ FASTBP_INLINE int updated(const Update<T>& call, T limit) {
       V<T> w = load_part<T>(call.weight + i, left);
       if (call.decay != 0) w = fma_of(minus_decay, w, w);
       w = Rule::of(c, g, w, s);
+      if (call.shrink != 0) w = w - minimum_of<T>(maximum_of<T>(w, -shrink), shrink);
       M<T> good = magnitude<T>(w) <= most;
       if (more && call.average) {
         const V<T> average = fma_of(splat<T>(call.take), w, splat<T>(call.keep) * load_part<T>(call.average + i, left));

@@ -40,6 +40,7 @@ template <class T>
 Optimizer<T>::Optimizer(std::vector<Trained> weights, const OptimizerSettings& settings)
     : weights_(std::move(weights)), updates_(weights_.size()) {
   settings_.name = settings.name;
+  limits_ = std::any_of(weights_.begin(), weights_.end(), [](const Trained& w) { return std::isfinite(w.max_norm); });
   set(settings);
 }
 
@@ -87,6 +88,12 @@ void Optimizer<T>::set(const OptimizerSettings& settings) {
   settings_ = settings;
   rule_ = rule;
   measures_ = settings.clipnorm > 0 || settings.global_clipnorm > 0;
+  stale_ = true;
+}
+
+template <class T>
+void Optimizer<T>::set_proximal_l1(const std::vector<double>& lambdas) {
+  for (std::size_t i = 0; i < weights_.size(); ++i) weights_[i].proximal_l1 = lambdas[i];
   stale_ = true;
 }
 
@@ -141,6 +148,7 @@ void Optimizer<T>::fill(std::size_t i, double learning_rate) {
   combine_scalars(rule_, s, after_, eta, scalars);
   std::transform(scalars, scalars + kUpdateScalars, update.scalar, [](double x) { return static_cast<T>(x); });
   update.decay = static_cast<T>(decay);
+  update.shrink = static_cast<T>(eta * weight.proximal_l1);
   moderate_ = moderate_ && is_moderate(rule_, s, decay, scalars);
 
   const bool collects = s.gradient_accumulation_steps > 1 || progress_.pending > 0;
@@ -225,6 +233,19 @@ template <class T>
 bool Optimizer<T>::write(int threads, int thread) const {
   const Kernels<T>& k = kernels_for<T>();
   return all_are(accumulates_ ? k.accumulate : k.update[static_cast<int>(rule_)], threads, thread);
+}
+
+// Every thread its share of the columns of every weight: all axes but the first.
+template <class T>
+void Optimizer<T>::limit_norms(int threads, int thread) const {
+  for (const Trained& weight : weights_) {
+    const Parameter& parameter = *weight.parameter;
+    if (!std::isfinite(weight.max_norm) || parameter.size == 0) continue;
+    const Index rows = parameter.dims.empty() ? 1 : parameter.dims[0], columns = parameter.size / rows;
+    const Share part = share(columns, threads, thread, 16);
+    T* first = weight.parameter->data.template as<T>() + part.begin;
+    kernels_for<T>().limit_norms(first, rows, part.end - part.begin, columns, weight.max_norm);
+  }
 }
 
 template <class T>

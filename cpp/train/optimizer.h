@@ -1,6 +1,7 @@
 // An optimiser at work on the weights of a trainer: what it keeps of the past for each, and the steps it makes.
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -10,14 +11,18 @@
 
 namespace fastbp {
 
-// A weight that is trained, with the factors of its learning rate and its decay.
+// A weight that is trained, with the factors of its learning rate and its decay, what its columns' norms are brought
+// down to, and lambda of the proximal step's threshold eta * lambda.
 struct Trained {
   Parameter* parameter;
   double rate = 1.0, decay = 1.0;
+  double max_norm = std::numeric_limits<double>::infinity();
+  double proximal_l1 = 0.0;
 };
 
 // A step is, by thread 0: begin_step; by all, with a barrier after each: measure and, by thread 0, scale, where
-// measures_norms says so; is_finite, unless it is known; write; and by thread 0: end_step.
+// measures_norms says so; is_finite, unless it is known; write; limit_norms, where limits_norms says so; and by thread
+// 0: end_step.
 template <class T>
 class Optimizer {
  public:
@@ -25,6 +30,8 @@ class Optimizer {
 
   // Settings that hold from the next step on. What was kept stays; what they need beside it begins. All or nothing.
   void set(const OptimizerSettings& settings);
+  // By weight, from the next step on.
+  void set_proximal_l1(const std::vector<double>& lambdas);
   // Where a weight's gradient is from now on.
   void bind(std::size_t i, const T* gradient);
 
@@ -40,6 +47,8 @@ class Optimizer {
   // Whether all that would be written is finite, and writing it: whether it is within +-2^60.
   bool is_finite(int threads, int thread) const;
   bool write(int threads, int thread) const;
+  bool limits_norms() const { return limits_ && !accumulates_; }
+  void limit_norms(int threads, int thread) const;
   void end_step() { progress_ = after_; }
   // After a step that was not finite, of a weight: "its gradient's norm" or "its update", if that is not; or nothing.
   std::string what_is_not_finite(std::size_t i) const;
@@ -75,7 +84,7 @@ class Optimizer {
   Progress progress_, after_;  // before and after the step in hand
   std::vector<Update<T>> updates_;
   bool stale_ = true;  // the updates are not those of the settings
-  bool moderate_ = false, measures_ = false, accumulates_ = false;
+  bool moderate_ = false, measures_ = false, accumulates_ = false, limits_ = false;
   std::vector<std::vector<double>> square_sums_;  // by weight and block of FLAT
 };
 

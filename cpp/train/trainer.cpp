@@ -23,15 +23,17 @@ void check_count(const char* name, std::size_t count, std::size_t trainable) {
 }
 
 std::vector<Trained> trained(const Graph& graph, const std::vector<int>& trainable, Parameters& parameters,
-                             const std::vector<double>& decays, const std::vector<double>& rates) {
+                             const std::vector<double>& decays, const std::vector<double>& rates,
+                             const std::vector<double>& max_norms) {
   check_count("decayed", decays.size(), trainable.size());
   check_count("rates", rates.size(), trainable.size());
+  check_count("max_norms", max_norms.size(), trainable.size());
   std::vector<Trained> weights;
   for (std::size_t i = 0; i < trainable.size(); ++i) {
     const Node& node = graph.node(trainable[i]);
     if (node.op != Op::parameter)
       throw Error(Cause::value, describe(graph, trainable[i]) + " is not a parameter and can not be trained");
-    weights.push_back({&parameters.at(node.integers[0]), rates[i], decays[i]});
+    weights.push_back({&parameters.at(node.integers[0]), rates[i], decays[i], max_norms[i]});
   }
   return weights;
 }
@@ -60,16 +62,16 @@ struct Trainer<T>::Run {
 };
 
 template <class T>
-Trainer<T>::Trainer(const Graph& graph, int cost, const std::vector<int>& figures,
+Trainer<T>::Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures,
                     std::shared_ptr<Parameters> parameters, const std::vector<int>& trainable,
                     const std::vector<double>& decays, const std::vector<double>& rates,
-                    const OptimizerSettings& settings, std::uint64_t seed)
+                    const std::vector<double>& max_norms, const OptimizerSettings& settings, std::uint64_t seed)
     : graph_(graph),
       cost_(cost),
       figures_(static_cast<int>(figures.size()) + 1),
       trainable_(trainable),
       parameters_(std::move(parameters)),
-      optimizer_(trained(graph_, trainable_, *parameters_, decays, rates), settings),
+      optimizer_(trained(graph_, trainable_, *parameters_, decays, rates, max_norms), settings),
       seed_(seed) {
   outputs_.push_back(cost);
   outputs_.insert(outputs_.end(), figures.begin(), figures.end());
@@ -77,7 +79,7 @@ Trainer<T>::Trainer(const Graph& graph, int cost, const std::vector<int>& figure
     if (graph_.node(output).shape.rows || graph_.node(output).shape.features() != 1)
       throw Error(Cause::value,
                   describe(graph_, output) + " must be a scalar, it has shape " + to_string(graph_.node(output).shape));
-  for (int gradient : graph_.gradients(cost, trainable_)) outputs_.push_back(gradient);
+  for (int gradient : graph_.gradients(descended, trainable_)) outputs_.push_back(gradient);
 }
 
 template <class T>
@@ -179,6 +181,10 @@ void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
   team.barrier(thread);
   if (good) flag = optimizer_.write(team.size(), thread);
   team.barrier(thread);
+  if (good && optimizer_.limits_norms()) {
+    optimizer_.limit_norms(team.size(), thread);
+    team.barrier(thread);
+  }
   if (thread != 0) return;
   ++parameters_->writes;
   run.finite = good;

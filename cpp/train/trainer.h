@@ -51,10 +51,12 @@ struct FitResult {
 template <class T>
 class Trainer {
  public:
-  // trainable: parameter nodes; decays, rates: the factors of each one's weight decay and learning rate.
-  Trainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
-          const std::vector<int>& trainable, const std::vector<double>& decays, const std::vector<double>& rates,
-          const OptimizerSettings& settings, std::uint64_t seed);
+  // cost is reported, descended is what the gradients are of. trainable: parameter nodes; decays, rates, max_norms: the
+  // factors of each one's weight decay and learning rate, and what its columns' norms are brought down to.
+  Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures,
+          std::shared_ptr<Parameters> parameters, const std::vector<int>& trainable, const std::vector<double>& decays,
+          const std::vector<double>& rates, const std::vector<double>& max_norms, const OptimizerSettings& settings,
+          std::uint64_t seed);
 
   void fit(const FitRequest& request, Listener& listener, FitResult& result);
   // One step on these rows; the cost and the figures before the update.
@@ -62,6 +64,8 @@ class Trainer {
 
   // Also between two steps of a fit, from the thread that called it: the others wait then.
   void set_settings(const OptimizerSettings& settings);
+  void set_proximal_l1(const std::vector<double>& lambdas) { optimizer_.set_proximal_l1(lambdas); }
+  std::size_t trainable() const { return trainable_.size(); }
   int figures() const { return figures_; }  // cost included
   // What the optimiser keeps, to be read or written.
   const std::vector<typename Optimizer<T>::State>& states();

@@ -27,6 +27,7 @@ from .activations import (
 )
 from .backpropagation import Backpropagation
 from .callbacks import Callback, EarlyStopping, History, LambdaCallback
+from .constraints import MaxNorm
 from .curvature import curvature
 from .draw import draw
 from .drawing import Drawing
@@ -137,7 +138,7 @@ __all__ = [
     "Optimizer", "SGD", "Adagrad", "RMSprop", "Adam", "AdamW", "Nadam", "Lion",
     "LearningRateSchedule", "StepDecay", "PiecewiseConstantDecay", "ExponentialDecay", "CosineDecay",
     "CosineDecayRestarts", "OneCycle", "Warmup", "ReduceLROnPlateau",
-    "L1", "L2", "L1L2",
+    "L1", "L2", "L1L2", "MaxNorm",
     "Initializer", "Zeros", "Ones", "Constant", "RandomUniform", "RandomNormal", "TruncatedNormal", "VarianceScaling",
     "GlorotUniform", "GlorotNormal", "HeUniform", "HeNormal", "LecunUniform", "LecunNormal", "LectureNormal",
     "Backpropagation", "Callback", "History", "EarlyStopping", "LambdaCallback",

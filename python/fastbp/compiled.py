@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._backends import get_backend
-from .arguments import finite, known_keywords
+from .arguments import finite, known_keywords, truth
 from .data import as_array, common_rows
 from .losses import get_loss
 from .metrics import get_metrics
@@ -17,7 +17,6 @@ from .optimizers import Optimizer, get_optimizer
 from .predictor import Predictor
 from .program import Goal, Training, penalty_factors
 from .state import Kept, overwrite_with_average
-
 
 _FIXED = (float, int, bool, type(None))  # kinds of settings that are the same as long as they are one object
 
@@ -48,6 +47,7 @@ class CompiledNetwork(Predictor):
         metrics: Any = None,
         l1: float = 0.0,
         l2: float = 0.0,
+        proximal: bool = False,
         backend: str = "core",
     ) -> None:
         """Says how to train. Weights and counters stay as they are; the optimiser starts anew.
@@ -63,6 +63,9 @@ class CompiledNetwork(Predictor):
         l1, l2 : float
             λ of the lecture's penalties λ/m Σ|w| and λ/(2m) Σw², with m the rows that `fit` trains on; weights that are
             trained only, never biases. Default 0.
+        proximal : bool
+            Whether l1 shrinks the weights by ηλ/m after each step, to exactly 0 where that is more than there is,
+            rather than through the gradient; see `L1L2`. Default False.
         backend : {"core", "reference"}
             Both give the same bits. Default "core".
 
@@ -85,7 +88,8 @@ class CompiledNetwork(Predictor):
             raise ValueError("loss must be a name or a function (y_true, y_pred), got None")
         if not self._single:
             raise ValueError("a model that is trained has one output; a list of outputs is for predict")
-        goal = Goal(get_loss(loss), get_metrics(metrics), finite("l1", l1), finite("l2", l2))
+        l1, l2, proximal = finite("l1", l1), finite("l2", l2), truth("proximal", proximal)
+        goal = Goal(get_loss(loss), get_metrics(metrics), l1, l2, proximal)
         self.optimizer, self._goal = get_optimizer(optimizer), goal
         self._trainings.clear()
         self._kept, self._last = Kept(), None

@@ -255,8 +255,8 @@ class Parameter(Expression):
     """
 
     __slots__ = (
-        "_slot", "_store", "_value", "decay", "initializer", "learning_rate_multiplier", "regularizer", "shape",
-        "trainable", "version", "weight_decay_multiplier",
+        "_slot", "_store", "_value", "constraint", "decay", "initializer", "learning_rate_multiplier", "regularizer",
+        "shape", "trainable", "version", "weight_decay_multiplier",
     )  # fmt: skip
     operation = "parameter"
 
@@ -272,6 +272,7 @@ class Parameter(Expression):
         regularizer: Any = None,
         learning_rate_multiplier: float = 1.0,
         weight_decay_multiplier: float = 1.0,
+        constraint: Any = None,
     ) -> None:
         super().__init__((), name)
         self._value = None if value is None else real_array("value", value).copy()
@@ -282,6 +283,7 @@ class Parameter(Expression):
         self.regularizer = regularizer
         self.learning_rate_multiplier = learning_rate_multiplier
         self.weight_decay_multiplier = weight_decay_multiplier
+        self.constraint = constraint
         self.version = 0
         self._store: Store | None = None
         self._slot = -1

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import rules
 from .arguments import finite, known_keywords
+from .constraints import get_constraint
 from .expression import Call, Expression, Parameter
 from .initializers import get_initializer
 from .names import Scope
@@ -163,6 +164,7 @@ class Layer(Picklable):
         trainable: bool = True,
         decay: bool = True,
         regularizer: Any = None,
+        constraint: Any = None,
     ) -> Parameter:
         """A new weight of this layer, for `build`.
 
@@ -179,6 +181,8 @@ class Layer(Picklable):
             False for biases: spared by weight decay and by the penalties of `compile`. Default True.
         regularizer : optional
             Its penalty is added to the loss.
+        constraint : optional
+            Such as ``bp.MaxNorm(3.0)``: what the weight is brought back to after every step.
 
         Returns
         -------
@@ -187,7 +191,7 @@ class Layer(Picklable):
         Raises
         ------
         ValueError, TypeError
-            For a shape, an initialiser or a regulariser that is none.
+            For a shape, an initialiser, a regulariser or a constraint that is none.
 
         Examples
         --------
@@ -202,6 +206,7 @@ class Layer(Picklable):
             shape=rules.checked_shape("shape", shape),
             initializer=get_initializer("initializer", initializer),
             regularizer=get_regularizer("regularizer", regularizer),
+            constraint=get_constraint("constraint", constraint),
         )
         self._own_weights.append(weight)
         return weight

@@ -9,6 +9,7 @@ from . import expression as _expression
 from . import rules
 from .activations import get_activation
 from .arguments import at_least, known_keywords, share, truth
+from .constraints import get_constraint
 from .expression import Expression, Shaped, input
 from .functions import call, dropout
 from .initializers import get_initializer
@@ -35,6 +36,8 @@ class Dense(Layer):
         Defaults "glorot_uniform", "zeros".
     kernel_regularizer, bias_regularizer : optional
         Such as ``bp.L2(1e-4)``. Default: none.
+    kernel_constraint, bias_constraint : optional
+        Such as ``bp.MaxNorm(3.0)``. Default: none.
     name, trainable, input_shape
         See `Layer`.
 
@@ -68,6 +71,8 @@ class Dense(Layer):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         name: str | None = None,
         **options: Any,
     ) -> None:
@@ -79,6 +84,8 @@ class Dense(Layer):
         self.bias_initializer = get_initializer("bias_initializer", bias_initializer)
         self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)
         self.bias_regularizer = get_regularizer("bias_regularizer", bias_regularizer)
+        self.kernel_constraint = get_constraint("kernel_constraint", kernel_constraint)
+        self.bias_constraint = get_constraint("bias_constraint", bias_constraint)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes kernel and bias for operands of (rows, …, fan_in)."""
@@ -89,11 +96,20 @@ class Dense(Layer):
             )
         fan_in = input_shape[-1]
         self.kernel = self.add_weight(
-            (fan_in, self.units), self.kernel_initializer, "kernel", regularizer=self.kernel_regularizer
+            (fan_in, self.units),
+            self.kernel_initializer,
+            "kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
         )
         if self.use_bias:
             self.bias = self.add_weight(
-                (self.units,), self.bias_initializer, "bias", decay=False, regularizer=self.bias_regularizer
+                (self.units,),
+                self.bias_initializer,
+                "bias",
+                decay=False,
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
             )
 
     def call(self, x: Expression) -> Expression:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from functools import cached_property
@@ -19,6 +20,7 @@ from .lowering import Lowering
 from .names import Scope
 from .pickling import Picklable
 from .reductions import mean, sum
+from .regularizers import proximal_l1, split_penalty
 from .store import Store
 
 Dims = tuple[int, ...]
@@ -69,8 +71,10 @@ class Prediction:
 class Goal(Picklable):
     """What `compile` was told to descend and to report."""
 
-    def __init__(self, loss: Loss, metrics: Sequence[tuple[str, Loss]], l1: float, l2: float) -> None:
-        self.loss, self.metrics, self.l1, self.l2 = loss, list(metrics), l1, l2
+    def __init__(
+        self, loss: Loss, metrics: Sequence[tuple[str, Loss]], l1: float, l2: float, proximal: bool = False
+    ) -> None:
+        self.loss, self.metrics, self.l1, self.l2, self.proximal = loss, list(metrics), l1, l2, proximal
         self.names = ["loss", *(name for name, _ in metrics)]
 
 
@@ -83,7 +87,8 @@ def penalty_factors() -> tuple[Parameter, Parameter]:
 class Training:
     """The cost's graph for inputs and targets of given shapes: trainer, evaluation and gradients.
 
-    The cost is the loss, then the layers' penalties in the order of the weights, then l1/m Σ|w| and l2/(2m) Σw².
+    The cost is the loss, then the layers' penalties in the order of the weights, then l1/m Σ|w| and l2/(2m) Σw²; those
+    that proximal steps take care of come last. What is descended is the cost without these.
     """
 
     def __init__(
@@ -103,20 +108,14 @@ class Training:
         self.lowering.lower([output])
         cost = self._loss(target, output)
         self.lowering.lower([cost])
-        weights = list(self.lowering.parameters)
         self.trainable = self.lowering.trained()
-        for weight in weights:
-            penalty = weight.regularizer(weight) if weight.regularizer is not None else None
-            if penalty is not None:
-                cost = cost + penalty
         self._l1, self._l2 = factors
-        penalized = [weight for weight in self.trainable if weight.decay]
-        for scale, coefficient, function in ((goal.l1, self._l1, abs), (goal.l2, self._l2, square)):
-            if scale and penalized:
-                total = sum(function(penalized[0]))
-                for weight in penalized[1:]:
-                    total = total + sum(function(weight))
-                cost = cost + coefficient * total
+        seen, proximal = self._penalties(list(self.lowering.parameters))
+        for penalty in seen:
+            cost = cost + penalty
+        self._descended = self.lowering.node(cost)
+        for penalty in proximal:
+            cost = cost + penalty
         self.cost = self.lowering.node(cost)
         rows, dims = self.lowering.shape(self.cost)
         if rows or dims:
@@ -127,6 +126,23 @@ class Training:
         self._trainer: Any = None
         self._settings: dict[str, Any] = {}  # what the trainer was told last
         self._gradients: dict[bool, Any] = {}
+        self._rows = 0  # m of the penalties
+
+    def _penalties(self, weights: Sequence[Parameter]) -> tuple[list[Expression], list[Expression]]:
+        """Those that the gradient sees, and those that proximal steps take care of."""
+        seen, proximal = [], []
+        for weight in weights:
+            first, second = split_penalty(weight)
+            seen += [first] if first is not None else []
+            proximal += [second] if second is not None else []
+        penalized = [weight for weight in self.trainable if weight.decay]
+        for scale, coefficient, function in ((self.goal.l1, self._l1, abs), (self.goal.l2, self._l2, square)):
+            if scale and penalized:
+                total = sum(function(penalized[0]))
+                for weight in penalized[1:]:
+                    total = total + sum(function(weight))
+                (proximal if self.goal.proximal and function is abs else seen).append(coefficient * total)
+        return seen, proximal
 
     @staticmethod
     def _scalar(function: Loss, target: Expression, output: Expression, name: str) -> Expression:
@@ -143,6 +159,15 @@ class Training:
             self._l2.value = self.goal.l2 / (2 * rows)
         if self.goal.l1 or self.goal.l2:
             self.store.refresh()
+        if rows != self._rows:
+            self._rows = rows
+            if self._trainer is not None and self.goal.proximal:
+                self._trainer.set_proximal_l1(self._proximal_l1())
+
+    def _proximal_l1(self) -> list[float]:
+        """λ of the soft threshold ηλ of each weight that is trained: the net's λ/m and the layer's."""
+        shared = self.goal.l1 / self._rows if self.goal.proximal and self._rows else 0.0
+        return [shared * weight.decay + proximal_l1(weight) for weight in self.trainable]
 
     def check(self, arrays: Sequence[np.ndarray]) -> None:
         for slot, classes in self.lowering.labels.items():
@@ -170,7 +195,10 @@ class Training:
                 [p.decay * self.lowering.multiplier(p, "weight_decay_multiplier") for p in self.trainable],
                 self.store.seed,
                 [self.lowering.multiplier(p, "learning_rate_multiplier") for p in self.trainable],
+                descended=self._descended,
+                max_norms=[math.inf if p.constraint is None else p.constraint.max_value for p in self.trainable],
             )
+            self._trainer.set_proximal_l1(self._proximal_l1())
         elif self._settings != settings:
             self._trainer.set_optimizer(settings)
         self._settings = settings

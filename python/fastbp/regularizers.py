@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arguments import finite, known_keywords
-from .expression import Expression
+from .arguments import finite, known_keywords, truth
+from .expression import Expression, Parameter
 from .functions import abs, square
 from .names import look_up
 from .reductions import sum
@@ -18,11 +18,14 @@ class L1L2:
     ----------
     l1, l2 : float
         At least 0. Default 0.
+    proximal : bool
+        Whether l1 shrinks the weights after each step rather than through the gradient: weights become exactly 0.
+        Default False.
 
     Raises
     ------
     TypeError
-        If a factor is no number.
+        If a factor is no number, or `proximal` no truth value.
     ValueError
         If it is negative or not finite.
 
@@ -30,6 +33,11 @@ class L1L2:
     -----
     As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows. The gradient
     of |w| at 0 is 0.
+
+    The proximal step, once the optimiser has moved a weight by the gradient of all the rest, takes η·l1 from its
+    magnitude, and makes it 0 where that is more than there is (the soft threshold): N. Parikh and S. Boyd, Proximal
+    Algorithms, 2014, section 4.2. η is the learning rate whatever the optimiser; neither momentum nor the adaptive
+    optimisers' scaling know of it. The loss is reported with the penalty either way.
 
     Examples
     --------
@@ -40,22 +48,16 @@ class L1L2:
     """
 
     @known_keywords
-    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        self.l1, self.l2 = finite("l1", l1), finite("l2", l2)
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, proximal: bool = False) -> None:
+        self.l1, self.l2, self.proximal = finite("l1", l1), finite("l2", l2), truth("proximal", proximal)
 
     def __call__(self, weight: Expression) -> Expression | None:
         """The penalty of one weight as a scalar expression; None if there is none."""
-        terms = []
-        if self.l1:
-            terms.append(self.l1 * sum(abs(weight)))
-        if self.l2:
-            terms.append(self.l2 * sum(square(weight)))
-        if not terms:
-            return None
-        return terms[0] if len(terms) == 1 else terms[0] + terms[1]
+        return _penalty(weight, self.l1, self.l2)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}(l1={self.l1}, l2={self.l2})"
+        proximal = ", proximal=True" if self.proximal else ""
+        return f"{type(self).__name__}(l1={self.l1}, l2={self.l2}{proximal})"
 
 
 class L1(L1L2):
@@ -65,18 +67,20 @@ class L1(L1L2):
     ----------
     l1 : float
         At least 0. Default 0.01.
+    proximal : bool
+        See `L1L2`. Default False.
 
     Raises
     ------
     TypeError
-        If a factor is no number.
+        If a factor is no number, or `proximal` no truth value.
     ValueError
         If it is negative or not finite.
 
     Notes
     -----
     As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows. The gradient
-    of |w| at 0 is 0.
+    of |w| at 0 is 0: weights come close to 0 but to and fro; with ``proximal=True`` they get there.
 
     Examples
     --------
@@ -87,8 +91,8 @@ class L1(L1L2):
     """
 
     @known_keywords
-    def __init__(self, l1: float = 0.01) -> None:
-        super().__init__(l1=l1)
+    def __init__(self, l1: float = 0.01, proximal: bool = False) -> None:
+        super().__init__(l1=l1, proximal=proximal)
 
 
 class L2(L1L2):
@@ -121,6 +125,31 @@ class L2(L1L2):
     @known_keywords
     def __init__(self, l2: float = 0.01) -> None:
         super().__init__(l2=l2)
+
+
+def _penalty(weight: Expression, l1: float, l2: float) -> Expression | None:
+    terms = []
+    if l1:
+        terms.append(l1 * sum(abs(weight)))
+    if l2:
+        terms.append(l2 * sum(square(weight)))
+    return terms[0] + terms[1] if len(terms) == 2 else terms[0] if terms else None
+
+
+def split_penalty(weight: Parameter) -> tuple[Expression | None, Expression | None]:
+    """What a weight's regulariser adds to the loss: what the gradient sees, and what a proximal step takes care of."""
+    regularizer = weight.regularizer
+    if regularizer is None:
+        return None, None
+    if proximal_l1(weight):
+        return _penalty(weight, 0.0, regularizer.l2), _penalty(weight, regularizer.l1, 0.0)
+    return regularizer(weight), None
+
+
+def proximal_l1(weight: Parameter) -> float:
+    """The l1 of a weight's regulariser if its step is proximal, else 0."""
+    regularizer = weight.regularizer
+    return regularizer.l1 if isinstance(regularizer, L1L2) and regularizer.proximal else 0.0
 
 
 REGULARIZERS = {"l1": L1, "l2": L2, "l1_l2": lambda: L1L2(0.01, 0.01)}

@@ -31,7 +31,13 @@ UPDATES: dict[str, list[float]] = {  # the scalars of each rule
     "nadam": [0.07, 0.02, 1e-7, 0.1, 0.001, 17.0],
     "lion": [0.1, 0.9, 0.1, 0.99, 0.01],
 }
-MORE = {"accumulated": {"count": 3.0}, "cut": {"limit": 0.5}, "scaled": {"scale": 0.3}, "averaged": {"keep": 0.9}}
+MORE = {
+    "accumulated": {"count": 3.0},
+    "cut": {"limit": 0.5},
+    "scaled": {"scale": 0.3},
+    "averaged": {"keep": 0.9},
+    "shrunk": {"shrink": 0.4},
+}
 
 
 def test_every_update_rule_of_the_reference_is_tested() -> None:
@@ -79,7 +85,7 @@ def test_updates(rule: str, decay: float, dtype: str) -> None:
 @pytest.mark.parametrize("asked", [*([name] for name in MORE), list(MORE)], ids="+".join)
 def test_updates_that_do_more(asked: list[str], dtype: str) -> None:
     options = {key: value for name in asked for key, value in MORE[name].items()}
-    keep = options.pop("keep", 0.0)
+    keep, shrink = options.pop("keep", 0.0), options.pop("shrink", 0.0)
     for rows, cols in [*((1, n) for n in WIDTHS), (7, 33)]:
         for make in (finite, values):
             g, w, v, sums, average = (make((rows, cols), dtype, seed) for seed in range(5))
@@ -87,6 +93,7 @@ def test_updates_that_do_more(asked: list[str], dtype: str) -> None:
             weight, states = update.update(
                 "momentum", w, [v], prepare(g, sums if "accumulated" in asked else None), 0.001, [0.1, 0.9]
             )
+            weight = update.shrunk(weight, shrink)
             after = [weight, *states]
             if "averaged" in asked:
                 after.append(update.averaged(average, weight, keep))
@@ -96,7 +103,9 @@ def test_updates_that_do_more(asked: list[str], dtype: str) -> None:
                     kept: dict[str, Any] = {"accumulated": mine[2]} if "accumulated" in asked else {}
                     if "averaged" in asked:
                         kept.update(average=mine[3], keep=keep, overwrite=overwrite)
-                    answers = kernel.update("momentum", mine[0], [mine[1]], g, 0.001, [0.1, 0.9], **options, **kept)
+                    answers = kernel.update(
+                        "momentum", mine[0], [mine[1]], g, 0.001, [0.1, 0.9], shrink=shrink, **options, **kept
+                    )
                     assert answers == (is_finite(after), is_within(after))
                     assert_same(mine[0], after[-1] if overwrite and "averaged" in asked else weight, asked)
                     assert_same(mine[1], states[0], asked)
@@ -121,6 +130,20 @@ def test_accumulated_gradients_and_sums_of_squares(dtype: str) -> None:
                 assert_same(copy[0], after, n)
                 assert_same(kernel.square_sum(g), reduce.sum_flat(squares[0]), n)
                 assert_same(kernel.square_sum(g, sums, 3.0), reduce.sum_flat(squares[1]), n)
+
+
+@DTYPES
+def test_norms_of_columns_are_limited(dtype: str) -> None:
+    for rows, cols in [(1, 1), (300, 1), (5, 3), *((7, n) for n in WIDTHS), (2, 200), (0, 3)]:
+        for make, most in ((finite, 1.5), (finite, 1e30), (values, 2.0)):
+            wide = make((rows, cols + 3), dtype, 0)
+            with np.errstate(all="ignore"):
+                expected = update.limit_norms(wide[:, :cols], most)
+            for _ in every_isa():
+                x = wide.copy()
+                kernel.limit_norms(x[:, :cols], most)
+                assert_same(x[:, :cols], expected, (rows, cols, most))
+                assert_same(x[:, cols:], wide[:, cols:], (rows, cols))
 
 
 @DTYPES

@@ -165,8 +165,9 @@ class Step:
 class Optimizer:
     """Settings, states by name and weight, and counters."""
 
-    def __init__(self, rates: Sequence[float], decays: Sequence[float]) -> None:
-        self.rates, self.decays = rates, decays
+    def __init__(self, rates: Sequence[float], decays: Sequence[float], max_norms: Sequence[float]) -> None:
+        self.rates, self.decays, self.max_norms = rates, decays, max_norms
+        self.proximal_l1 = [0.0] * len(rates)  # λ of the proximal step's threshold ηλ
         self.settings: dict[str, Any] = {}
         self.states: dict[str, list[Array]] = {}
         self.progress = Progress()
@@ -200,6 +201,12 @@ class Optimizer:
             self._update(step, i, weight, gradients[i], preparations[i])
         return step
 
+    def limited(self, step: Step) -> list[Array]:
+        """The weights of a step that is finite, their norms limited if it updates them."""
+        if step.progress.pending:
+            return step.weights
+        return [update.limit_norms(weight, most) for weight, most in zip(step.weights, self.max_norms)]
+
     def write(self, step: Step) -> None:
         self.states.update(step.states)
         self.progress = step.progress
@@ -212,6 +219,7 @@ class Optimizer:
         flat = [self.states[name][i].reshape(-1) for name in names]
         g = prepare(gradient.reshape(-1), self._accumulated(i))
         moved, states = update.update(rule, weight.reshape(-1), flat, g, decay, scalars_of(s, step.progress, eta))
+        moved = update.shrunk(moved, eta * self.proximal_l1[i])
         new = dict(zip(names, states))
         if self._accumulated(i) is not None:
             new["accumulated_gradient"] = np.zeros_like(moved)

@@ -48,6 +48,10 @@ class Trainer:
         Of shuffling and dropout.
     rates : sequence of float, optional
         For each trainable: the factor of its learning_rate. Default: 1.
+    descended : int, optional
+        The node whose gradients are descended. Default: the cost.
+    max_norms : sequence of float, optional
+        For each trainable: what the norms of its columns are brought down to after each step. Default: infinity.
 
     Attributes
     ----------
@@ -66,22 +70,25 @@ class Trainer:
         decayed: Sequence[float],
         seed: int,
         rates: Sequence[float] | None = None,
+        descended: int | None = None,
+        max_norms: Sequence[float] | None = None,
     ) -> None:
         self._graph = graph.copy()
         self._parameters = parameters
         self._trainable = list(trainable)
         self._slots = [_slot(graph, node) for node in trainable]
         rates = [1.0] * len(self._trainable) if rates is None else rates
-        for name, factors in (("decayed", decayed), ("rates", rates)):
+        max_norms = [math.inf] * len(self._trainable) if max_norms is None else max_norms
+        for name, factors in (("decayed", decayed), ("rates", rates), ("max_norms", max_norms)):
             if len(factors) != len(self._trainable):
                 raise ValueError(
                     f"{name} must have {len(self._trainable)} values, one per trainable, got {len(factors)}"
                 )
-        self._optimizer = Optimizer([float(r) for r in rates], [float(d) for d in decayed])
+        self._optimizer = Optimizer(*([float(x) for x in factors] for factors in (rates, decayed, max_norms)))
         for figure in figures:
             check_scalar(graph, figure, "a figure")
         self._figures = [cost, *figures]
-        self._gradients = self._graph.gradients(cost, self._trainable)
+        self._gradients = self._graph.gradients(cost if descended is None else descended, self._trainable)
         self._nodes = needed_nodes(self._graph, [*self._figures, *self._gradients])
         self._inputs = Inputs(self._graph, range(len(self._graph)))
         self._seed = seed
@@ -161,6 +168,12 @@ class Trainer:
         """New hyperparameters; what was kept stays, and what they need beside it begins."""
         self._optimizer.set(optimizer, self._weights())
 
+    def set_proximal_l1(self, lambdas: Sequence[float]) -> None:
+        """By trainable: λ of the proximal step's threshold ηλ, from the next step on."""
+        if len(lambdas) != len(self._trainable):
+            raise ValueError(f"lambdas must have {len(self._trainable)} values, one per trainable, got {len(lambdas)}")
+        self._optimizer.proximal_l1 = [float(x) for x in lambdas]
+
     def state(self) -> dict[str, Any]:
         """What the optimiser keeps: for each of its states an array per trainable, and its counters."""
         return self._optimizer.state()
@@ -213,7 +226,7 @@ class Trainer:
         return figures
 
     def _write(self, made: Step) -> None:
-        for slot, weight in zip(self._slots, made.weights):
+        for slot, weight in zip(self._slots, self._optimizer.limited(made)):
             self._parameters.values[slot] = weight
         self._optimizer.write(made)
 

@@ -126,6 +126,33 @@ def update(
         return RULES[rule][0](c, gradient, weight, states)
 
 
+def shrunk(weight: np.ndarray, threshold: float) -> np.ndarray:
+    """The proximal step of t·|w|: w − min(max(w, −t), t), t rounded to the weight's dtype; skipped when 0."""
+    with np.errstate(over="ignore"):
+        limit = np.full_like(weight, threshold)
+    if not threshold or not limit.any():
+        return weight
+    with np.errstate(invalid="ignore"):
+        return subtract(weight, minimum(maximum(weight, -limit), limit))
+
+
+def limit_norms(weight: np.ndarray, most: float) -> np.ndarray:
+    """Every column (all axes but the first) whose norm is above `most` scaled down to it.
+
+    Norms are √Σw² in float64, from +0 over ascending rows, every product and sum rounded; most ÷ norm is rounded once.
+    """
+    if not weight.size or most == np.inf:
+        return weight
+    rows = weight.reshape(weight.shape[0] if weight.ndim else 1, -1)
+    squares = np.zeros(rows.shape[1])
+    with np.errstate(over="ignore"):
+        for row in rows.astype(np.float64):
+            squares = squares + row * row
+    norms = np.sqrt(squares)
+    scales = np.where(norms > most, most / np.where(norms > most, norms, 1.0), 1.0).astype(weight.dtype)
+    return multiply(rows, np.broadcast_to(scales, rows.shape)).reshape(weight.shape)
+
+
 @dataclass(frozen=True)
 class Preparation:
     """What becomes of a gradient before the rule takes it: (accumulated + g) ÷ count, cut to ±limit, times scale."""
