@@ -101,8 +101,7 @@ const char* openmp_runtime() {
 void order_threads(ThreadOrder order) { chosen_order.store(order); }
 
 // One thread waits for nobody, and need not ask the system how many processors there are.
-Team::Team(int size)
-    : size_(size), spin_(size > 1 && size <= available_processors()), order_(chosen_order.load()) {}
+Team::Team(int size) : size_(size), spin_(size > 1 && size <= available_processors()), order_(chosen_order.load()) {}
 
 void Team::begin(int thread) {
   if (order_ == ThreadOrder::any) return;

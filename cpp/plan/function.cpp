@@ -28,7 +28,7 @@ Plan<T>& Function<T>::plan_for(Index rows) {
   if (!plan_ || plan_->max_rows() < rows || !plan_->is_current()) {
     plan_.reset();
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, training_, rows);
-    of_calls_ = Pace(plan_->threads_of_a_call(), plan_->cost(), shares_always());
+    of_calls_ = Pace(plan_->threads(), plan_->cost(), shares_always());
     of_batches_ = Pace(plan_->threads(), plan_->cost(), shares_always());
   }
   return *plan_;
@@ -75,7 +75,7 @@ void Function<T>::run(Frame frame, Index rows, Index at_a_time, Cancel cancel, B
   Plan<T>& plan = *plan_;
   const bool once = rows <= at_a_time;
   Pace& pace = once ? of_calls_ : of_batches_;
-  const int threads = once ? (pace.together() ? plan.threads_of_a_call() : 1) : plan.threads();
+  const int threads = once && !pace.together() ? 1 : plan.threads();
   bool over = false;
   const auto drive = [&](Team& team) {
     Team alone(1);

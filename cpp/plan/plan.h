@@ -51,9 +51,7 @@ class Plan {
   // Whether the instruction set and the number of threads are still those that the plan was built for.
   bool is_current() const;
   double cost() const { return tape_.cost; }  // of a run with max_rows, a guess in nanoseconds of one thread
-  // What is worth using in run after run, and for a single one, for which a team is woken. 1 enters no parallel region.
-  int threads() const { return tape_.threads; }
-  int threads_of_a_call() const { return tape_.worth_waking ? tape_.threads : 1; }
+  int threads() const { return tape_.threads; }  // what is worth using; 1 enters no parallel region
 
   int inputs() const { return static_cast<int>(tape_.inputs.size()); }
   bool reads_input(int slot) const { return slot < inputs() && tape_.inputs[slot] >= 0; }

@@ -10,8 +10,7 @@ namespace {
 // Nanoseconds, measured with two threads on one machine. They decide what is fast, not what is right.
 constexpr double kBarrier = 500;          // threads that meet, and wait for the last
 constexpr double kBarrierOfMany = 50;     // and per thread of the team
-constexpr double kWorthATeam = 6000;      // saved per run: what the guess may be wrong by
-constexpr double kWorthWaking = 40000;    // saved by a single run
+constexpr double kWorthATeam = 40000;  // saved per run: less is lost soon where other programs run beside a team
 constexpr double kWeight = 0.05;          // one thread reads or packs one weight of a product
 constexpr double kTransposedWeight = 0.15;
 constexpr Index kKeptBytes = Index(4) << 20;  // of a batch's values: more is worth a barrier
@@ -52,7 +51,6 @@ class SharingOut {
     tape_.threads = 1;
     if (request_.team != TeamChoice::measured) {
       tape_.threads = request_.threads;
-      tape_.worth_waking = true;
       return;
     }
     double alone = 0, best_time = std::numeric_limits<double>::max();
@@ -64,7 +62,6 @@ class SharingOut {
       tape_.threads = threads;
     }
     if (alone - best_time < kWorthATeam) tape_.threads = 1;
-    tape_.worth_waking = alone - best_time >= kWorthWaking;
   }
 
   int next(int threads) const {

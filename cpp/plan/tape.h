@@ -115,8 +115,7 @@ struct Tape {
   Index block_arena = 0;  // elements per thread
   Index block_sums = 0;  // elements: all sums over rows of the loop
   Index scratch = 0;  // elements per thread, programs only
-  int threads = 1;  // of the team that is worth it, in run after run
-  bool worth_waking = false;  // for a single run
+  int threads = 1;  // of the team that is worth it
   double cost = 0;  // of a run with max_rows, a guess in nanoseconds of one thread
   Index column_unit = 1;  // Sharing::columns of products and sums over rows
   std::vector<bool> barriers;  // by stage: whether the threads meet before it

@@ -109,7 +109,7 @@ void Trainer<T>::prepare(Index batch_size) {
     plan_.reset();
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size);
     pace_ = Pace(plan_->threads(), plan_->cost(), shares_always());
-    pace_of_calls_ = Pace(plan_->threads_of_a_call(), plan_->cost(), shares_always());
+    pace_of_calls_ = Pace(plan_->threads(), plan_->cost(), shares_always());
   }
   for (std::size_t i = 0; i < trainable_.size(); ++i)
     optimizer_.bind(i, plan_->output_data(figures_ + static_cast<int>(i)));
@@ -307,7 +307,7 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   run.flags.resize(static_cast<std::size_t>(plan_->threads()));
   plan_->bind_inputs(run.frame);
   optimizer_.begin_step();
-  const int threads = pace_of_calls_.together() ? plan_->threads_of_a_call() : 1;
+  const int threads = pace_of_calls_.together() ? plan_->threads() : 1;
   pace_of_calls_.start();
   run_team(threads, [&](Team& team, int thread) { train_batch(run, team, thread); });
   pace_of_calls_.step_done();
