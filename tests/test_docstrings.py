@@ -9,6 +9,7 @@ import pkgutil
 from typing import Any
 
 import fastbp as bp
+import fastbp.augment
 import fastbp.datasets
 import pytest
 
@@ -18,7 +19,9 @@ MODULES = sorted(
     if not module.name.startswith("fastbp._core") and module.name != "fastbp.__main__"
 )
 PUBLIC = {name: getattr(bp, name) for name in bp.__all__ if not name.startswith("__")} | {
-    f"datasets.{name}": getattr(fastbp.datasets, name) for name in fastbp.datasets.__all__
+    f"{module.__name__.removeprefix('fastbp.')}.{name}": getattr(module, name)
+    for module in (fastbp.augment, fastbp.datasets)
+    for name in module.__all__
 }
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
 

@@ -144,8 +144,18 @@ def shrinks_weights(names: Names) -> None:
     assert min(names["accuracies"].values()) > 0.9
 
 
+def turns_a_five(names: Names) -> None:
+    before, after = names["slants"]
+    assert after - before == pytest.approx(15, abs=4)  # to the left; of 8 × 8 pixels
+    for name, images in names["grid"].items():
+        assert (images[0] == names["five"][0].astype("float32")).all()
+        assert len(images) == len(names["labels"][name]) == names["COLUMNS"]
+        assert (names["labels"][name] == 5).all()
+
+
 # What the example of this name shows, from the names that it leaves behind.
 CLAIMS: dict[str, Callable[[Names], None]] = {
+    "augmentation": turns_a_five,
     "backpropagation": propagates_backwards,
     "conditioning": goes_down_the_valley,
     "curvature": tells_curvature,

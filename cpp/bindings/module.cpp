@@ -9,5 +9,6 @@ PYBIND11_MODULE(_core, module) {
   fastbp::register_graph(module);
   fastbp::register_plan(module);
   fastbp::register_train(module);
+  fastbp::register_augment(module);
   fastbp::register_testing(module);
 }

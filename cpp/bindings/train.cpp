@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "bindings/arrays.h"
+#include "bindings/augment.h"
 #include "bindings/bindings.h"
 #include "bindings/calls.h"
 #include "bindings/optimizer.h"
@@ -71,7 +72,8 @@ class AnyTrainer {
   }
 
   py::array_t<double> fit(const std::vector<py::array>& arrays, Index batch_size, Index epochs, bool shuffle,
-                          std::optional<Index> rows, bool check_finite, py::object on_batch, py::object on_progress) {
+                          std::optional<Index> rows, bool check_finite, py::object on_batch, py::object on_progress,
+                          const py::object& augment) {
     if (batch_size < 1) throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(batch_size));
     if (epochs < 0) throw Error(Cause::value, "epochs must be at least 0, got " + std::to_string(epochs));
     Inputs inputs = inputs_.read(arrays);
@@ -85,6 +87,8 @@ class AnyTrainer {
     request.epochs = epochs;
     request.shuffle = shuffle;
     request.check_finite = check_finite;
+    request.augmentation = augmentation_of(augment);
+    if (!request.inputs.empty()) check_images(request.augmentation, request.inputs.front());
     const Turn turn(turns_, "this trainer");
     finished_ = FitResult();
     std::visit([&](auto& trainer) { run(*trainer, request, on_batch, on_progress); }, trainer_);
@@ -184,7 +188,7 @@ void register_train(py::module_& module) {
            py::arg("descended") = py::none(), py::arg("max_norms") = py::none())
       .def("fit", &AnyTrainer::fit, py::arg("inputs"), py::kw_only(), py::arg("batch_size"), py::arg("epochs") = 1,
            py::arg("shuffle") = true, py::arg("rows") = py::none(), py::arg("check_finite") = false,
-           py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none())
+           py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none(), py::arg("augment") = py::none())
       .def("step", &AnyTrainer::step, py::arg("inputs"))
       .def_property_readonly("finished", &AnyTrainer::finished,
                              "The epochs that the last fit finished, however it ended.")

@@ -1,6 +1,7 @@
 // Included last, by one file per instruction set: fills every slot of the table but the products.
 #pragma once
 
+#include "kernels/augment.h"
 #include "kernels/gather.h"
 #include "kernels/map.h"
 #include "kernels/norms.h"
@@ -49,6 +50,8 @@ void fill_maps(Kernels<T>& kernels) {
   kernels.limit_norms = limit_norms<T>;
   kernels.within = within<T>;
   kernels.gather = gather<T>;
+  kernels.displace = displace<T>;
+  kernels.sample = sample<T>;
 }
 
 }  // namespace

@@ -154,6 +154,39 @@ struct Gather {
   int64_t out_row;
 };
 
+// The smooth random fields of an elastic distortion (rule 12): y's in `field`, x's `plane` elements behind it, height x
+// width each. Weights are (2 radius + 1), y's and x's, kFieldPad zeros before and behind them. `between`: height rows
+// that are between_row apart, zero but for their columns pad .. pad+width, pad at least radius[1]. Behind everything
+// that is read lie kFieldSlackBytes more, and behind `between` kFieldPad rows.
+constexpr int64_t kFieldPad = 4, kFieldSlackBytes = 128;
+template <class T>
+struct Displace {
+  int64_t height, width;
+  const T* weights[2];
+  int64_t radius[2];
+  uint64_t seed;
+  uint32_t row, stream, counter;
+  T* field;
+  int64_t plane;
+  T* between;
+  int64_t between_row, pad;
+};
+
+// Bilinear interpolation at matrix (y's row, then x's) times (y, x, 1), where (y, x) is first moved by alpha times the
+// displacement (as Displace leaves it; may be null). padded: the image with two pixels before it and three behind in
+// both directions, which hold what is beyond its edges; channels last.
+constexpr int64_t kSampleMargin = 5;
+template <class T>
+struct Sample {
+  int64_t height, width, channels;
+  const T* padded;
+  T matrix[6];
+  const T* displacement;
+  int64_t plane;
+  T alpha;
+  T* out;
+};
+
 template <class T>
 struct Kernels {
   void (*map[map_operations])(const Map<T>*);
@@ -194,6 +227,8 @@ struct Kernels {
   void (*limit_norms)(T* x, int64_t rows, int64_t cols, int64_t row, double most);
   int (*within)(const T* x, int64_t n, T limit);  // all |x| <= limit (NaN: no)
   void (*gather)(const Gather<T>*);
+  void (*displace)(const Displace<T>*);
+  void (*sample)(const Sample<T>*);
 };
 
 struct KernelTable {

@@ -25,10 +25,20 @@ void Plan<T>::bind_inputs(const Frame& frame) {
     const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
     const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
     // Whether the rows lie in memory as the kernels want them.
-    const bool in_place = frame.row_ids == nullptr && source.template is_plain<T>();
+    const bool augmented = slot == 0 && augmenter_ != nullptr;
+    const bool in_place = frame.row_ids == nullptr && !augmented && source.template is_plain<T>();
     const char* first = source.data + frame.first_row * source.row_bytes;
     data_[value] = in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : own_[value];
   }
+}
+
+// Rows first + begin .. first + end of the frame to rows begin .. end of out, the first input's augmented.
+template <class T>
+void Plan<T>::gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread) {
+  const Index* ids = frame.row_ids == nullptr ? nullptr : frame.row_ids + first;
+  gather_rows(kernels_, (*frame.inputs)[static_cast<std::size_t>(slot)], ids, frame.first_row + first, begin, end, out);
+  if (slot == 0 && augmenter_ != nullptr)
+    augmenter_->run(out, begin, end, {ids, frame.first_row + first, frame.seed, frame.counter}, thread);
 }
 
 // Each thread brings its own rows, those of the stages that share by rows.
@@ -39,8 +49,7 @@ void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
     if (!reads_input(slot)) continue;
     const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
     if (data_[value] == nullptr || data_[value] != own_[value]) continue;  // in_block, or read in place
-    gather_rows(kernels_, (*frame.inputs)[static_cast<std::size_t>(slot)], frame.row_ids, frame.first_row, part.begin,
-                part.end, own_[value]);
+    gather(frame, slot, 0, part.begin, part.end, own_[value], thread);
   }
 }
 

@@ -64,9 +64,7 @@ void Plan<T>::run_block(Worker& worker, Index block) {
     if (!reads_input(slot)) continue;
     const int value = tape_.inputs[static_cast<std::size_t>(slot)];
     if (data_[static_cast<std::size_t>(value)] != nullptr) continue;
-    gather_rows(kernels_, (*frame.inputs)[static_cast<std::size_t>(slot)],
-                frame.row_ids == nullptr ? nullptr : frame.row_ids + worker.row, frame.first_row + worker.row, 0,
-                worker.rows, data_of(value, worker, worker.row));
+    gather(frame, slot, worker.row, 0, worker.rows, data_of(value, worker, worker.row), worker.thread);
   }
   worker.sums = tape_.block_sums > 0 ? worker.free[--worker.free_slots] : nullptr;
   for (int s = tape_.loop_begin; s < tape_.loop_end; ++s)

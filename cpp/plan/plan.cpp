@@ -21,15 +21,21 @@ bool shares_always() { return team_choice != TeamChoice::measured; }
 
 template <class T>
 Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training,
-              Index max_rows)
-    : max_rows_(std::max<Index>(max_rows, 1)), kernels_(kernels_for<T>()), available_threads_(available_threads()) {
+              Index max_rows, const Augmentation& augmentation)
+    : max_rows_(std::max<Index>(max_rows, 1)),
+      kernels_(kernels_for<T>()),
+      available_threads_(available_threads()),
+      augmentation_(augmentation) {
   const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
-  tape_ = build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes,
-                      available_threads_, std::max<Index>(kernels_.tile_cols, 8), team_choice});
+  tape_ =
+      build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes, available_threads_,
+                  std::max<Index>(kernels_.tile_cols, 8), augmentation.row_cost(), team_choice});
   allocate_loop();
   place_values(parameters);
   allocate_scratch();
   bound_.reserve(tape_);
+  if (!augmentation_.steps.empty() && reads_input(0))
+    augmenter_ = std::make_unique<Augmenter<T>>(augmentation_, tape_.threads);
 }
 
 template <class T>

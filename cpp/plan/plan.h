@@ -8,6 +8,7 @@
 #include "base/buffer.h"
 #include "base/threads.h"
 #include "kernels/dispatch.h"
+#include "plan/augment.h"
 #include "plan/bound.h"
 #include "plan/parameters.h"
 #include "plan/source.h"
@@ -42,14 +43,16 @@ struct Frame {
 template <class T>
 class Plan {
  public:
-  // parameters must outlive the plan.
-  Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training, Index max_rows);
+  // parameters must outlive the plan. augmentation: of the first input's rows, where they are gathered.
+  Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training, Index max_rows,
+       const Augmentation& augmentation = {});
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
   Index max_rows() const { return max_rows_; }
   // Whether the instruction set and the number of threads are still those that the plan was built for.
   bool is_current() const;
+  bool augments_by(const Augmentation& augmentation) const { return augmentation_ == augmentation; }
   double cost() const { return tape_.cost; }  // of a run with max_rows, a guess in nanoseconds of one thread
   int threads() const { return tape_.threads; }  // what is worth using; 1 enters no parallel region
 
@@ -88,6 +91,7 @@ class Plan {
   void allocate_scratch();
   void rebind_shared(int value);
 
+  void gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread);
   void gather_inputs(const Frame& frame, int threads, int thread);
   void choose_ahead(Worker& worker, Index begin, Index end) const;
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
@@ -139,6 +143,8 @@ class Plan {
   Index product_scratch_ = 0;  // bytes per thread
   int loop_threads_ = 1;
   int counter_slots_ = 0;  // of a thread's binary counter
+  Augmentation augmentation_;
+  std::unique_ptr<Augmenter<T>> augmenter_;  // null: nothing is augmented
   std::vector<Index> first_max_;  // by group: its first maximal element
   std::vector<T*> own_;  // by value: where the plan put it
   std::vector<T*> data_;  // by value: where it is now (inputs and outputs may be bound elsewhere)

@@ -21,6 +21,7 @@ class SharingOut {
       : request_(request), tape_(tape), rows_(std::max<Index>(request.max_rows, 1)) {
     tape_.column_unit = request.column_unit;
     for (const Stage& stage : tape_.stages) tape_.cost += cost(stage);
+    tape_.cost += gathering();
     choose_team();
     for (Stage& stage : tape_.stages) stage.sharing = best(stage, tape_.threads).sharing;
     order();
@@ -35,6 +36,7 @@ class SharingOut {
   const Item& item(int i) const { return tape_.items[static_cast<std::size_t>(i)]; }
   const Value& value(int v) const { return tape_.values[static_cast<std::size_t>(v)]; }
   double cost(const Stage& stage) const { return stage.fixed_cost + stage.row_cost * static_cast<double>(rows_); }
+  double gathering() const { return request_.gather_cost * static_cast<double>(rows_); }
   bool has_loop() const { return tape_.loop_end > tape_.loop_begin; }
   bool in_loop(std::size_t stage) const {
     return static_cast<int>(stage) >= tape_.loop_begin && static_cast<int>(stage) < tape_.loop_end;
@@ -53,7 +55,7 @@ class SharingOut {
       tape_.threads = request_.threads;
       return;
     }
-    double alone = 0, best_time = std::numeric_limits<double>::max();
+    double alone = gathering(), best_time = std::numeric_limits<double>::max();
     for (const Stage& stage : tape_.stages) alone += best(stage, 1).time;
     for (int threads = 2; threads <= request_.threads; threads = next(threads)) {
       const double time = time_of(threads);
@@ -70,7 +72,7 @@ class SharingOut {
   }
 
   double time_of(int threads) {
-    double time = 0, looped = 0;
+    double time = gathering() * largest(rows_, has_loop() ? kRowBlock : 1, threads), looped = 0;
     for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
       if (in_loop(s)) {
         looped += cost(tape_.stages[s]);

@@ -134,6 +134,7 @@ struct TapeRequest {
   Index block_bytes;  // what the loop over blocks may keep in cache of weights and sums over rows
   int threads;  // the most that may share a run
   Index column_unit;  // columns of a product's register tile, a multiple of 8
+  double gather_cost;  // of a row, where threads share what is done to the rows as they are gathered; nanoseconds
   TeamChoice team = TeamChoice::measured;
 };
 

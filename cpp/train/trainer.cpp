@@ -101,13 +101,13 @@ const std::vector<Index>& Trainer<T>::dims_of(std::size_t weight) const {
 
 // The plan for steps of this size, built anew when the size, the kernels or the threads are others than before.
 template <class T>
-void Trainer<T>::prepare(Index batch_size) {
+void Trainer<T>::prepare(Index batch_size, const Augmentation& augmentation) {
   // A plan for far more rows would serve, but its tiles and threads are not those for so few.
   constexpr Index kFarMore = 16;
   const bool fits = plan_ && plan_->max_rows() >= batch_size && plan_->max_rows() <= kFarMore * batch_size;
-  if (!fits || !plan_->is_current()) {
+  if (!fits || !plan_->is_current() || !plan_->augments_by(augmentation)) {
     plan_.reset();
-    plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size);
+    plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size, augmentation);
     pace_ = Pace(plan_->threads(), plan_->cost(), shares_always());
     pace_of_calls_ = Pace(plan_->threads(), plan_->cost(), shares_always());
   }
@@ -217,7 +217,7 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       if (together) team.barrier(0);
       train_batch(run, together ? team : alone, 0);
       pace_.step_done();
-      if (!run.finite) throw NonFinite(epoch, step, first_non_finite(run));
+      if (!run.finite) throw NonFinite(epoch, step, first_non_finite(run, request.augmentation));
       stop = after_step(run, listener, result, e, step, request.rows);
     }
   }
@@ -271,7 +271,7 @@ bool Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Ind
 template <class T>
 void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& result) {
   if (request.rows >= Index(1) << 32) throw Error(Cause::value, "a data set must have fewer than 2^32 rows");
-  prepare(std::min(request.batch_size, request.rows));
+  prepare(std::min(request.batch_size, request.rows), request.augmentation);
   values_small_ = false;
   Run run;
   run.frame.inputs = &request.inputs;
@@ -296,7 +296,7 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
 
 template <class T>
 std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index rows) {
-  prepare(rows);
+  prepare(rows, {});
   if (own_writes_ != parameters_->writes) values_small_ = false;
   Run run;
   run.frame.inputs = &inputs;
@@ -313,19 +313,19 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   pace_of_calls_.step_done();
   pace_of_calls_.pause();
   own_writes_ = parameters_->writes;
-  if (!run.finite) throw NonFinite(epoch, steps, first_non_finite(run));
+  if (!run.finite) throw NonFinite(epoch, steps, first_non_finite(run, {}));
   ++steps;
   return run.figures;
 }
 
 // The failed step again, on one thread, with every node kept; nothing of it was written, so it fails alike.
 template <class T>
-std::string Trainer<T>::first_non_finite(const Run& run) {
+std::string Trainer<T>::first_non_finite(const Run& run, const Augmentation& augmentation) {
   const Frame& frame = run.frame;
   std::vector<int> nodes;
   for (int i = 0; i < graph_.size(); ++i)
     if (graph_.node(i).op != Op::constant) nodes.push_back(i);
-  Plan<T> all(graph_, nodes, *parameters_, true, frame.rows);
+  Plan<T> all(graph_, nodes, *parameters_, true, frame.rows, augmentation);
   std::vector<Buffer> buffers;
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const Value& value = all.output(static_cast<int>(i));

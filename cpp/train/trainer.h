@@ -40,6 +40,7 @@ struct FitRequest {
   std::vector<Source> inputs;
   Index rows = 0, batch_size = 0, epochs = 1;
   bool shuffle = true, check_finite = false;
+  Augmentation augmentation;  // of the first input
 };
 
 // Grows epoch by epoch, and holds those that were finished also where fit throws.
@@ -77,14 +78,14 @@ class Trainer {
  private:
   struct Run;  // what the threads of one call share
 
-  void prepare(Index batch_size);
+  void prepare(Index batch_size, const Augmentation& augmentation);
   bool gradients_small(int threads, int thread) const;
   void train_batch(Run& run, Team& team, int thread);
   void check_rows(Run& run) const;
   void drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team);
   void follow(Run& run, Team& team, int thread);
   bool after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step, Index rows_total);
-  std::string first_non_finite(const Run& run);
+  std::string first_non_finite(const Run& run, const Augmentation& augmentation);
 
   Graph graph_;
   int cost_;

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import augment
 from ._hashing import weights_hash
 from .activations import (
     elu,
@@ -153,6 +154,8 @@ __all__ = [
     "mean_squared_error", "mse", "mean_absolute_error", "mae", "binary_crossentropy", "categorical_crossentropy",
     "sparse_categorical_crossentropy", "quadratic", "cross_entropy", "gaussian_nll",
     "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy",
+    # data
+    "augment",
     # the rest
     "FastBPError", "NonFiniteError", "get_num_threads", "set_num_threads", "show_config",
     "weights_hash", "__version__",

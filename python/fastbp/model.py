@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import augment as augmentation
 from .arguments import at_least, known_keywords, truth
 from .backpropagation import Backpropagation
 from .callbacks import CallbackList, History, batches
@@ -91,6 +92,7 @@ class Model(CompiledNetwork):
         check_finite: bool = False,
         validation_seed: int | None = None,
         stratify: bool = False,
+        augment: Any = None,
     ) -> History:
         """Trains for some epochs.
 
@@ -127,6 +129,9 @@ class Model(CompiledNetwork):
         stratify : bool
             Whether every class has the same share of its rows drawn; `y` holds labels or one-hot rows. The seed is then
             0 if none is given. Default False.
+        augment : Transform, optional
+            Of `bp.augment`: the (first) input's rows are images, and every epoch trains on new versions of them. What
+            validates stays as it is. Default None.
 
         Returns
         -------
@@ -161,6 +166,13 @@ class Model(CompiledNetwork):
         at_least("validation_batch_size", validation_batch, 1)
         is_validated = validated_epochs(validation_freq)
         arrays, rows = self._data(x, y)
+        request = None
+        if augment is not None:
+            if not isinstance(augment, augmentation.Transform):
+                raise TypeError(f"augment must be a transform of bp.augment, for the first input, got {augment!r}")
+            request = augment.request(
+                "x" if len(arrays) == 2 else f"the input {self.inputs[0].name!r}", arrays[0].shape[1:]
+            )
         trained = rows
         drawn = validation_seed is not None or truth("stratify", stratify)
         seed = 0 if validation_seed is None else at_least("validation_seed", validation_seed, 0, 2**64 - 1)
@@ -189,7 +201,7 @@ class Model(CompiledNetwork):
         job = Fit(
             self, training, arrays, trained, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
             shuffle=bool(shuffle), check_finite=bool(check_finite), verbose=verbose, callbacks=callbacks,
-            validate=validate, is_validated=is_validated,
+            validate=validate, is_validated=is_validated, augment=request,
         )  # fmt: skip
         self._trained_rows = trained
         training.set_rows(trained)

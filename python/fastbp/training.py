@@ -32,6 +32,8 @@ class Fit:
     validate : function () -> dict, optional
         Computes the validation's figures.
     is_validated : function (epoch) -> bool
+    augment : (steps, image shape), optional
+        As `Transform.request` gives them.
     """
 
     def __init__(
@@ -50,11 +52,18 @@ class Fit:
         callbacks: Any,
         validate: Callable[[CallbackList], dict[str, float]] | None,
         is_validated: Callable[[int], bool],
+        augment: Any = None,
     ) -> None:
         self.model, self.training, self.arrays, self.rows = model, training, arrays, rows
         batch_size = min(batch_size, rows)
         self.batch_size, self.epochs, self.initial_epoch = batch_size, epochs, initial_epoch
-        self.options = {"batch_size": batch_size, "shuffle": shuffle, "rows": rows, "check_finite": check_finite}
+        self.options: dict[str, Any] = {
+            "batch_size": batch_size,
+            "shuffle": shuffle,
+            "rows": rows,
+            "check_finite": check_finite,
+        }
+        self.options["augment"] = augment
         self.steps = math.ceil(rows / batch_size)
         self.validate, self.is_validated = validate, is_validated
         self.names = training.goal.names

@@ -102,12 +102,14 @@ def allocations_of_fit(dtype: str, counter: ctypes._CFuncPtr) -> list[int]:
     """Of 20 and of 1,020 steps in one epoch; of 100 and of 200 epochs. All after a first call."""
     random = np.random.default_rng(1)
     made, result = trainer(dtype), []
+    kinds = {"affine": [-9, 9, 0.1, 0.1, 0.9, 1.1, 5, 5, 0], "flip": [0.5, 0.5], "elastic": [2, 1, 0], "noise": [0.1]}
+    augment = list(kinds.items()), (3, 3, 1)
     for steps, epochs in ((20, 1), (20, 1), (1020, 1), (1, 100), (1, 200)):
         rows = steps * BATCH - 3  # the last batch is short
         inputs = [random.integers(0, 256, (rows, 9), dtype=np.uint8), random.integers(0, 4, rows)]
         inputs[0] = inputs[0] / np.array(256.0, dtype)
         before = counter()
-        made.fit(inputs, batch_size=BATCH, epochs=epochs, check_finite=True)
+        made.fit(inputs, batch_size=BATCH, epochs=epochs, check_finite=True, augment=augment)
         result.append(counter() - before)
     return result[1:]
 

@@ -6,6 +6,7 @@ backends"); ``backend="reference"`` runs it in place of the core.
 
 from __future__ import annotations
 
+from .augment import augmented
 from .graph import Graph
 from .operations import operations
 from .parameters import Parameters
@@ -13,4 +14,4 @@ from .plan import Function
 from .random import normal, uniform
 from .train import Trainer
 
-__all__ = ["operations", "Graph", "Parameters", "Function", "Trainer", "uniform", "normal"]
+__all__ = ["operations", "Graph", "Parameters", "Function", "Trainer", "uniform", "normal", "augmented"]

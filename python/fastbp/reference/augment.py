@@ -10,13 +10,14 @@ composed first, so that an image is interpolated once; an elastic distortion end
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastbp.reference import random
 from fastbp.reference.fma import fma
 from fastbp.reference.functions import cos, exp, sin
+from fastbp.reference.inputs import round_to
 
 RADIANS = 0.017453292519943295  # per degree
 TRUNCATE = 4.0  # a Gaussian's radius in standard deviations, as in scipy.ndimage
@@ -208,3 +209,24 @@ def noise(deviation: float, stream: _Stream, images: np.ndarray) -> np.ndarray:
     most = 1.0 - 2.0**-53
     normal = random.normal_quantile(np.where(p < most, p, most))
     return (deviation * normal).astype(images.dtype).reshape(images.shape)
+
+
+def augmented(
+    x: np.ndarray,
+    augment: tuple[Sequence[tuple[str, Sequence[float]]], Sequence[int]],
+    *,
+    dtype: str,
+    seed: int,
+    epoch: int,
+) -> np.ndarray:
+    """The rows of x as a `fit` with these (steps, (height, width, channels)) sees them in that epoch: a new array."""
+    x = round_to(np.asarray(x), np.dtype(dtype))
+    return augment_rows(x, augment, seed, np.arange(len(x)), epoch)
+
+
+def augment_rows(x: np.ndarray, request: Any, seed: int, row_ids: np.ndarray, epoch: int) -> np.ndarray:
+    """Rows of any shape, each of them an image."""
+    steps, shape = request
+    images = x.reshape(len(x), *shape)
+    steps = [Step(kind, tuple(numbers)) for kind, numbers in steps]
+    return augment(images, steps, seed, row_ids, random.AUGMENTATION, epoch).reshape(x.shape)

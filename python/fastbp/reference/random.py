@@ -13,7 +13,7 @@ from fastbp.reference.elementwise import multiply
 from fastbp.reference.functions import log
 
 # Purposes: the upper 8 bits of the counter's third word, above the ordinal.
-DROPOUT_IN_FIT, DROPOUT_ELSEWHERE, SHUFFLE, INITIAL_WEIGHTS = range(4)
+DROPOUT_IN_FIT, DROPOUT_ELSEWHERE, SHUFFLE, INITIAL_WEIGHTS, AUGMENTATION = range(5)
 
 _MULTIPLIERS = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 _WEYL = 0x9E3779B9, 0xBB67AE85

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import NonFiniteError
 from . import random
+from .augment import augment_rows
 from .graph import Graph, describe
 from .inputs import Inputs, round_to
 from .optimizer import Optimizer, Step
@@ -108,11 +109,13 @@ class Trainer:
         check_finite: bool = False,
         on_batch: Callable[[int, list[float]], Any] | None = None,
         on_progress: Callable[[int, int, list[float]], Any] | None = None,
+        augment: tuple[Sequence[tuple[str, Sequence[float]]], Sequence[int]] | None = None,
     ) -> NDArray[np.float64]:
         """Train; the row-weighted means of cost and figures for every epoch, one that a callback stopped included.
 
         `on_batch(step in epoch, figures)` after every step, `on_progress(epoch, rows done, means so far)` every 0.1 s
         and at the end of every epoch (counted from 0 in this call); either may return True to stop after this step.
+        `augment`: (steps, (height, width, channels)) of rule 12, for the first input.
         """
         arrays, rows = self._check_fit(inputs, batch_size, epochs, rows)
         history = self._finished = []
@@ -128,6 +131,8 @@ class Trainer:
                 batch = [None if a is None else round_to(a[index], self._parameters.dtype) for a in arrays]
                 if check_finite:
                     self._check_finite(batch, index)
+                if augment is not None and batch and batch[0] is not None:
+                    batch[0] = augment_rows(batch[0], augment, self._seed, index, self.epoch)
                 frame = self._frame(len(index), random.DROPOUT_IN_FIT, index, self.epoch, start)
                 figures = self._descend(batch, frame, self.epoch, step)
                 self.steps += 1
