@@ -96,7 +96,7 @@ best = alone["test_cost"].argmin()
 cost.annotate(
     "here the test cost is least",
     (alone["steps"][best], alone["test_cost"][best]),
-    (0.3, 0.6),
+    (0.3, 0.3),
     textcoords="axes fraction",
     arrowprops={"arrowstyle": "->"},
 )
@@ -112,7 +112,7 @@ for name, run in runs.items():
     tests.plot(run["steps"], 100 * run["test_accuracy"], color=colors[name], label=label)
 low = 100 * min(run["test_accuracy"][len(run["steps"]) // 8] for run in runs.values())
 tests.set(title="What helps: accuracy on the test images", xlabel="steps", ylabel="accuracy (%)", ylim=(low - 12, 100))
-tests.legend(loc="lower center", ncols=3)
+tests.legend(loc="lower right", ncols=2)
 places = np.arange(len(runs))
 for shift, kind, alpha in ((-0.2, "accuracy", 0.45), (0.2, "test_accuracy", 1)):
     values = [100 * run[kind][-1] for run in runs.values()]
