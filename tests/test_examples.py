@@ -153,10 +153,52 @@ def turns_a_five(names: Names) -> None:
         assert (names["labels"][name] == 5).all()
 
 
+def overfits_and_is_helped(names: Names) -> None:
+    alone, *others = names["runs"].values()
+    assert alone["accuracy"][-1] == 1
+    assert alone["test_accuracy"][-1] < 0.8
+    assert list(names["runs"]) == ["nothing", "L2", "dropout", "expanded data", "more data"]
+    for run in others:
+        assert run["test_accuracy"][-1] > alone["test_accuracy"][-1] + 0.04
+        assert run["test_cost"][-1] < alone["test_cost"][-1]
+        assert run["steps"][-1] == pytest.approx(alone["steps"][-1], rel=0.05)
+
+
+def learns_more_from_more_images(names: Names) -> None:
+    for values in names["accuracies"].values():
+        assert values == sorted(values)
+        assert values[-1] > 0.95
+    _, network, expanded = names["accuracies"].values()
+    assert all(more > less for more, less in zip(expanded, network, strict=True))
+
+
+def tells_tumours_apart(names: Names) -> None:
+    assert names["apart"] < 1e-5  # two programs, one minimum
+    assert not {row.tobytes() for row in names["train"][0]} & {row.tobytes() for row in names["test"][0]}
+    for name, total in names["totals"].items():
+        assert total.sum() == names["SPLITS"] * len(names["test"][1])
+        assert total[0].sum() / total.sum() == pytest.approx(357 / 569, abs=0.01)  # as in the data: stratified
+        assert names["accuracies"][name].mean() > 0.95
+    validation = names["shown"]["val_loss"]
+    assert validation[names["stopped"].best_epoch] == min(validation)
+    assert len(validation) == names["stopped"].best_epoch + 1 + 20  # patience
+
+
+def reads_distorted_digits(names: Names) -> None:
+    assert len(names["train"]) + len(names["held_out"]) == len({*names["train"], *names["held_out"]})
+    assert names["accuracy"] > 0.97
+    curves, gentle = names["curves"], names["GENTLE"]
+    assert len(curves["val_accuracy"]) == names["EPOCHS"]
+    # what it trains on is harder than what it is asked, and becomes easier at once where the distortions become gentler
+    assert max(curves["accuracy"][:-gentle]) < min(curves["accuracy"][-gentle:])
+    assert curves["accuracy"][-gentle - 1] < curves["val_accuracy"][-gentle - 1]
+
+
 # What the example of this name shows, from the names that it leaves behind.
 CLAIMS: dict[str, Callable[[Names], None]] = {
     "augmentation": turns_a_five,
     "backpropagation": propagates_backwards,
+    "breast_cancer": tells_tumours_apart,
     "conditioning": goes_down_the_valley,
     "curvature": tells_curvature,
     "dropout": averages_networks,
@@ -165,8 +207,11 @@ CLAIMS: dict[str, Callable[[Names], None]] = {
     "lecture_mnist": reads_digits,
     "linear_regression": fits_the_lectures_table,
     "logistic_regression": shows_the_worked_example,
+    "mnist_best": reads_distorted_digits,
     "optimizers": descends_with_every_optimiser,
     "regularization": shrinks_weights,
+    "overfitting": overfits_and_is_helped,
+    "training_set_size": learns_more_from_more_images,
     "xor": solves_xor,
 }
 
@@ -178,6 +223,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Path], Nam
     monkeypatch.chdir(tmp_path)
 
     def quickly(path: Path) -> Names:
+        if "sklearn" in path.read_text(encoding="utf-8"):
+            pytest.importorskip("sklearn")
         monkeypatch.setattr("sys.argv", [str(path), "--quick"])
         return runpy.run_path(str(path), run_name="__main__")
 
@@ -208,3 +255,23 @@ def test_the_examples_print_their_numbers_without_matplotlib(
     with pytest.raises(SystemExit, match="pip install matplotlib"):
         run(path)
     assert capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["mnist_best", "overfitting", "training_set_size"])
+def test_what_needs_mnist_says_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "training_set_size":
+        pytest.importorskip("sklearn")
+    monkeypatch.delenv("FASTBP_DATA", raising=False)
+    monkeypatch.setattr("sys.argv", [name])
+    with pytest.raises(SystemExit, match="FASTBP_DATA must name the folder"):
+        runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
+
+
+@pytest.mark.parametrize("name", ["breast_cancer", "training_set_size"])
+def test_what_needs_scikit_learn_says_so(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    for module in [module for module in sys.modules if module.startswith("sklearn.")]:
+        monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setattr("sys.argv", [name, "--quick"])
+    with pytest.raises(SystemExit, match="pip install scikit-learn"):
+        runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
