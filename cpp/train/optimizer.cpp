@@ -88,7 +88,24 @@ void Optimizer<T>::set(const OptimizerSettings& settings) {
   settings_ = settings;
   rule_ = rule;
   measures_ = settings.clipnorm > 0 || settings.global_clipnorm > 0;
+  point_at_states();
   stale_ = true;
+}
+
+// What stays until other settings come.
+template <class T>
+void Optimizer<T>::point_at_states() {
+  const std::vector<std::string>& names = state_names(rule_);
+  accumulated_.assign(weights_.size(), nullptr);
+  for (std::size_t i = 0; i < weights_.size(); ++i) {
+    Update<T>& update = updates_[i];
+    update.rows = 1;
+    update.cols = update.row = update.gradient_row = weights_[i].parameter->size;
+    update.weight = weights_[i].parameter->data.template as<T>();
+    for (std::size_t k = 0; k < kUpdateStates; ++k) update.state[k] = k < names.size() ? state(names[k], i) : nullptr;
+    update.average = settings_.use_ema ? state(kAverage, i) : nullptr;
+    accumulated_[i] = state(kAccumulated, i);
+  }
 }
 
 template <class T>
@@ -137,12 +154,6 @@ void Optimizer<T>::fill(std::size_t i, double learning_rate) {
   const OptimizerSettings& s = settings_;
   const Trained& weight = weights_[i];
   Update<T>& update = updates_[i];
-  update.rows = 1;
-  update.cols = update.row = update.gradient_row = weight.parameter->size;
-  update.weight = weight.parameter->data.template as<T>();
-  const std::vector<std::string>& names = state_names(rule_);
-  for (std::size_t k = 0; k < kUpdateStates; ++k) update.state[k] = k < names.size() ? state(names[k], i) : nullptr;
-
   const double eta = learning_rate * weight.rate, decay = eta * (s.weight_decay * weight.decay);
   double scalars[kUpdateScalars];
   combine_scalars(rule_, s, after_, eta, scalars);
@@ -152,11 +163,10 @@ void Optimizer<T>::fill(std::size_t i, double learning_rate) {
   moderate_ = moderate_ && is_moderate(rule_, s, decay, scalars);
 
   const bool collects = s.gradient_accumulation_steps > 1 || progress_.pending > 0;
-  update.accumulated = collects ? state(kAccumulated, i) : nullptr;
+  update.accumulated = collects ? accumulated_[i] : nullptr;
   update.count = static_cast<T>(progress_.pending + 1);
   update.limit = s.clipvalue > 0 ? static_cast<T>(s.clipvalue) : std::numeric_limits<T>::infinity();
   update.scale = T(1);
-  update.average = s.use_ema ? state(kAverage, i) : nullptr;
   const double keep = after_.updates == 1 ? 0.0 : s.ema_momentum;
   update.keep = static_cast<T>(keep);
   update.take = static_cast<T>(1.0 - keep);

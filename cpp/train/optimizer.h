@@ -73,6 +73,7 @@ class Optimizer {
   std::vector<std::string> needed_states(const OptimizerSettings& settings) const;
   State begun(const std::string& name, const OptimizerSettings& settings) const;
   T* state(const std::string& name, std::size_t i) const;
+  void point_at_states();
   void fill(std::size_t i, double learning_rate);
   bool all_are(Kernel kernel, int threads, int thread) const;
   double norm_of(std::size_t i) const;
@@ -83,6 +84,7 @@ class Optimizer {
   std::vector<State> states_;
   Progress progress_, after_;  // before and after the step in hand
   std::vector<Update<T>> updates_;
+  std::vector<T*> accumulated_;  // by weight; null before there are any
   bool stale_ = true;  // the updates are not those of the settings
   bool moderate_ = false, measures_ = false, accumulates_ = false, limits_ = false;
   std::vector<std::vector<double>> square_sums_;  // by weight and block of FLAT

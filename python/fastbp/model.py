@@ -38,7 +38,7 @@ class Model(CompiledNetwork):
         A model that is called like a layer is one of them.
     trainable : bool
         False freezes all layers, from the next `fit` on. Default True.
-    optimizer : SGD
+    optimizer : Optimizer
         What `compile` was given; its ``learning_rate`` and the rest may be set at any time, by callbacks too: they
         hold from the next step on.
     stop_training : bool

@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,16 @@ def counts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[int]]:
     return json.loads(result.stdout)
 
 
-KINDS = [f"{dtype}, {threads} threads" for dtype in ("float32", "float64") for threads in (1, 2)]
+SETTINGS: dict[str, dict[str, Any]] = {
+    "Nesterov": {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-3},
+    "Adam with all": {
+        "name": "adam", "amsgrad": True, "global_clipnorm": 0.1, "gradient_accumulation_steps": 3, "use_ema": True,
+        "ema_overwrite_frequency": 5,
+    },
+}  # fmt: skip
+KINDS = [
+    f"{name}, {dtype}, {threads} threads" for name in SETTINGS for dtype in ("float32", "float64") for threads in (1, 2)
+]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,8 +85,8 @@ def test_the_hook_counts_every_way_to_allocate(counts: dict[str, list[int]]) -> 
 # --- what runs in the process of its own
 
 
-def trainer(dtype: str) -> _core.Trainer:
-    """9 -> 40 (relu, dropout) -> 4 (softmax), with momentum, decay and a penalty."""
+def trainer(dtype: str, settings: dict[str, Any]) -> _core.Trainer:
+    """9 -> 40 (relu, dropout) -> 4 (softmax), with a penalty."""
     random = np.random.default_rng(0)
     graph, parameters = _core.Graph(), _core.Parameters(dtype)
 
@@ -93,15 +103,14 @@ def trainer(dtype: str) -> _core.Trainer:
     total = graph.add("divide_by_count", [graph.add("sum", [loss], [1])], [1, 1])
     penalty = graph.add("sum", [graph.add("square", [w1])], [0, 0, 1])
     scaled = graph.add("multiply", [graph.add("constant", numbers=[1e-4]), penalty])
-    settings = {"name": "sgd", "learning_rate": 0.01, "momentum": 0.9, "nesterov": True, "weight_decay": 1e-3}
     cost = graph.add("add", [total, scaled])
     return _core.Trainer(graph, cost, [total], parameters, [w1, b1, w2, b2], settings, [True, False] * 2, seed=1)
 
 
-def allocations_of_fit(dtype: str, counter: ctypes._CFuncPtr) -> list[int]:
+def allocations_of_fit(dtype: str, settings: dict[str, Any], counter: ctypes._CFuncPtr) -> list[int]:
     """Of 20 and of 1,020 steps in one epoch; of 100 and of 200 epochs. All after a first call."""
     random = np.random.default_rng(1)
-    made, result = trainer(dtype), []
+    made, result = trainer(dtype, settings), []
     kinds = {"affine": [-9, 9, 0.1, 0.1, 0.9, 1.1, 5, 5, 0], "flip": [0.5, 0.5], "elastic": [2, 1, 0], "noise": [0.1]}
     augment = list(kinds.items()), (3, 3, 1)
     for steps, epochs in ((20, 1), (20, 1), (1020, 1), (1, 100), (1, 200)):
@@ -141,9 +150,9 @@ def main(library: str) -> None:
     counts = {"each way": each_way_to_allocate(counter)}
     _core.testing.share_always(True)
     for kind in KINDS:
-        dtype, threads = kind.split(", ")
+        name, dtype, threads = kind.split(", ")
         _core.set_num_threads(int(threads.split()[0]))
-        counts[kind] = allocations_of_fit(dtype, counter)
+        counts[kind] = allocations_of_fit(dtype, SETTINGS[name], counter)
     print(json.dumps(counts))
 
 

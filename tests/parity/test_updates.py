@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+import fastbp as bp
 import numpy as np
 import pytest
-from compare import assert_same, every_isa, finite, values
+from compare import assert_same, every_isa, everywhere, finite, values
 from fastbp import _core
 from fastbp.reference import elementwise, reduce, update
 
@@ -159,3 +160,21 @@ def test_one_large_value_anywhere_is_not_within(dtype: str) -> None:
                     gradient = np.zeros(n, dtype)
                     gradient[place] = 2.0**61 * large
                     assert not kernel.update("sgd", np.ones((1, n), dtype), [], gradient[np.newaxis], 0.0, [1.0])[1]
+
+
+@DTYPES
+@pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
+def test_norms_over_several_blocks_however_threads_share_them(clip: str, dtype: str) -> None:
+    x, y = (finite((24, n), dtype, n) for n in (150, 85))  # 12,750 weights: 4 blocks of FLAT, the last one short
+
+    def trained(backend: str) -> list[np.ndarray]:
+        net = bp.Sequential([bp.Dense(85, activation="tanh"), bp.Dense(85)], dtype=dtype)
+        options = {clip: 0.3, "gradient_accumulation_steps": 2, "use_ema": True, "weight_decay": 0.1}
+        net.compile(bp.Adam(0.01, **options), "mse", backend=backend)
+        net.fit(x, y, batch_size=5, epochs=2, verbose=0)
+        return net.get_weights()
+
+    expected = trained("reference")
+    for place in everywhere():
+        for weight, value in zip(trained("core"), expected, strict=True):
+            assert_same(weight, value, place)
