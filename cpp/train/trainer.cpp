@@ -180,8 +180,9 @@ void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
   }
   team.barrier(thread);
   if (good) flag = optimizer_.write(team.size(), thread);
+  const bool limits = good && optimizer_.limits_norms();  // behind the barrier thread 0 may begin the next step
   team.barrier(thread);
-  if (good && optimizer_.limits_norms()) {
+  if (limits) {
     optimizer_.limit_norms(team.size(), thread);
     team.barrier(thread);
   }
