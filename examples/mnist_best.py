@@ -5,6 +5,7 @@ python examples/mnist_best.py --quick               (a small network on the 8×8
 
 Saves mnist_best.png in the current folder (pip install matplotlib). 5,000 training images are held out: with them the
 recipe was chosen, and where it stops, the end of its schedule. The test images are looked at once, when all is done.
+It reached 99.50 % of the held-out and 99.44 % of the test images, with 15 minutes of processor time.
 
 Distortions: P. Simard, D. Steinkraus and J. Platt, Best Practices for Convolutional Neural Networks Applied to Visual
 Document Analysis, 2003. Large plain networks: D. Cireşan et al., Deep, Big, Simple Neural Nets for Handwritten Digit
