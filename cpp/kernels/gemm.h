@@ -229,7 +229,7 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
   const int64_t width = s.vectors * lanes;
   TileCall<T> call;
   call.k = piece.depth;
-  call.ahead = q.ahead;
+  call.ahead = q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr;
   call.a_row = packed ? 1 : q.a_row;
   call.a_col = packed ? kStripWidth<T> : q.a_col;
   const T* const a = packed ? packed : q.a + row * q.a_row + piece.start * q.a_col;
@@ -401,7 +401,7 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   Blocking<T> s = {};
   s.across = across;
   TileCall<T> call;
-  call.ahead = q.ahead;
+  call.ahead = q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr;
   call.k = q.k;
   call.a = q.a;
   call.a_row = q.a_row;

@@ -52,8 +52,8 @@ struct OverRows {
 };
 
 // Rows that will be read later. Products ask for them meanwhile, a cache line at a time, so that memory and arithmetic
-// are busy together. Only a hint.
-struct Ahead {
+// are busy together. Only a hint. Each thread writes in its own.
+struct alignas(64) Ahead {
   const char* source;
   int64_t row_bytes;     // from row to row
   int64_t bytes;         // of a row, contiguous

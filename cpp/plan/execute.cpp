@@ -14,6 +14,7 @@ typename Plan<T>::Worker Plan<T>::worker_of(const Frame& frame, int thread) {
   worker.frame = &frame;
   worker.thread = thread;
   worker.rows = frame.rows;
+  worker.ahead = &ahead_[static_cast<std::size_t>(thread)];
   worker.scratch = programs_.template as<T>() + program_scratch_ * thread;
   return worker;
 }
@@ -56,7 +57,7 @@ void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
 // Rows begin .. end of the frame, counted into the next one, will be gathered next: those of the widest input, where
 // they lie scattered in more memory than the caches hold.
 template <class T>
-void Plan<T>::choose_ahead(Worker& worker, Index begin, Index end) const {
+void Plan<T>::choose_ahead(const Worker& worker, Index begin, Index end) const {
   static const Index caches = 2 * cache_sizes().l2;
   const Frame& frame = *worker.frame;
   *worker.ahead = Ahead{};
@@ -74,12 +75,10 @@ void Plan<T>::choose_ahead(Worker& worker, Index begin, Index end) const {
 template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   gather_inputs(frame, team.size(), thread);
-  if (team.size() == 1 && run_bound(frame)) return;
-  Ahead ahead;
-  Worker worker = worker_of(frame, thread);
-  worker.ahead = &ahead;
+  const Worker worker = worker_of(frame, thread);
   const Share next = share(frame.rows, team.size(), thread, 1);
   choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
+  if (team.size() == 1 && run_bound(frame)) return;
   for (int s = 0; s < static_cast<int>(tape_.stages.size()); ++s) {
     const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
     if (tape_.barriers[static_cast<std::size_t>(s)]) team.barrier(thread);
@@ -139,7 +138,6 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
   Matmul<T> part = share_of(whole, stage, worker.rows, threads, thread, &epilogue.row, &epilogue.column);
   if (part.m == 0 || part.n == 0) return;
   epilogue.row += worker.row;
-  if (worker.ahead != nullptr && worker.ahead->rows > 0) part.ahead = worker.ahead;
   if (stage.items.size() > 1) {
     part.context = &epilogue;
     part.epilogue = [](void* context, std::int64_t i0, std::int64_t i1, std::int64_t j0, std::int64_t j1) {
@@ -156,6 +154,7 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
 template <class T>
 Matmul<T> Plan<T>::product_call(const Item& item, const Worker& worker) const {
   Matmul<T> whole = matmul_of(item, worker.rows);
+  whole.ahead = worker.ahead;
   whole.a = data_of(item.operands[0].value, worker, worker.row);
   whole.b = data_of(item.operands[1].value, worker, worker.row);
   whole.c = data_of(item.output, worker, worker.row);

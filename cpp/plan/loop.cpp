@@ -29,9 +29,7 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
   const Index blocks = (frame.rows + kRowBlock - 1) / kRowBlock;
   const Index unit = unit_of(blocks, threads), units = (blocks + unit - 1) / unit;
   if (thread < threads) {
-    Ahead ahead;
     Worker worker = worker_of(frame, thread);
-    worker.ahead = &ahead;
     worker.block = blocks_.template as<T>() + tape_.block_arena * thread;
     T* sums = sums_.template as<T>() + tape_.block_sums * counter_slots_ * thread;
     Share mine = share(units, threads, thread, 1);

@@ -93,7 +93,7 @@ class Plan {
 
   void gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread);
   void gather_inputs(const Frame& frame, int threads, int thread);
-  void choose_ahead(Worker& worker, Index begin, Index end) const;
+  void choose_ahead(const Worker& worker, Index begin, Index end) const;
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
   void run_block(Worker& worker, Index block);
   T* fold(Worker& worker, T* total);
@@ -138,6 +138,7 @@ class Plan {
   Tape tape_;
   int available_threads_;
   Buffer arena_, own_outputs_, constants_;
+  std::vector<Ahead> ahead_;  // by thread: the rows that it gathers next
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread, but for the last
   Index program_scratch_ = 0;  // elements per thread
   Index product_scratch_ = 0;  // bytes per thread
