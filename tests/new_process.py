@@ -9,6 +9,8 @@ import textwrap
 
 SANITIZED = "san" in os.environ.get("LD_PRELOAD", "")  # a sanitiser brings its own allocator, which maps far more
 
+DONE = "all of it was checked\n"  # the last that a child prints which asserts by itself
+
 TIMEOUT = 60  # seconds after which a child hangs, for these tests
 
 

@@ -7,7 +7,7 @@ are one row repeated without memory, so that the replay can do the same steps.
 from __future__ import annotations
 
 import pytest
-from new_process import run_python
+from new_process import DONE, run_python
 
 SETUP = """
     import itertools, os, signal, sys, threading
@@ -79,18 +79,19 @@ TRAINING = """
         history = model.fit(x[:80], y[:80], batch_size=8, epochs=2, verbose=0).history
         assert len(history["loss"]) == 2
     assert same(net, twin)
+    print("all of it was checked")
 """
 
 
 @pytest.mark.parametrize("how", ["silent", "bar", "lines", "callbacks"])
 @pytest.mark.parametrize("threads", [1, 2])
 def test_training_in_one_long_epoch_ends_at_a_whole_step(threads: int, how: str) -> None:
-    run_python(SETUP + TRAINING, threads, how, 10**7)
+    assert run_python(SETUP + TRAINING, threads, how, 10**7).endswith(DONE)
 
 
 @pytest.mark.parametrize("how", ["silent", "bar"])
 def test_finished_epochs_are_in_the_history(how: str) -> None:
-    run_python(SETUP + TRAINING, 1, how, 20)
+    assert run_python(SETUP + TRAINING, 1, how, 20).endswith(DONE)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -112,8 +113,9 @@ def test_evaluation_ends_between_two_batches(threads: int, work: str) -> None:
     if net._steps == 0:
         assert net.predict(rows(4, 8)).tobytes() == before.tobytes()
     assert len(net.fit(rows(8, 8), rows(8, 1), verbose=0).epoch) == 1
+    print("all of it was checked")
     """
-    run_python(SETUP + code, threads)
+    assert run_python(SETUP + code, threads).endswith(DONE)
 
 
 def test_the_shuffle_of_many_rows_ends_too() -> None:
@@ -123,8 +125,9 @@ def test_the_shuffle_of_many_rows_ends_too() -> None:
     assert interrupted(lambda: net.fit(rows(40_000_000, 8), rows(40_000_000, 1), verbose=0))
     assert net._steps == net._epochs == 0
     assert same(net, small)
+    print("all of it was checked")
     """
-    run_python(SETUP + code, 2)
+    assert run_python(SETUP + code, 2).endswith(DONE)
 
 
 def test_a_handler_of_ones_own_runs_while_the_core_works() -> None:

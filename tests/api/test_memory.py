@@ -11,7 +11,7 @@ import fastbp as bp
 import numpy as np
 import pytest
 from fastbp import _core
-from new_process import SANITIZED, run_python
+from new_process import DONE, SANITIZED, run_python
 
 X = np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32)
 LABELS = np.arange(40) % 3
@@ -191,6 +191,7 @@ LIMITED = """
     again.fit(np.array(few).astype(np.float32), np.array(y[:256]).astype(np.int64), verbose=0)
     assert twin.get_weights()[0].tobytes() == again.get_weights()[0].tobytes()
     assert twin.get_weights()[0].any()
+    print("all of it was checked")
 """
 
 
@@ -199,10 +200,10 @@ LIMITED = """
     ("dtype", "how"), [("u1", "shuffled"), ("u1", "split"), (">f4", "split"), (">f8", "others"), ("<f4", "others")]
 )
 def test_maps_larger_than_memory_are_read_in_place(tmp_path: Path, dtype: str, how: str) -> None:
-    run_python(LIMITED, tmp_path, dtype, how, "core")
+    assert run_python(LIMITED, tmp_path, dtype, how, "core").endswith(DONE)
 
 
 @pytest.mark.skipif(SANITIZED, reason="a sanitiser's allocator needs more than the limit")
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits and figures are Linux'")
 def test_the_reference_copies_no_map_either(tmp_path: Path) -> None:
-    run_python(LIMITED, tmp_path, ">f4", "shuffled", "reference")
+    assert run_python(LIMITED, tmp_path, ">f4", "shuffled", "reference").endswith(DONE)

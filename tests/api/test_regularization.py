@@ -50,7 +50,7 @@ def by_numpy(net: bp.Model, step: Any, epochs: int = 2) -> list[np.ndarray]:
     return [kernel, bias]
 
 
-def agree(got: list[np.ndarray], expected: list[np.ndarray]) -> None:
+def assert_agree(got: list[np.ndarray], expected: list[np.ndarray]) -> None:
     for one, other in zip(got, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-14)
 
@@ -61,19 +61,19 @@ def agree(got: list[np.ndarray], expected: list[np.ndarray]) -> None:
 def test_l2_leaves_one_minus_eta_lambda_over_m_of_a_weight(backend):
     net = linear_net(backend, l2=STRENGTH)
     expected = by_numpy(net, lambda w, g: (1 - RATE * STRENGTH / ROWS) * w - RATE * g)
-    agree(trained(net), expected)
+    assert_agree(trained(net), expected)
 
 
 def test_l1_takes_eta_lambda_over_m_times_the_sign(backend):
     net = linear_net(backend, l1=STRENGTH)
     expected = by_numpy(net, lambda w, g: w - RATE * STRENGTH / ROWS * np.sign(w) - RATE * g)
-    agree(trained(net), expected)
+    assert_agree(trained(net), expected)
 
 
 def test_a_layers_penalties_are_not_divided_by_the_rows(backend):
     net = linear_net(backend, dense={"kernel_regularizer": bp.L1L2(0.02, 0.03)})
     expected = by_numpy(net, lambda w, g: w - RATE * (g + 0.02 * np.sign(w) + 2 * 0.03 * w))
-    agree(trained(net), expected)
+    assert_agree(trained(net), expected)
 
 
 def test_the_sign_of_0_is_0(backend):
@@ -88,19 +88,19 @@ def test_the_sign_of_0_is_0(backend):
 def test_the_proximal_step_is_the_soft_threshold_behind_the_descent(backend):
     net = linear_net(backend, l1=STRENGTH, proximal=True)
     expected = by_numpy(net, lambda w, g: soft(w - RATE * g, RATE * STRENGTH / ROWS))
-    agree(trained(net), expected)
+    assert_agree(trained(net), expected)
 
 
 def test_a_layers_proximal_step_has_its_own_factor_and_the_nets_is_added(backend):
     net = linear_net(backend, l1=STRENGTH, proximal=True, dense={"kernel_regularizer": bp.L1(0.07, proximal=True)})
     expected = by_numpy(net, lambda w, g: soft(w - RATE * g, RATE * (0.07 + STRENGTH / ROWS)))
-    agree(trained(net), expected)
+    assert_agree(trained(net), expected)
 
 
 def test_l2_beside_a_proximal_l1_goes_through_the_gradient(backend):
     net = linear_net(backend, dense={"kernel_regularizer": bp.L1L2(0.07, 0.05, proximal=True)})
     expected = by_numpy(net, lambda w, g: soft(w - RATE * (g + 2 * 0.05 * w), RATE * 0.07))
-    agree(trained(net), expected)
+    assert_agree(trained(net), expected)
 
 
 def test_the_velocity_knows_nothing_of_the_proximal_step(backend):
@@ -111,7 +111,7 @@ def test_the_velocity_knows_nothing_of_the_proximal_step(backend):
         x, y = X[start : start + BATCH], Y[start : start + BATCH]
         velocity = 0.9 * velocity - RATE * x.T @ (x @ kernel - y) / len(x)
         kernel = soft(kernel + velocity, RATE * STRENGTH / ROWS)
-    agree(trained(net, epochs=1), [kernel])
+    assert_agree(trained(net, epochs=1), [kernel])
 
 
 def test_the_threshold_follows_the_learning_rate_and_the_rows(backend):
@@ -127,7 +127,7 @@ def test_the_threshold_follows_the_learning_rate_and_the_rows(backend):
 def test_biases_are_spared_and_frozen_weights_stay(backend):
     spared = linear_net(backend, l1=1e6, proximal=True)
     expected = by_numpy(spared, lambda w, g: 0 * w, epochs=1)
-    agree(trained(spared, epochs=1), expected)
+    assert_agree(trained(spared, epochs=1), expected)
     frozen = bp.Dense(2, kernel_regularizer=bp.L1(9.0, proximal=True), trainable=False)
     net = bp.Sequential([bp.Input((FEATURES,)), frozen, bp.Dense(UNITS)])
     net.compile(bp.SGD(RATE), "mse", backend=backend, l1=3.0, proximal=True)
@@ -188,7 +188,7 @@ def limited(w: np.ndarray, most: float) -> np.ndarray:
 def test_the_constraint_scales_the_columns_that_are_too_long(backend):
     most = 0.65
     net = linear_net(backend, dense={"kernel_constraint": bp.MaxNorm(most)})
-    agree(trained(net), by_numpy(linear_net(backend), lambda w, g: limited(w - RATE * g, most)))
+    assert_agree(trained(net), by_numpy(linear_net(backend), lambda w, g: limited(w - RATE * g, most)))
     start = np.random.default_rng(4).normal(size=(FEATURES, UNITS)) * [0.1, 3.0, 0.2]
     net.set_weights([start, np.zeros(UNITS)])
     net.train_on_batch(X * 0, Y)

@@ -18,7 +18,7 @@ both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 every_net = pytest.mark.parametrize("name", NETS)
 
 
-def same(results: Iterable[np.ndarray], expected: Iterable[np.ndarray], what: object) -> None:
+def assert_all_same(results: Iterable[np.ndarray], expected: Iterable[np.ndarray], what: object) -> None:
     for result, value in zip(results, expected, strict=True):
         assert_same(result, value, what)
 
@@ -45,7 +45,7 @@ def expected(name: str, dtype: str) -> list[np.ndarray]:
 @every_net
 def test_core_and_reference_train_the_same_weights(name: str, dtype: str) -> None:
     for place in everywhere():
-        same(trained(name, dtype)[1], expected(name, dtype), place)
+        assert_all_same(trained(name, dtype)[1], expected(name, dtype), place)
 
 
 @both_dtypes
@@ -64,7 +64,7 @@ def test_the_training_moved_every_weight(name: str, dtype: str) -> None:
 @every_net
 def test_three_calls_of_fit_equal_one(name: str, dtype: str) -> None:
     for backend in ("core", "reference"):
-        same(trained(name, dtype, backend, calls=3)[1], expected(name, dtype), backend)
+        assert_all_same(trained(name, dtype, backend, calls=3)[1], expected(name, dtype), backend)
 
 
 @both_dtypes
@@ -77,7 +77,7 @@ def test_callbacks_and_a_bar_change_nothing(name: str, dtype: str, capsys: pytes
     x = data()
     model = compiled(name, dtype)
     history = model.fit(x, NETS[name].targets(x), BATCH, epochs=EPOCHS, callbacks=[Watch()], verbose=1)
-    same(everything_of(model, history), expected(name, dtype), "watched")
+    assert_all_same(everything_of(model, history), expected(name, dtype), "watched")
     assert capsys.readouterr().out
 
 
@@ -91,7 +91,7 @@ def test_steps_by_hand_are_equal_in_both_backends(name: str) -> None:
         figures = [model.train_on_batch(x[i : i + 30], y[i : i + 30]) for i in range(0, ROWS, 30)]
         loss, gradients = model.loss_and_gradients(x, y)
         results.append([*model.get_weights(), *gradients, np.float64(loss), np.array(figures, np.float64)])
-    same(results[1], results[0], name)
+    assert_all_same(results[1], results[0], name)
 
 
 # --- the data
@@ -105,7 +105,7 @@ def test_the_layout_of_the_data_does_not_matter(layout: str, dtype: str) -> None
     model = compiled(name, dtype)
     arrays = LAYOUTS[layout](x), LAYOUTS[layout](NETS[name].targets(x))
     history = model.fit(*arrays, BATCH, epochs=EPOCHS, verbose=0)
-    same(everything_of(model, history), expected(name, dtype), layout)
+    assert_all_same(everything_of(model, history), expected(name, dtype), layout)
 
 
 @both_dtypes
@@ -115,7 +115,7 @@ def test_bytes_train_as_the_same_values_of_another_dtype(name: str, source: str,
     x = data()
     model = compiled(name, dtype)
     history = model.fit(x.astype(source), NETS[name].targets(x).astype(np.float32), BATCH, epochs=EPOCHS, verbose=0)
-    same(everything_of(model, history), expected(name, dtype), source)
+    assert_all_same(everything_of(model, history), expected(name, dtype), source)
 
 
 def test_without_shuffling_the_order_of_the_rows_is_that_of_the_batches() -> None:
@@ -125,7 +125,7 @@ def test_without_shuffling_the_order_of_the_rows_is_that_of_the_batches() -> Non
     fitted.fit(x, y, BATCH, shuffle=False, verbose=0)
     for i in range(0, ROWS, BATCH):
         stepped.train_on_batch(x[i : i + BATCH], y[i : i + BATCH])
-    same(fitted.get_weights(), stepped.get_weights(), "by hand")
+    assert_all_same(fitted.get_weights(), stepped.get_weights(), "by hand")
     turned.fit(x[::-1], y[::-1], BATCH, shuffle=False, verbose=0)
     assert bp.weights_hash(turned.get_weights()) != bp.weights_hash(fitted.get_weights())
 
@@ -157,7 +157,7 @@ def test_a_row_is_predicted_alike_alone_and_among_others(features: int, units: i
     )
     for place in everywhere():
         together = net.predict(x)
-        same([net.predict(x, batch_size=size) for size in (1, 3, 64)], [together] * 3, place)
+        assert_all_same([net.predict(x, batch_size=size) for size in (1, 3, 64)], [together] * 3, place)
         for i in range(0, rows, 1 if place[1] == 1 else 13):
             assert_same(net.predict(x[i : i + 1]), together[i : i + 1], (i, place))
 

@@ -20,7 +20,7 @@ ROWS = (0, 1, 7, 129)
 both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
-def compare_functions(make: Callable[[str], Any], calls: list[tuple[np.ndarray, ...]], what: object) -> None:
+def assert_functions_are_same(make: Callable[[str], Any], calls: list[tuple[np.ndarray, ...]], what: object) -> None:
     """Functions made for the two backends, called alike on every instruction set."""
     expected = [flat(make("reference")(*arrays)) for arrays in calls]
     _core.testing.share_always(True)
@@ -55,7 +55,7 @@ def test_activations_and_their_gradients(name: str, dtype: str) -> None:
 
     shapes = [(rows, width) for rows, width in itertools.product(ROWS, (1, 17))] + [(6, 2, 5)]
     calls = [(data(shape, dtype, 1), data(shape, dtype, 2)) for shape in shapes for data in (finite, values)]
-    compare_functions(make, calls, name)
+    assert_functions_are_same(make, calls, name)
 
 
 # --- losses
@@ -98,7 +98,7 @@ def test_losses_and_their_gradients(name: str, output: str, dtype: str) -> None:
                 return bp.function([y, z], loss, gradients=[z, p], dtype=dtype, backend=backend)
 
             logits = [data((rows, outputs), dtype, 3) for data in ((finite, values) if rows < 20 else (finite,))]
-            compare_functions(make, [(target, z) for z in logits], (name, output, target.shape))
+            assert_functions_are_same(make, [(target, z) for z in logits], (name, output, target.shape))
 
 
 # --- optimisers
