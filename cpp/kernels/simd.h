@@ -106,14 +106,6 @@ FASTBP_INLINE V<T> load_first(const T* p, int64_t count) {
   } else {
     return (V<T>)_mm256_maskload_pd(p, first_double_words(count));
   }
-#elif defined(__AVX2__)
-  if constexpr (sizeof(T) == 4) {
-    const __m256i numbers = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-    return (V<T>)_mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)count), numbers));
-  } else {
-    const __m256i numbers = _mm256_setr_epi64x(0, 1, 2, 3);
-    return (V<T>)_mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(count), numbers));
-  }
 #else
   V<T> v = {};
   T lanes[Vector<T>::lanes] = {};

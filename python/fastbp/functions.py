@@ -472,10 +472,14 @@ def dropout(x: Any, rate: float, per: str = "row", exact: bool = False, scaling:
     >>> bp.function([x], bp.dropout(x, 0.5), training=True, backend="reference")([1.0, 2.0, 3.0, 4.0])
     array([2., 4., 6., 0.], dtype=float32)
     """
-    look_up("per", per, {name: name for name in ("row", "batch")})
-    look_up("scaling", scaling, {name: name for name in ("inverted", "weights")})
-    flags = per == "batch", truth("exact", exact), scaling == "weights"
-    return Shaped(rules.dropout, (x,), share("rate", rate), *flags)
+    return Shaped(rules.dropout, (x,), *drop_attributes(rate, per, exact, scaling))
+
+
+def drop_attributes(rate: float, per: str, exact: bool, scaling: str) -> tuple[float, bool, bool, bool]:
+    """What dropout's arguments mean, checked: rate, one mask per batch, an exact number, unscaled."""
+    per_batch = look_up("per", per, {"row": False, "batch": True})
+    unscaled = look_up("scaling", scaling, {"inverted": False, "weights": True})
+    return share("rate", rate), per_batch, truth("exact", exact), unscaled
 
 
 def call(function: Callable[..., Expression], *operands: Any, name: str = "") -> Expression:

@@ -8,13 +8,13 @@ from typing import Any
 from . import expression as _expression
 from . import rules
 from .activations import get_activation
-from .arguments import at_least, known_keywords, share, truth
+from .arguments import at_least, known_keywords
 from .constraints import get_constraint
 from .expression import Expression, Shaped, input
-from .functions import call, dropout
+from .functions import call, drop_attributes, dropout
 from .initializers import get_initializer
 from .layer import Layer
-from .names import Namer, look_up
+from .names import Namer
 from .regularizers import get_regularizer
 
 __all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "Layer", "Rescaling"]
@@ -176,10 +176,8 @@ class Dropout(Layer):
         **options: Any,
     ) -> None:
         super().__init__(name=name, **options)
-        self.rate = share("rate", rate)
-        self.per = look_up("per", per, {choice: choice for choice in ("row", "batch")})
-        self.exact = truth("exact", exact)
-        self.scaling = look_up("scaling", scaling, {choice: choice for choice in ("inverted", "weights")})
+        self.rate = drop_attributes(rate, per, exact, scaling)[0]
+        self.per, self.exact, self.scaling = per, exact, scaling
 
     def call(self, x: Expression) -> Expression:
         """x with some elements dropped, while training."""

@@ -210,10 +210,10 @@ def _dropout(node: Node, operands: list[Array], shapes: list[Shape], frame: Fram
     count = random.dropout_count(rate, width) if exact else 0
     if exact and width:
         rate = count / width
-    if not frame.training:  # what was not scaled counts (1 − rate) times where nothing is dropped
-        return (
-            elementwise.multiply(operands[0], np.asarray(1.0 - rate).astype(frame.dtype)) if unscaled else operands[0]
-        )
+    if not frame.training:
+        if not unscaled:
+            return operands[0]
+        return elementwise.multiply(operands[0], np.asarray(1.0 - rate).astype(frame.dtype))  # the whole net
     x = np.ascontiguousarray(operands[0]).reshape(frame.rows, width)
     row_ids = np.arange(frame.rows) if frame.row_ids is None else frame.row_ids
     if per_batch:
