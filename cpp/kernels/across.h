@@ -92,9 +92,9 @@ void multiply_tile_across(const TileCall<T>* call) {
   for (int i = 0; i < rows * vectors; ++i) sum[i] = V<T>{};
   int64_t p = 0;
   for (; p + kPiece<T> <= call->k; p += kPiece<T>) {
-    if (call->ahead) {
-      fetch_line(call->ahead);
-      fetch_line(call->ahead);
+    if (call->wanted) {
+      fetch_line(call->wanted);
+      fetch_line(call->wanted);
     }
     FASTBP_UNROLL
     for (int v = 0; v < vectors; ++v) {

@@ -1,4 +1,4 @@
-// Asking for rows that will be read later, while the arithmetic units are busy.
+// Asking for memory that will be read later, while the arithmetic units are busy.
 #pragma once
 
 #include "kernels/simd.h"
@@ -6,16 +6,53 @@
 
 namespace {
 
-// The next line.
-FASTBP_INLINE void fetch_line(fastbp::Ahead* ahead) {
-  if (ahead->rows <= 0) return;
+constexpr int64_t kLineBytes = 64;
+
+// The next line of gathered rows; whether there was one.
+FASTBP_INLINE bool fetch_row_line(fastbp::Ahead* ahead) {
+  if (ahead->rows <= 0) return false;
   __builtin_prefetch(ahead->source + *ahead->index * ahead->row_bytes + ahead->offset, 0, 3);
-  ahead->offset += 64;
+  ahead->offset += kLineBytes;
   if (ahead->offset >= ahead->bytes) {
     ahead->offset = 0;
     ++ahead->index;
     --ahead->rows;
   }
+  return true;
+}
+
+// Part of a matrix that will be read soon: `rows` rows of `bytes` bytes, `step` bytes apart.
+struct Soon {
+  const char* at;
+  int64_t bytes, step, rows;
+  int64_t offset;  // in the row in hand: the next line's
+};
+
+// What the tiles of a product ask for, line by line: the first part that is not done, then the rows that will be
+// gathered.
+struct Wanted {
+  Soon tile;  // of c, where the next sums go
+  Soon strip;  // of a, behind the one in hand
+  Soon block;  // of b, to be packed next
+  fastbp::Ahead* gathered;  // may be null
+};
+
+FASTBP_INLINE void fetch_part_line(Soon* part) {
+  __builtin_prefetch(part->at + part->offset, 0, 3);
+  part->offset += kLineBytes;
+  if (part->offset >= part->bytes) {
+    part->offset = 0;
+    part->at += part->step;
+    --part->rows;
+  }
+}
+
+// The next line; whether there was one.
+FASTBP_INLINE bool fetch_line(Wanted* wanted) {
+  Soon* const part = wanted->tile.rows > 0 ? &wanted->tile : wanted->strip.rows > 0 ? &wanted->strip : &wanted->block;
+  if (part->rows <= 0) return wanted->gathered && fetch_row_line(wanted->gathered);
+  fetch_part_line(part);
+  return true;
 }
 
 }  // namespace

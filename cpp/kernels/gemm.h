@@ -8,142 +8,19 @@
 //       pack b's block into panels, unless few strips would read it
 //       for groups of strips of rows (a strip is at most kTileRows high)
 //         pack a's strips where its strides alias in the caches
-//         for strips, for panels: one call of a microkernel for each block of k
+//         for strips, for panels: one call of a microkernel for each block of k, which asks for what is read next
 #pragma once
 
-#include "kernels/across.h"
-#include "kernels/microkernel.h"
+#include "kernels/blocking.h"
 #include "kernels/packing.h"
 #include "kernels/simd.h"
 #include "kernels/table.h"
 
 namespace {
 
-constexpr int64_t kDepth = fastbp::kFeatureBlock;
-static_assert(kDepth == 4 * fastbp::kRowBlock, "a piece of k holds whole blocks, the lowest two levels of the counter");
-constexpr int kLevelsInPiece = 2;
+constexpr int kLevelsInPiece = 2;  // a piece of k holds four blocks of rule 2
 constexpr int kMostLevels = 40;
-
-#if defined(__AVX512F__)
-constexpr int64_t kBlockBytes = 512 * 1024;  // of a packed block of b
-#else
-constexpr int64_t kBlockBytes = 256 * 1024;
-#endif
 constexpr int64_t kLocalBytes = 8 * 1024;  // scratch up to this comes from the stack
-
-// The columns of a block: whole panels of any width (widths are powers of two).
-template <class T>
-constexpr int64_t kBlockColumns = kBlockBytes / kDepth / (int64_t)sizeof(T);
-
-constexpr int64_t kGroupStrips = 8;  // strips of a that are packed together, to use whole cache lines
-constexpr int64_t kWholeBytes = 8 * 1024 * 1024;  // up to this all of a is packed once, not for each block of columns
-
-// The distance of two k in a packed strip of a.
-template <class T>
-constexpr int64_t kStripWidth = (kTileRows + Vector<T>::lanes - 1) / Vector<T>::lanes * Vector<T>::lanes;
-
-// A flipped product: rows of c at a time (in bytes of a column), and the most columns.
-template <class T>
-constexpr int64_t kFlippedColumns = 1024 / (int64_t)sizeof(T);
-constexpr int64_t kFlippedRows = 31;
-
-// What reading across costs beside each fma, in sixteenths of one: without 512-bit vectors every element of the other
-// operand takes a load of its own.
-constexpr int64_t kBesideAcross = kMaskedLoadsAreFree ? 1 : 4;
-
-// How a product is done.
-template <class T>
-struct Blocking {
-  bool flipped;  // cT = bT aT: vectors lie along the rows of c
-  bool across;  // b's k is contiguous and few rows use it: transposed in registers
-  bool pack_a, pack_whole_a, pack_b;
-  int64_t strips;  // of nearly equal height
-  int64_t vectors;  // a panel's width
-  int64_t a_bytes, b_bytes, slot_bytes;
-  int64_t bytes() const { return a_bytes + b_bytes + slot_bytes; }
-};
-
-// Rows a power of two of bytes apart share few sets of the first-level cache.
-FASTBP_INLINE bool aliases(int64_t stride_bytes) { return stride_bytes % 2048 == 0; }
-
-FASTBP_INLINE int64_t levels_of(int64_t count) { return count > 0 ? 64 - __builtin_clzll((uint64_t)count) : 0; }
-
-// Whether b, whose k is contiguous, is read across: worth it for few rows of c.
-template <class T>
-FASTBP_INLINE bool is_across(const fastbp::Matmul<T>& q) {
-  return q.b_row == 1 && q.b_col != 1 && (q.m <= kMostRowsApart || (q.a_row == 1 && q.m <= kFlippedRows));
-}
-
-// Few columns leave lanes idle. Along the rows of c there are full vectors, if a can be read that way: directly where
-// a_row is 1, else across. What is compared: fma per k, and what there is to do beside them.
-template <class T>
-FASTBP_INLINE bool is_narrow(const fastbp::Matmul<T>& q) {
-  constexpr int lanes = Vector<T>::lanes;
-  if (q.n > kFlippedRows || q.n % lanes == 0) return false;
-  const bool across = q.a_row != 1;
-  if (across && (q.a_col != 1 || (q.n > kMostRowsApart && q.b_col != 1))) return false;
-  const int64_t upright = q.m * ((q.n + lanes - 1) / lanes), on_side = (q.m + lanes - 1) / lanes * q.n;
-  const int64_t beside = q.k * (across ? kBesideAcross : 1) / 16 + 5;
-  return on_side * (q.k + beside) < upright * q.k;
-}
-
-template <class T>
-fastbp::Matmul<T> flipped(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, T* c) {
-  fastbp::Matmul<T> f = q;
-  f.m = q.n;
-  f.n = i1 - i0;
-  f.a = q.b;
-  f.a_row = q.b_col;
-  f.a_col = q.b_row;
-  f.b = q.a + i0 * q.a_row;
-  f.b_row = q.a_col;
-  f.b_col = q.a_row;
-  f.c = c;
-  f.c_row = kFlippedColumns<T>;
-  f.epilogue = nullptr;
-  return f;
-}
-
-template <class T>
-Blocking<T> upright_blocking_of(const fastbp::Matmul<T>& q) {
-  constexpr int lanes = Vector<T>::lanes;
-  Blocking<T> s = {};
-  s.strips = q.m <= kTileRows ? 1 : (q.m + kTileRows - 1) / kTileRows;
-  s.vectors = widest(s.strips == 1 ? (int)q.m : kTileRows);
-  const int64_t depth = smaller(q.k, kDepth);
-  const int64_t columns = smaller(q.n, kBlockColumns<T>);
-
-  const bool outgrows_l1 = depth * q.b_row * (int64_t)sizeof(T) > 24 * 1024;
-  s.across = is_across(q);
-  if (s.across) {
-    s.strips = (q.m + kMostRowsAcross - 1) / kMostRowsAcross;
-    s.vectors = s.strips == 1 ? vectors_across((int)q.m) : 1;
-  }
-  s.pack_b = !s.across && (q.b_col != 1 || (s.strips >= 4 && outgrows_l1));
-  const bool long_strip = columns > 2 * s.vectors * lanes && depth >= 64;
-  const int64_t far_stride = q.a_col == 1 ? q.a_row : q.a_col;
-  s.pack_a = long_strip && !s.across && ((q.a_row != 1 && q.a_col != 1) || aliases(far_stride * (int64_t)sizeof(T)));
-
-  if (s.pack_a) {
-    const int64_t whole = s.strips * q.k * kStripWidth<T> * (int64_t)sizeof(T);
-    s.pack_whole_a = q.n > columns && whole <= kWholeBytes;
-    s.a_bytes = s.pack_whole_a ? whole : smaller(s.strips, kGroupStrips) * depth * kStripWidth<T> * (int64_t)sizeof(T);
-  }
-  if (s.pack_b) s.b_bytes = depth * ((columns + lanes - 1) / lanes * lanes) * (int64_t)sizeof(T);
-  if (q.over_rows && q.k > kDepth) {
-    const int64_t pieces = (q.k + kDepth - 1) / kDepth;
-    s.slot_bytes = levels_of(pieces - 1) * q.m * kBlockColumns<T> * (int64_t)sizeof(T);
-  }
-  return s;
-}
-
-template <class T>
-Blocking<T> blocking_of(const fastbp::Matmul<T>& q) {
-  if (!is_narrow(q)) return upright_blocking_of(q);
-  Blocking<T> s = upright_blocking_of(flipped(q, 0, smaller(q.m, kFlippedColumns<T>), (T*)nullptr));
-  s.flipped = true;
-  return s;
-}
 
 // Where one tile of c stands in the counting of blocks, and where its sums wait.
 template <class T>
@@ -207,6 +84,7 @@ struct Piece {
   const T* panels;  // packed b, or null
   T* strips;  // packed strips of a, or room for a group of them, or null
   T* slots;
+  Soon next;  // of b: what will be packed for the piece behind this one; no rows where nothing is
 };
 
 // For a tile of rows x vectors, the last of which has last_lanes columns.
@@ -222,14 +100,16 @@ FASTBP_INLINE Microkernel<T> microkernel_of(const Blocking<T>& s, int64_t rows, 
 }
 
 // `count` strips of `rows` rows each, the first at `row`; more than one only under rule 1 and where a is not packed.
+// packed: the strip, or null.
 template <class T>
 void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece, int64_t row, int64_t rows,
-                     int64_t count, const T* packed) {
+                     int64_t count, const T* packed, Wanted* wanted) {
   constexpr int lanes = Vector<T>::lanes;
+  constexpr int64_t element = (int64_t)sizeof(T);
   const int64_t width = s.vectors * lanes;
   TileCall<T> call;
   call.k = piece.depth;
-  call.ahead = q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr;
+  call.wanted = wanted;
   call.a_row = packed ? 1 : q.a_row;
   call.a_col = packed ? kStripWidth<T> : q.a_col;
   const T* const a = packed ? packed : q.a + row * q.a_row + piece.start * q.a_col;
@@ -247,6 +127,7 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
     }
     call.a = a;
     call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
+    if (piece.panels) wanted->tile = {(const char*)call.out.at, columns * element, q.c_row * element, rows, 0};
     const Microkernel<T> kernel = microkernel_of<T>(s, rows, vectors, call.last_lanes);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
       alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
@@ -270,10 +151,15 @@ template <class T>
 void pack_panels(const fastbp::Matmul<T>& q, const Piece<T>& piece, int64_t width, T* out) {
   constexpr int lanes = Vector<T>::lanes;
   const T* b = q.b + piece.start * q.b_row + piece.column * q.b_col;
-  for (int64_t j = 0; j < piece.columns; j += width) {
-    const int64_t columns = smaller(width, piece.columns - j);
-    const int64_t padded = (columns + lanes - 1) / lanes * lanes;
-    pack_columns<T>(piece.depth, columns, b + j * q.b_col, q.b_row, q.b_col, out + j * piece.depth, padded);
+  const int64_t step = q.b_col == 1 ? 8 : piece.depth;  // where columns are contiguous, all panels' parts of a few k
+  for (int64_t p = 0; p < piece.depth; p += step) {
+    const int64_t depth = smaller(step, piece.depth - p);
+    for (int64_t j = 0; j < piece.columns; j += width) {
+      const int64_t columns = smaller(width, piece.columns - j);
+      const int64_t padded = (columns + lanes - 1) / lanes * lanes;
+      pack_columns<T>(depth, columns, b + p * q.b_row + j * q.b_col, q.b_row, q.b_col,
+                      out + j * piece.depth + p * padded, padded);
+    }
   }
 }
 
@@ -312,16 +198,24 @@ template <class T>
 void multiply_piece(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece, const Strips& strips) {
   const int64_t strip_size = piece.depth * kStripWidth<T>;
   const int64_t group = s.pack_a ? kGroupStrips : strips.count;
+  Wanted wanted = {{}, {}, {}, q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr};
+  const bool asks = piece.panels || wanted.gathered;
+  const int64_t late = strips.count * 3 / 4;  // what is asked for by then is still in cache at the end
   for (int64_t first = 0; first < strips.count; first += group) {
     const int64_t last = smaller(first + group, strips.count);
     T* packed = piece.strips;
     if (s.pack_whole_a) packed += first * strip_size;
-    if (s.pack_a && !(s.pack_whole_a && piece.column > 0)) pack_strips(q, piece, strips, first, last, packed);
+    const bool is_packed = s.pack_whole_a && piece.column > 0;
+    if (s.pack_a && !is_packed) pack_strips(q, piece, strips, first, last, packed);
     int64_t waiting = strips.start(first);  // the first row whose epilogue is still to come
     for (int64_t strip = first; strip < last;) {
       const int64_t row = strips.start(strip), rows = strips.rows(strip);
       const int64_t count = strips_at_once(q, s, piece, strips, strip, last);
-      multiply_strips(q, s, piece, row, rows, count, s.pack_a ? packed + (strip - first) * strip_size : nullptr);
+      const T* const own = s.pack_a ? packed + (strip - first) * strip_size : nullptr;
+      if (is_packed && (strip + 1 < strips.count || !piece.last))
+        wanted.strip = {(const char*)(own + strip_size), strip_size * (int64_t)sizeof(T), 0, 1, 0};
+      if (strip == late) wanted.block = piece.next;
+      multiply_strips(q, s, piece, row, rows, count, own, asks ? &wanted : nullptr);
       strip += count;
       const int64_t end = row + count * rows;
       const bool enough = (end - waiting) * piece.columns >= kEpilogueElements || strip == last;
@@ -331,6 +225,19 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piec
       }
     }
   }
+}
+
+// What of b will be packed for the piece behind this one, in the rows in which it lies.
+template <class T>
+Soon next_of(const fastbp::Matmul<T>& q, const Piece<T>& piece) {
+  constexpr int64_t element = (int64_t)sizeof(T);
+  const int64_t column = piece.column + (piece.last ? piece.columns : 0);
+  const int64_t start = piece.last ? 0 : piece.start + piece.depth;
+  if (column >= q.n) return {};
+  const int64_t columns = smaller(kBlockColumns<T>, q.n - column), depth = smaller(kDepth, q.k - start);
+  const char* const b = (const char*)(q.b + start * q.b_row + column * q.b_col);
+  if (q.b_col == 1) return {b, columns * element, q.b_row * element, depth, 0};
+  return q.b_row == 1 ? Soon{b, depth * element, q.b_col * element, columns, 0} : Soon{};
 }
 
 template <class T>
@@ -350,6 +257,7 @@ void multiply(const fastbp::Matmul<T>& q, const Blocking<T>& s, char* scratch) {
       piece.depth = smaller(kDepth, q.k - piece.start);
       piece.last = piece.start + piece.depth == q.k;
       piece.strips = packed_a + piece.start * whole_step;
+      piece.next = panels ? next_of(q, piece) : Soon{};
       if (panels) pack_panels(q, piece, s.vectors * lanes, panels);
       multiply_piece(q, s, piece, strips);
     }
@@ -401,7 +309,8 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   Blocking<T> s = {};
   s.across = across;
   TileCall<T> call;
-  call.ahead = q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr;
+  Wanted wanted = {{}, {}, {}, q.ahead};
+  call.wanted = q.ahead && q.ahead->rows > 0 ? &wanted : nullptr;
   call.k = q.k;
   call.a = q.a;
   call.a_row = q.a_row;

@@ -28,7 +28,7 @@ struct TileCall {
   const Rows<T>* earlier;
   int64_t earlier_count;
   int64_t last_lanes;  // columns in the last vector: 1 .. lanes
-  fastbp::Ahead* ahead;  // may be null
+  Wanted* wanted;  // may be null
 };
 
 template <class T>
@@ -120,7 +120,7 @@ void multiply_tile(const TileCall<T>* call) {
   FASTBP_UNROLL
   for (int g = 0; g < pointers; ++g) a[g] = call->a + g * kRowsPerPointer * a_row;
   const T* b = call->b;
-  fastbp::Ahead* const ahead = call->ahead;
+  Wanted* wanted = call->wanted;
 
   V<T> sum[rows * vectors];
   FASTBP_UNROLL
@@ -128,7 +128,7 @@ void multiply_tile(const TileCall<T>* call) {
   for (int64_t p = call->k; p > 0; --p) {
     V<T> b_vectors[vectors];
     load_row<T, vectors, masked>(b, last_lanes, b_vectors);
-    if (ahead) fetch_line(ahead);
+    if (wanted && !fetch_line(wanted)) wanted = nullptr;
     FASTBP_UNROLL
     for (int i = 0; i < rows; ++i) {
       V<T> a_element = splat(a[i / kRowsPerPointer][i % kRowsPerPointer * a_row]);

@@ -1,0 +1,133 @@
+// How a product is cut into blocks, strips and panels, and what of it is packed. No choice made here changes a bit.
+#pragma once
+
+#include "kernels/across.h"
+#include "kernels/microkernel.h"
+#include "kernels/table.h"
+
+namespace {
+
+constexpr int64_t kDepth = fastbp::kFeatureBlock;
+static_assert(kDepth == 4 * fastbp::kRowBlock, "a piece of k holds whole blocks, the lowest two levels of the counter");
+
+#if defined(__AVX512F__)
+constexpr int64_t kBlockBytes = 512 * 1024;  // of a packed block of b
+#else
+constexpr int64_t kBlockBytes = 256 * 1024;
+#endif
+
+// The columns of a block: whole panels of any width (widths are powers of two).
+template <class T>
+constexpr int64_t kBlockColumns = kBlockBytes / kDepth / (int64_t)sizeof(T);
+
+constexpr int64_t kGroupStrips = 8;  // strips of a that are packed together, to use whole cache lines
+constexpr int64_t kWholeBytes = 16 * 1024 * 1024;  // up to this all of a is packed once, not for each block of columns
+
+// The distance of two k in a packed strip of a.
+template <class T>
+constexpr int64_t kStripWidth = (kTileRows + Vector<T>::lanes - 1) / Vector<T>::lanes * Vector<T>::lanes;
+
+// A flipped product: rows of c at a time (in bytes of a column), and the most columns.
+template <class T>
+constexpr int64_t kFlippedColumns = 1024 / (int64_t)sizeof(T);
+constexpr int64_t kFlippedRows = 31;
+
+// What reading across costs beside each fma, in sixteenths of one: without 512-bit vectors every element of the other
+// operand takes a load of its own.
+constexpr int64_t kBesideAcross = kMaskedLoadsAreFree ? 1 : 4;
+
+// How a product is done.
+template <class T>
+struct Blocking {
+  bool flipped;  // cT = bT aT: vectors lie along the rows of c
+  bool across;  // b's k is contiguous and few rows use it: transposed in registers
+  bool pack_a, pack_whole_a, pack_b;
+  int64_t strips;  // of nearly equal height
+  int64_t vectors;  // a panel's width
+  int64_t a_bytes, b_bytes, slot_bytes;
+  int64_t bytes() const { return a_bytes + b_bytes + slot_bytes; }
+};
+
+// Rows a power of two of bytes apart share few sets of the first-level cache.
+FASTBP_INLINE bool aliases(int64_t stride_bytes) { return stride_bytes % 2048 == 0; }
+
+FASTBP_INLINE int64_t levels_of(int64_t count) { return count > 0 ? 64 - __builtin_clzll((uint64_t)count) : 0; }
+
+// Whether b, whose k is contiguous, is read across: worth it for few rows of c.
+template <class T>
+FASTBP_INLINE bool is_across(const fastbp::Matmul<T>& q) {
+  return q.b_row == 1 && q.b_col != 1 && (q.m <= kMostRowsApart || (q.a_row == 1 && q.m <= kFlippedRows));
+}
+
+// Few columns leave lanes idle. Along the rows of c there are full vectors, if a can be read that way: directly where
+// a_row is 1, else across. What is compared: fma per k, and what there is to do beside them.
+template <class T>
+FASTBP_INLINE bool is_narrow(const fastbp::Matmul<T>& q) {
+  constexpr int lanes = Vector<T>::lanes;
+  if (q.n > kFlippedRows || q.n % lanes == 0) return false;
+  const bool across = q.a_row != 1;
+  if (across && (q.a_col != 1 || (q.n > kMostRowsApart && q.b_col != 1))) return false;
+  const int64_t upright = q.m * ((q.n + lanes - 1) / lanes), on_side = (q.m + lanes - 1) / lanes * q.n;
+  const int64_t beside = q.k * (across ? kBesideAcross : 1) / 16 + 5;
+  return on_side * (q.k + beside) < upright * q.k;
+}
+
+template <class T>
+fastbp::Matmul<T> flipped(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, T* c) {
+  fastbp::Matmul<T> f = q;
+  f.m = q.n;
+  f.n = i1 - i0;
+  f.a = q.b;
+  f.a_row = q.b_col;
+  f.a_col = q.b_row;
+  f.b = q.a + i0 * q.a_row;
+  f.b_row = q.a_col;
+  f.b_col = q.a_row;
+  f.c = c;
+  f.c_row = kFlippedColumns<T>;
+  f.epilogue = nullptr;
+  return f;
+}
+
+template <class T>
+Blocking<T> upright_blocking_of(const fastbp::Matmul<T>& q) {
+  constexpr int lanes = Vector<T>::lanes;
+  Blocking<T> s = {};
+  s.strips = q.m <= kTileRows ? 1 : (q.m + kTileRows - 1) / kTileRows;
+  s.vectors = widest(s.strips == 1 ? (int)q.m : kTileRows);
+  const int64_t depth = smaller(q.k, kDepth);
+  const int64_t columns = smaller(q.n, kBlockColumns<T>);
+
+  const bool outgrows_l1 = depth * q.b_row * (int64_t)sizeof(T) > 24 * 1024;
+  s.across = is_across(q);
+  if (s.across) {
+    s.strips = (q.m + kMostRowsAcross - 1) / kMostRowsAcross;
+    s.vectors = s.strips == 1 ? vectors_across((int)q.m) : 1;
+  }
+  s.pack_b = !s.across && (q.b_col != 1 || (s.strips >= 4 && outgrows_l1));
+  const bool long_strip = columns > 2 * s.vectors * lanes && depth >= 64;
+  const int64_t far_stride = q.a_col == 1 ? q.a_row : q.a_col;
+  s.pack_a = long_strip && !s.across && ((q.a_row != 1 && q.a_col != 1) || aliases(far_stride * (int64_t)sizeof(T)));
+
+  if (s.pack_a) {
+    const int64_t whole = s.strips * q.k * kStripWidth<T> * (int64_t)sizeof(T);
+    s.pack_whole_a = q.n > columns && whole <= kWholeBytes;
+    s.a_bytes = s.pack_whole_a ? whole : smaller(s.strips, kGroupStrips) * depth * kStripWidth<T> * (int64_t)sizeof(T);
+  }
+  if (s.pack_b) s.b_bytes = depth * ((columns + lanes - 1) / lanes * lanes) * (int64_t)sizeof(T);
+  if (q.over_rows && q.k > kDepth) {
+    const int64_t pieces = (q.k + kDepth - 1) / kDepth;
+    s.slot_bytes = levels_of(pieces - 1) * q.m * kBlockColumns<T> * (int64_t)sizeof(T);
+  }
+  return s;
+}
+
+template <class T>
+Blocking<T> blocking_of(const fastbp::Matmul<T>& q) {
+  if (!is_narrow(q)) return upright_blocking_of(q);
+  Blocking<T> s = upright_blocking_of(flipped(q, 0, smaller(q.m, kFlippedColumns<T>), (T*)nullptr));
+  s.flipped = true;
+  return s;
+}
+
+}  // namespace
