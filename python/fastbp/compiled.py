@@ -138,7 +138,8 @@ class CompiledNetwork(Predictor):
         trainer = self._apply_settings(training)
         if self._last is None or self._last[1] is not trainer:
             self._kept = self._all_kept()
-            trainer.set_state(self._kept.of(training.trainable, trainer.state()))
+            if self._kept.counters is not None:  # something has trained
+                trainer.set_state(self._kept.of(training.trainable, trainer.state(copy=False)))
             self._last = training, trainer
         trainer.epoch, trainer.steps = self._epochs, self._steps
         training.store.begin_training()
@@ -151,11 +152,11 @@ class CompiledNetwork(Predictor):
         training.store.end_training()
         self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
 
-    def _all_kept(self) -> Kept:
+    def _all_kept(self, copy: bool = True) -> Kept:
         if self._last is None:
             return self._kept
         training, trainer = self._last
-        return self._kept.with_state(training.trainable, trainer.state())
+        return self._kept.with_state(training.trainable, trainer.state(copy=copy))
 
     def _overwrite_with_average(self) -> None:
         """After a fit: the weights become their moving average, where the optimiser keeps one."""
@@ -174,6 +175,12 @@ class CompiledNetwork(Predictor):
         self._applied = settings if all(type(value) in _FIXED for value in settings[2:]) else []
         return trainer
 
+    def __copy__(self) -> CompiledNetwork:
+        """Shares the layers and their weights; what the optimiser keeps is its own."""
+        copied = type(self).__new__(type(self))
+        copied._restore({**self._state(), "_kept": self._all_kept()})
+        return copied
+
     def _state(self) -> dict[str, Any]:
-        state = {**super()._state(), "_kept": self._all_kept()}
+        state = {**super()._state(), "_kept": self._all_kept(copy=False)}
         return {**state, "_trainings": {}, "_last": None, "_applied": [], "_is_training": False}
