@@ -15,6 +15,7 @@ import numpy as np
 from . import rules
 from .arguments import finite, known_keywords, truth
 from .pickling import Picklable
+from .settings import Setting
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -255,9 +256,12 @@ class Parameter(Expression):
     """
 
     __slots__ = (
-        "_slot", "_store", "_value", "constraint", "decay", "initializer", "learning_rate_multiplier", "regularizer",
-        "shape", "trainable", "version", "weight_decay_multiplier",
+        "_learning_rate_multiplier", "_slot", "_store", "_trainable", "_value", "_weight_decay_multiplier",
+        "constraint", "decay", "initializer", "regularizer", "shape", "version",
     )  # fmt: skip
+    trainable = Setting(True)
+    learning_rate_multiplier = Setting(1.0)
+    weight_decay_multiplier = Setting(1.0)
     operation = "parameter"
 
     def __init__(
