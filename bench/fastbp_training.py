@@ -14,7 +14,8 @@ OUTPUTS = {"softmax": "softmax", "quadratic": "sigmoid", "mse": None}
 LOSSES = {"softmax": "sparse_categorical_crossentropy", "quadratic": "quadratic", "mse": "mse"}
 
 
-def network_of(workload: Workload) -> bp.Sequential:
+def untrained(workload: Workload) -> bp.Sequential:
+    """The network, compiled; its own weights are drawn when it is built."""
     layers: list[Any] = [bp.Input((workload.sizes[0],))]
     for size in workload.sizes[1:-1]:
         layers.append(bp.Dense(size, activation=workload.hidden))
@@ -23,6 +24,12 @@ def network_of(workload: Workload) -> bp.Sequential:
     layers.append(bp.Dense(workload.sizes[-1], activation=OUTPUTS[workload.loss]))
     network = bp.Sequential(layers, seed=0)
     network.compile(optimizer=bp.SGD(LEARNING_RATE, weight_decay=WEIGHT_DECAY), loss=LOSSES[workload.loss])
+    return network
+
+
+def network_of(workload: Workload) -> bp.Sequential:
+    """The network with the weights that every system starts from."""
+    network = untrained(workload)
     network.set_weights(workload.initial_weights())
     return network
 

@@ -3,19 +3,23 @@
 - `predict` of one row, and of many, through a small network;
 - what a call of `train_on_batch` costs more than a step of `fit`;
 - the time from ``import fastbp`` to the end of the first epoch, in a fresh interpreter;
-- the peak memory of a training, beside that of its data, weights and activations.
+- the peak memory of a training, beside that of its data, weights and activations: as the system has it, which counts
+  whole pages, code that is touched for the first time and the threads' stacks, and by counting what is allocated.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import resource
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -24,12 +28,13 @@ from typing import Any
 import numpy as np
 from fastbp import _core
 
-from .fastbp_training import network_of
+from .fastbp_training import network_of, untrained
 from .figures import microseconds
 from .machine import Meter, description
-from .workloads import WORKLOADS
+from .workloads import WORKLOADS, Workload
 
 TABULAR = next(workload for workload in WORKLOADS if workload.name == "tabular")
+MEASURED = ("logistic", "sklearn", "deep", "mnist", "large", "full-batch")  # their memory: beside it others are small
 FIRST_EPOCH = """
 import time
 start = time.perf_counter()
@@ -114,30 +119,50 @@ def first_epoch_figures(repeats: int) -> dict[str, float]:
 
 def memory_figures(name: str) -> dict[str, float]:
     """Bytes that the training of a workload adds to its data at its peak, and what they are compared with."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        figures: dict[str, float] = pool.apply(_memory_of, (name,))
+    workload = next(workload for workload in WORKLOADS if workload.name == name)
+    with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
+        for part, array in zip("xy", workload.data()):  # made here: what that takes is not the training's
+            np.save(Path(folder) / part, array)
+        figures: dict[str, float] = pool.apply(_memory_of, (name, folder))
         return figures
 
 
-def _memory_of(name: str) -> dict[str, float]:
+def _memory_of(name: str, folder: str) -> dict[str, float]:
     workload = next(workload for workload in WORKLOADS if workload.name == name)
     small = network_of(TABULAR)  # what is loaded and allocated once is not the training's
     small.fit(np.ones((256, 32), np.float32), np.ones((256, 1), np.float32), batch_size=64, verbose=0)
-    x, y = workload.data()
     del small
+    x, y = (np.load(Path(folder) / f"{part}.npy") for part in "xy")
     before = _resident(peak=False)
     limited = _forget_peak()
-    network = network_of(workload)
+    network = untrained(workload)
     network.fit(x, y, batch_size=workload.batch_size, epochs=2, verbose=0)
     added = _resident(peak=True) - before
+    del network
     weights = 4 * workload.parameters
-    activations = 4 * workload.batch_size * sum(workload.sizes)
+    layers = sum(workload.sizes) + bool(workload.dropout) * sum(workload.sizes[1:-1])  # a Dropout is a layer too
     return {
         "data": float(x.nbytes + y.nbytes),
         "added": float(added),
-        "yardstick": 8.0 * workload.rows + 1.15 * (2 * weights + activations),
+        "counted": float(_counted_bytes(workload, x, y)),
+        "yardstick": 8.0 * workload.rows + 1.15 * (2 * weights + 4 * workload.batch_size * layers),
         "exact": float(limited),  # 0: the peak may be that of something before
     }
+
+
+def _counted_bytes(workload: Workload, x: np.ndarray, y: np.ndarray) -> int:
+    """The same by counting: what Python and the core's buffers hold at the most, and the order of the rows."""
+    gc.collect()
+    tracemalloc.start()
+    base = tracemalloc.get_traced_memory()[0] + _core.testing.allocated()[0]
+    network, most = untrained(workload), 0
+    for work in (network.build, lambda: network.fit(x, y, batch_size=workload.batch_size, verbose=0)):
+        tracemalloc.reset_peak()
+        _core.testing.forget_most_allocated()
+        work()
+        most = max(most, tracemalloc.get_traced_memory()[1] + _core.testing.allocated()[1])
+    tracemalloc.stop()
+    return most - base + 8 * workload.rows
 
 
 def _resident(peak: bool) -> int:
@@ -170,7 +195,7 @@ def run(rows: int = 100_000, repeats: int = 7, memory: bool = True) -> dict[str,
         "import_to_first_epoch": first_epoch_figures(min(repeats, 5)),
     }
     if memory:
-        report["memory"] = {name: memory_figures(name) for name in ("mnist", "large", "full-batch")}
+        report["memory"] = {name: memory_figures(name) for name in MEASURED}
     return report
 
 
@@ -186,10 +211,12 @@ def table(report: dict[str, Any]) -> str:
         f"fastbp {1e3 * first['import_fastbp']:.0f} ms, network and epoch {1e3 * first['first_epoch']:.1f} ms",
     ]
     for name, memory in report.get("memory", {}).items():
-        data, added, yardstick = (f"{memory[key] / 2**20:.2f} MiB" for key in ("data", "added", "yardstick"))
+        data, added, counted, yardstick = (
+            f"{memory[key] / 2**20:.2f}" for key in ("data", "added", "counted", "yardstick")
+        )
         note = "" if memory["exact"] else " (or what was needed before)"
         lines.append(
-            f"memory of {name}: {added} above {data} of data{note}; "
+            f"memory of {name}, MiB: {added} above {data} of data{note}, {counted} by counting; "
             f"8 bytes × rows + 1.15 × (2 × weights + activations) is {yardstick}"
         )
     return "\n".join(lines)

@@ -101,7 +101,9 @@ def test_the_reports_are_drawn(tmp_path: Path) -> None:
 
     effort = command.Effort(rounds=1, turn_seconds=1e-4, peak_seconds=1e-4, limit=float("inf"))
     bars(command.run([TINY[0], TINY[1]], ["fastbp", "numpy"], effort, lambda line: None), tmp_path / "bars.png")
-    heat_map(sweep.run([4, 8], [1, 3], threads=1, repeats=1, seconds=1e-4), tmp_path / "map.png")
+    swept = sweep.Sweep([4, 8], [1, 3], threads=1)
+    swept.measure(repeats=1, seconds=1e-4, limit=60.0)
+    heat_map(swept.report(), tmp_path / "map.png")
     assert (tmp_path / "bars.png").stat().st_size > 10_000
     assert (tmp_path / "map.png").stat().st_size > 10_000
 
@@ -121,15 +123,60 @@ def test_a_wrong_name_says_what_would_be_right() -> None:
 
 
 def test_the_sweep_measures_every_cell() -> None:
-    report = sweep.run([4, 8], [1, 3], threads=1, repeats=1, seconds=1e-4)
+    swept = sweep.Sweep([4, 8], [1, 3], threads=1)
+    assert swept.measure(repeats=1, seconds=1e-4, limit=60.0)
+    report = swept.report()
     assert np.shape(report["seconds_per_flop"]) == (2, 2)
     assert np.all(np.array(report["seconds_per_flop"]) > 0)
     assert "width" in sweep.table(report)
 
 
+def test_a_sweep_goes_on_where_the_last_one_ended() -> None:
+    first, second = (sweep.Sweep([4, 8], [1, 3], threads=1) for _ in range(2))
+    assert not first.measure(repeats=1, seconds=1e-4, limit=0.0)
+    report = json.loads(json.dumps(first.report()))
+    assert [cell is None for row in report["seconds_per_flop"] for cell in row] == [False, True, True, True]
+    assert "–" in sweep.table(report)
+    second.go_on_from(report)
+    assert second.measure(repeats=1, seconds=1e-4, limit=60.0)
+    assert all(cell is not None for row in second.report()["seconds_per_flop"] for cell in row)
+    with pytest.raises(ValueError, match="other sizes or threads"):
+        sweep.Sweep([4], [1, 3], threads=1).go_on_from(report)
+
+
+def test_a_cell_that_looks_like_a_cliff_is_measured_again_and_its_least_time_counts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seconds = {(8, 1): iter([4.0, 4.0]), (8, 2): iter([12.0, 4.0])}
+    monkeypatch.setattr(sweep, "workload_of", lambda width, batch: replace(TINY[0], sizes=(width, 1), batch_size=batch))
+    monkeypatch.setattr(sweep, "seconds_per_step", lambda work, *_: next(seconds[work.sizes[0], work.batch_size]))
+    swept = sweep.Sweep([8], [1, 2], threads=1)
+    swept.measure(repeats=1, seconds=1e-4, limit=60.0)
+    report = swept.report()
+    assert report["visits"] == [[2, 2]]
+    flops = [replace(TINY[0], sizes=(8, 1), batch_size=batch).flops for batch in (1, 2)]
+    assert report["seconds_per_flop"] == [[4.0 / flops[0], 4.0 / flops[1]]]
+
+
 def test_a_cliff_is_a_cell_that_is_slower_per_flop_than_a_smaller_one() -> None:
     report = {"widths": [8, 16], "batches": [1, 2], "seconds_per_flop": [[4.0, 2.0], [2.0, 2.7]]}
-    assert sweep.cliffs(report) == [(16, 2, 1.35)]
+    assert sweep.cliffs({**report, "machine": {"caches": [10**6]}}) == [(16, 2, 1.35)]
+    assert sweep.cliffs({**report, "machine": {"caches": [2000, 10**6]}}) == [(16, 2, 1.35)]
+    unknown = {**report, "seconds_per_flop": [[4.0, None], [2.0, 2.7]], "machine": {"caches": [10**6]}}
+    assert sweep.cliffs(unknown) == [(16, 2, 1.35)]
+
+
+def test_widths_whose_weights_lie_in_another_cache_are_not_compared() -> None:
+    cells = {"widths": [8, 16], "batches": [1, 2], "seconds_per_flop": [[4.0, 2.0], [6.0, 5.0]]}
+    assert [cell[:2] for cell in sweep.cliffs({**cells, "machine": {"caches": [10**6]}})] == [(16, 2), (16, 1)]
+    assert sweep.cliffs({**cells, "machine": {"caches": [2000, 10**6]}}) == []
+
+
+def test_what_is_slower_than_another_report_is_listed() -> None:
+    one, two = (
+        {"widths": [8], "batches": [1, 2, 3], "seconds_per_flop": [row]} for row in ([1, 1, 1], [1.05, 3, None])
+    )
+    assert sweep.slower(two, one) == [(8, 2, 3.0)]
 
 
 def test_the_overheads_are_measured() -> None:

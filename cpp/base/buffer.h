@@ -35,4 +35,11 @@ class Buffer {
 // Tests: the n-th allocation from now (1 = the next) fails; 0 switches it off.
 void fail_allocation_after(Index n);
 
+// Tests: the bytes that all buffers hold, and the most that they held at a time since `forget_most_allocated`.
+struct Allocated {
+  std::size_t now, most;
+};
+Allocated allocated();
+void forget_most_allocated();
+
 }  // namespace fastbp

@@ -13,6 +13,12 @@ Dtype dtype_named(const std::string& name) {
 
 const char* name_of(Dtype dtype) { return dtype == Dtype::float32 ? "float32" : "float64"; }
 
+py::array copied_or_seen(const py::array& array, bool copy) {
+  if (copy) return array.attr("copy")();
+  array.attr("setflags")(py::arg("write") = false);
+  return array;
+}
+
 namespace {
 
 constexpr char kOtherOrder = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? '>' : '<';  // as NumPy writes it

@@ -43,6 +43,9 @@ class InputNodes {
   std::vector<Expected> slots_;
 };
 
+// A copy of an array, or the array itself, read-only.
+pybind11::array copied_or_seen(const pybind11::array& array, bool copy);
+
 template <class T>
 pybind11::array_t<T> new_array(const Shape& shape, Index rows) {
   std::vector<pybind11::ssize_t> sizes;

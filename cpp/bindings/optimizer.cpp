@@ -151,22 +151,21 @@ OptimizerSettings settings_of(const py::dict& optimizer) {
 }
 
 template <class T>
-py::dict copy_of_state(Trainer<T>& trainer) {
-  py::dict copies;
+py::dict read_state(Trainer<T>& trainer, const py::object& owner, bool copy) {
+  py::dict result;
   for (const auto& state : trainer.states()) {
     py::list arrays;
     for (std::size_t i = 0; i < state.values.size(); ++i) {
-      py::array_t<T> copy = new_array<T>(Shape{false, trainer.dims_of(i)}, 0);
-      if (copy.nbytes() > 0)
-        std::memcpy(copy.mutable_data(), state.values[i].data(), static_cast<std::size_t>(copy.nbytes()));
-      arrays.append(std::move(copy));
+      const std::vector<Index>& dims = trainer.dims_of(i);
+      const std::vector<py::ssize_t> shape(dims.begin(), dims.end());
+      arrays.append(copied_or_seen(py::array_t<T>(shape, state.values[i].template as<T>(), owner), copy));
     }
-    copies[py::str(state.name)] = arrays;
+    result[py::str(state.name)] = arrays;
   }
   const Progress& p = trainer.progress();
   const double counters[Progress::size] = {p.updates, p.pending, p.product[0], p.product[1], p.product[2]};
-  copies["counters"] = py::array_t<double>(Progress::size, counters);
-  return copies;
+  result["counters"] = py::array_t<double>(Progress::size, counters);
+  return result;
 }
 
 template <class T>
@@ -207,8 +206,8 @@ void write_state(Trainer<T>& trainer, const py::dict& given) {
   if (progress) trainer.progress() = *progress;
 }
 
-template py::dict copy_of_state(Trainer<float>&);
-template py::dict copy_of_state(Trainer<double>&);
+template py::dict read_state(Trainer<float>&, const py::object&, bool);
+template py::dict read_state(Trainer<double>&, const py::object&, bool);
 template void write_state(Trainer<float>&, const py::dict&);
 template void write_state(Trainer<double>&, const py::dict&);
 

@@ -11,9 +11,10 @@ namespace fastbp {
 // trainer's.
 OptimizerSettings settings_of(const pybind11::dict& optimizer);
 
-// {name of a state: an array per weight, "counters": float64}, copies.
+// {name of a state: an array per weight, "counters": float64}; the arrays are copies, or read-only views of what
+// `owner`, the trainer in Python, keeps alive.
 template <class T>
-pybind11::dict copy_of_state(Trainer<T>& trainer);
+pybind11::dict read_state(Trainer<T>& trainer, const pybind11::object& owner, bool copy);
 // All is checked before anything is written. States that are not named stay.
 template <class T>
 void write_state(Trainer<T>& trainer, const pybind11::dict& state);

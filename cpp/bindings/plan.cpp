@@ -39,13 +39,11 @@ int add_parameter(Parameters& parameters, const py::object& value, std::string n
   return slot;
 }
 
-py::array get_parameter(Parameters& parameters, Index slot) {
+py::array get_parameter(const py::object& self, Index slot, bool copy) {
+  auto& parameters = self.cast<Parameters&>();
   const Parameter& parameter = parameters.at(slot);
-  std::vector<py::ssize_t> shape(parameter.dims.begin(), parameter.dims.end());
-  py::array copy(py::dtype(name_of(parameters.dtype())), shape);
-  if (parameter.size > 0)
-    std::memcpy(copy.mutable_data(), parameter.data.data(), static_cast<std::size_t>(copy.nbytes()));
-  return copy;
+  const std::vector<py::ssize_t> shape(parameter.dims.begin(), parameter.dims.end());
+  return copied_or_seen(py::array(py::dtype(name_of(parameters.dtype())), shape, parameter.data.data(), self), copy);
 }
 
 void set_parameter(Parameters& parameters, Index slot, const py::object& value) {
@@ -122,10 +120,12 @@ class AnyFunction {
 };
 
 py::array_t<double> random_numbers(void (*kernel)(const Random*), std::uint64_t seed, std::uint32_t ordinal, Index n,
-                                   double low, double high) {
+                                   double low, double high, Index first) {
   if (n < 0) throw Error(Cause::value, "n must be at least 0, got " + std::to_string(n));
+  if (first < 0) throw Error(Cause::value, "first must be at least 0, got " + std::to_string(first));
   py::array_t<double> numbers(static_cast<py::ssize_t>(n));
   Random request{};
+  request.first = first;
   request.n = n;
   request.out = numbers.mutable_data();
   request.seed = seed;
@@ -145,7 +145,8 @@ void register_plan(py::module_& module) {
       .def(py::init([](const std::string& dtype) { return std::make_shared<Parameters>(dtype_named(dtype)); }),
            py::arg("dtype"))
       .def("add", &add_parameter, py::arg("value"), py::arg("name") = "", "Append a parameter; returns its slot.")
-      .def("get", &get_parameter, py::arg("slot"), "A copy of the parameter.")
+      .def("get", &get_parameter, py::arg("slot"), py::kw_only(), py::arg("copy") = true,
+           "A copy of the parameter, or a read-only view: what trains changes it.")
       .def("set", &set_parameter, py::arg("slot"), py::arg("value"))
       .def("__len__", &Parameters::size);
 
@@ -159,17 +160,19 @@ void register_plan(py::module_& module) {
 
   module.def(
       "uniform",
-      [](std::uint64_t seed, std::uint32_t ordinal, Index n) {
-        return random_numbers(kernels().uniform, seed, ordinal, n, 0.0, 1.0);
+      [](std::uint64_t seed, std::uint32_t ordinal, Index n, Index first) {
+        return random_numbers(kernels().uniform, seed, ordinal, n, 0.0, 1.0, first);
       },
-      py::arg("seed"), py::arg("ordinal"), py::arg("n"), "n uniform numbers in [0, 1), float64 (rule 9).");
+      py::arg("seed"), py::arg("ordinal"), py::arg("n"), py::kw_only(), py::arg("first") = 0,
+      "n uniform numbers in [0, 1) from number `first` on, float64 (rule 9).");
   module.def(
       "normal",
-      [](std::uint64_t seed, std::uint32_t ordinal, Index n, double low, double high) {
-        return random_numbers(kernels().normal, seed, ordinal, n, low, high);
+      [](std::uint64_t seed, std::uint32_t ordinal, Index n, double low, double high, Index first) {
+        return random_numbers(kernels().normal, seed, ordinal, n, low, high, first);
       },
-      py::arg("seed"), py::arg("ordinal"), py::arg("n"), py::arg("low") = 0.0, py::arg("high") = 1.0,
-      "n standard normal numbers whose CDF lies in (low, high), float64 (rule 9).");
+      py::arg("seed"), py::arg("ordinal"), py::arg("n"), py::arg("low") = 0.0, py::arg("high") = 1.0, py::kw_only(),
+      py::arg("first") = 0,
+      "n standard normal numbers whose CDF lies in (low, high), from number `first` on, float64 (rule 9).");
 }
 
 }  // namespace fastbp

@@ -346,6 +346,10 @@ void register_testing(py::module_& module) {
       "('ascending') or from the last on ('descending').");
   testing.def("fail_allocation_after", &fail_allocation_after, arg("n"),
               "The n-th allocation from now fails; 0: none does.");
+  testing.def(
+      "allocated", [] { return std::pair(allocated().now, allocated().most); },
+      "Bytes that the core's buffers hold: now, and the most at a time since forget_most_allocated.");
+  testing.def("forget_most_allocated", &forget_most_allocated);
 }
 
 }  // namespace fastbp

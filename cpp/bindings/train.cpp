@@ -134,8 +134,9 @@ class AnyTrainer {
     std::visit([&](auto& trainer) { trainer->set_proximal_l1(lambdas); }, trainer_);
   }
 
-  py::dict state() {
-    return std::visit([](auto& trainer) { return copy_of_state(*trainer); }, trainer_);
+  static py::dict state(const py::object& self, bool copy) {
+    return std::visit([&](auto& trainer) { return read_state(*trainer, self, copy); },
+                      self.cast<AnyTrainer&>().trainer_);
   }
   void set_state(const py::dict& state) {
     std::visit([&](auto& trainer) { write_state(*trainer, state); }, trainer_);
@@ -194,7 +195,7 @@ void register_train(py::module_& module) {
                              "The epochs that the last fit finished, however it ended.")
       .def("set_optimizer", &AnyTrainer::set_optimizer, py::arg("optimizer"))
       .def("set_proximal_l1", &AnyTrainer::set_proximal_l1, py::arg("lambdas"))
-      .def("state", &AnyTrainer::state)
+      .def("state", &AnyTrainer::state, py::kw_only(), py::arg("copy") = true)
       .def("set_state", &AnyTrainer::set_state, py::arg("state"))
       .def_property(
           "epoch", [](AnyTrainer& t) { return t.epoch(); }, [](AnyTrainer& t, std::uint32_t n) { t.epoch() = n; })

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,15 +9,16 @@ import numpy as np
 
 from ._backends import get_backend
 from .arguments import finite, known_keywords, truth
-from .data import as_array, common_rows
+from .data import as_array, common_rows, is_read_in_place
 from .losses import get_loss
 from .metrics import get_metrics
 from .optimizers import Optimizer, get_optimizer
 from .predictor import Predictor
 from .program import Goal, Training, penalty_factors
+from .settings import Stamp
 from .state import Kept, overwrite_with_average
 
-_FIXED = (float, int, bool, type(None))  # kinds of settings that are the same as long as they are one object
+_FIXED = (float, int, bool, type(None))  # kinds of settings that change by being set alone
 
 
 class CompiledNetwork(Predictor):
@@ -37,7 +37,7 @@ class CompiledNetwork(Predictor):
         self._kept = Kept()  # by the optimiser, of all that was trained, but for what `_last` has
         self._last: tuple[Training, Any] | None = None  # what trained last, and its trainer, which keeps its own
         self._is_training = False
-        self._applied: list[Any] = []  # the training, the optimiser and its numbers that its trainer was told last
+        self._applied: tuple[Any, ...] | None = None  # the stamp, training and optimiser whose numbers were told last
 
     @known_keywords
     def compile(
@@ -109,6 +109,8 @@ class CompiledNetwork(Predictor):
         """Inputs, then targets; at least one row."""
         if y is None:
             raise ValueError(f"{prefix}y must be given: the targets")
+        if self._accepts(x) and is_read_in_place(y) and len(x) == len(y) > 0:
+            return [x, y], len(x)
         arrays, names, rows = self._inputs(x, f"{prefix}x")
         arrays.append(as_array(y, f"{prefix}y", self.dtype))
         if len(arrays[-1]) != rows:
@@ -138,7 +140,8 @@ class CompiledNetwork(Predictor):
         trainer = self._apply_settings(training)
         if self._last is None or self._last[1] is not trainer:
             self._kept = self._all_kept()
-            trainer.set_state(self._kept.of(training.trainable, trainer.state()))
+            if self._kept.counters is not None:  # something has trained
+                trainer.set_state(self._kept.of(training.trainable, trainer.state(copy=False)))
             self._last = training, trainer
         trainer.epoch, trainer.steps = self._epochs, self._steps
         training.store.begin_training()
@@ -151,11 +154,11 @@ class CompiledNetwork(Predictor):
         training.store.end_training()
         self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
 
-    def _all_kept(self) -> Kept:
+    def _all_kept(self, copy: bool = True) -> Kept:
         if self._last is None:
             return self._kept
         training, trainer = self._last
-        return self._kept.with_state(training.trainable, trainer.state())
+        return self._kept.with_state(training.trainable, trainer.state(copy=copy))
 
     def _overwrite_with_average(self) -> None:
         """After a fit: the weights become their moving average, where the optimiser keeps one."""
@@ -167,13 +170,20 @@ class CompiledNetwork(Predictor):
     def _apply_settings(self, training: Training) -> Any:
         """The trainer of this graph, told the optimiser's settings if they are others than before."""
         assert self.optimizer is not None
-        settings = [training, self.optimizer, *vars(self.optimizer).values()]
-        if len(settings) == len(self._applied) and all(map(operator.is_, settings, self._applied)):
+        stamp, optimizer, applied = Stamp.now, self.optimizer, self._applied
+        if applied is not None and applied[0] is stamp and applied[1] is training and applied[2] is optimizer:
             return training.trainer(None)
-        trainer = training.trainer(self.optimizer.configuration())
-        self._applied = settings if all(type(value) in _FIXED for value in settings[2:]) else []
+        trainer = training.trainer(optimizer.configuration())
+        fixed = all(type(value) in _FIXED for value in vars(optimizer).values())
+        self._applied = (stamp, training, optimizer) if fixed else None
         return trainer
 
+    def __copy__(self) -> CompiledNetwork:
+        """Shares the layers and their weights; what the optimiser keeps is its own."""
+        copied = type(self).__new__(type(self))
+        copied._restore({**self._state(), "_kept": self._all_kept()})
+        return copied
+
     def _state(self) -> dict[str, Any]:
-        state = {**super()._state(), "_kept": self._all_kept()}
-        return {**state, "_trainings": {}, "_last": None, "_applied": [], "_is_training": False}
+        state = {**super()._state(), "_kept": self._all_kept(copy=False)}
+        return {**state, "_trainings": {}, "_last": None, "_applied": None, "_is_training": False}

@@ -14,7 +14,13 @@ from .names import nearest
 
 Dims = tuple[int, ...]
 
+READ_IN_PLACE = "?bBhHiIlLqQefd"  # real dtypes of at most 64 bits, by NumPy's characters
 LABEL_CHUNK = 1 << 16  # labels checked at a time: a memory map is never read whole
+
+
+def is_read_in_place(value: Any) -> bool:
+    """Whether `value` is an array with rows of a dtype that the backends read as it is."""
+    return type(value) is np.ndarray and value.ndim > 0 and value.dtype.char in READ_IN_PLACE
 
 
 def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
@@ -28,7 +34,7 @@ def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
     dtype : str
         What long doubles are rounded to: the backends read all other real dtypes as they are.
     """
-    if type(value) is np.ndarray and value.shape and value.dtype.kind in "biuf" and value.dtype.itemsize <= 8:
+    if is_read_in_place(value):
         return value
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(f"{name} must not be a masked array: fill it first, with {name}.filled(value)")

@@ -15,6 +15,7 @@ import numpy as np
 from . import rules
 from .arguments import finite, known_keywords, truth
 from .pickling import Picklable
+from .settings import Setting
 
 if TYPE_CHECKING:
     from .lowering import Lowering
@@ -255,9 +256,12 @@ class Parameter(Expression):
     """
 
     __slots__ = (
-        "_slot", "_store", "_value", "constraint", "decay", "initializer", "learning_rate_multiplier", "regularizer",
-        "shape", "trainable", "version", "weight_decay_multiplier",
+        "_learning_rate_multiplier", "_slot", "_store", "_trainable", "_value", "_weight_decay_multiplier",
+        "constraint", "decay", "initializer", "regularizer", "shape", "version",
     )  # fmt: skip
+    trainable = Setting(True)
+    learning_rate_multiplier = Setting(1.0)
+    weight_decay_multiplier = Setting(1.0)
     operation = "parameter"
 
     def __init__(
@@ -292,7 +296,7 @@ class Parameter(Expression):
     def value(self) -> Any:
         """A copy of the current value: a NumPy array, or a NumPy scalar for a parameter without axes."""
         exact = self.exact
-        return (exact if exact.dtype in (np.float32, np.float64) else exact.astype(np.float64))[()]
+        return exact.astype(exact.dtype if exact.dtype in (np.float32, np.float64) else np.float64)[()]
 
     @value.setter
     def value(self, value: Any) -> None:
@@ -309,12 +313,13 @@ class Parameter(Expression):
 
     @property
     def exact(self) -> np.ndarray:
-        """A copy of the value in the dtype that it was given in, or has where it lives: who takes it rounds it once."""
+        """The value in the dtype that it was given in, or has where it lives: who takes it rounds it once. It is only
+        to be read, and at once: training changes it."""
         if self._store is not None:
-            return np.asarray(self._store.values.get(self._slot))
+            return np.asarray(self._store.values.get(self._slot, copy=False))
         if self._value is None:
             raise ValueError(f"the parameter {self.name!r} has no value yet: it gets one when its model is built")
-        return self._value.copy()
+        return self._value
 
     @property
     def store(self) -> Store | None:
@@ -326,8 +331,13 @@ class Parameter(Expression):
         return self._store is not None or self._value is not None
 
     def _state(self) -> dict[str, Any]:
-        """The value itself, wherever it lives."""
+        """The value itself, wherever it lives, for who makes a copy of it."""
         return {**super()._state(), "_value": self.exact if self.has_value else None, "_store": None, "_slot": -1}
+
+    def __copy__(self) -> Parameter:
+        copied = type(self).__new__(type(self))
+        copied._restore({**self._state(), "_value": self.exact.copy() if self.has_value else None})
+        return copied
 
     def live_in(self, store: Store, slot: int) -> None:
         """From now on the value is that of `slot` in `store`."""

@@ -16,6 +16,8 @@ from .arguments import known_keywords, real
 from .names import look_up
 from .pickling import Picklable
 
+BLOCK = 1 << 13  # numbers drawn at a time: 64 KB
+
 # Φ(−2) and Φ(2): where a normal distribution is cut off.
 LOWER_TAIL, UPPER_TAIL = 0.022750131948179207, 0.9772498680518208
 TRUNCATED_DEVIATION = 0.87962566103423978  # of a standard normal cut off at ±2
@@ -43,8 +45,10 @@ class Initializer(Picklable):
            [ 1., -1.,  1.]], dtype=float32)
     """
 
-    def __call__(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> np.ndarray:
-        """Initial values in float64.
+    def __call__(
+        self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any, dtype: str = "float64"
+    ) -> np.ndarray:
+        """Initial values, in float64 or rounded once to `dtype` already: who takes them rounds what is not.
 
         Parameters
         ----------
@@ -55,6 +59,8 @@ class Initializer(Picklable):
             The parameter's number in its model.
         backend : module
             Whose ``uniform`` and ``normal`` draw; both give the same bits.
+        dtype : str
+            The model's.
         """
         shape = tuple(shape)
         return np.asarray(self.draw(shape, Stream(seed, ordinal, backend)), np.float64).reshape(shape)
@@ -67,22 +73,51 @@ class Initializer(Picklable):
 
 
 class Stream:
-    """The random numbers of one parameter."""
+    """The random numbers of one parameter, from number `first` on."""
 
-    def __init__(self, seed: int, ordinal: int, backend: Any) -> None:
-        self.seed, self.ordinal, self.backend = seed, ordinal, backend
+    def __init__(self, seed: int, ordinal: int, backend: Any, first: int = 0) -> None:
+        self.seed, self.ordinal, self.backend, self.first = seed, ordinal, backend, first
 
     def uniform(self, n: int) -> np.ndarray:
         """n numbers in [0, 1)."""
-        return np.asarray(self.backend.uniform(self.seed, self.ordinal, n), np.float64)
+        return np.asarray(self.backend.uniform(self.seed, self.ordinal, n, first=self.first), np.float64)
 
     def normal(self, n: int) -> np.ndarray:
         """n standard normal numbers."""
-        return np.asarray(self.backend.normal(self.seed, self.ordinal, n), np.float64)
+        return np.asarray(self.backend.normal(self.seed, self.ordinal, n, first=self.first), np.float64)
 
     def truncated_normal(self, n: int) -> np.ndarray:
         """n standard normal numbers within ±2."""
-        return np.asarray(self.backend.normal(self.seed, self.ordinal, n, LOWER_TAIL, UPPER_TAIL), np.float64)
+        draw = self.backend.normal
+        return np.asarray(draw(self.seed, self.ordinal, n, LOWER_TAIL, UPPER_TAIL, first=self.first), np.float64)
+
+
+class _OneByOne(Initializer):
+    """Base of those whose element e follows from number e of the stream alone, by ``law(shape)(stream, n)``.
+
+    They are drawn a block at a time and rounded at once, so that float64 numbers take no memory of the weight's size.
+    """
+
+    def __call__(
+        self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any, dtype: str = "float64"
+    ) -> np.ndarray:
+        shape = tuple(shape)
+        if type(self).draw is not _OneByOne.draw:  # a class that is derived from one of these draws as it likes
+            return super().__call__(shape, seed=seed, ordinal=ordinal, backend=backend)
+        law, size = self.law(shape), math.prod(shape)
+        values = np.empty(size, dtype)
+        with np.errstate(over="ignore", under="ignore"):
+            for first in range(0, size, BLOCK):
+                part = values[first : first + BLOCK]
+                part[:] = law(Stream(seed, ordinal, backend, first), part.size)
+        return values.reshape(shape)
+
+    def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
+        return self.law(shape)(stream, math.prod(shape))
+
+    def law(self, shape: tuple[int, ...]) -> Callable[[Stream, int], np.ndarray]:
+        """What gives the stream's next n elements of a weight of this shape."""
+        raise NotImplementedError
 
 
 def fans(shape: Sequence[int]) -> tuple[int, int]:
@@ -94,7 +129,7 @@ def fans(shape: Sequence[int]) -> tuple[int, int]:
     return shape[-2] * receptive, shape[-1] * receptive
 
 
-class Constant(Initializer):
+class Constant(_OneByOne):
     """Every element is `value`.
 
     Parameters
@@ -122,8 +157,8 @@ class Constant(Initializer):
     def __init__(self, value: float = 0.0) -> None:
         self.value = real("value", value)
 
-    def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
-        return np.full(shape, self.value)
+    def law(self, shape: tuple[int, ...]) -> Callable[[Stream, int], np.ndarray]:
+        return lambda stream, n: np.full(n, self.value)
 
 
 class Zeros(Constant):
@@ -162,7 +197,7 @@ class Ones(Constant):
         super().__init__(1.0)
 
 
-class RandomUniform(Initializer):
+class RandomUniform(_OneByOne):
     """Uniform in [minval, maxval).
 
     Parameters
@@ -194,11 +229,11 @@ class RandomUniform(Initializer):
     def __init__(self, minval: float = -0.05, maxval: float = 0.05) -> None:
         self.minval, self.maxval = real("minval", minval), real("maxval", maxval)
 
-    def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
-        return self.minval + (self.maxval - self.minval) * stream.uniform(math.prod(shape))
+    def law(self, shape: tuple[int, ...]) -> Callable[[Stream, int], np.ndarray]:
+        return lambda stream, n: self.minval + (self.maxval - self.minval) * stream.uniform(n)
 
 
-class RandomNormal(Initializer):
+class RandomNormal(_OneByOne):
     """Normal.
 
     Parameters
@@ -230,8 +265,8 @@ class RandomNormal(Initializer):
     def __init__(self, mean: float = 0.0, stddev: float = 0.05) -> None:
         self.mean, self.stddev = real("mean", mean), real("stddev", stddev)
 
-    def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
-        return self.mean + self.stddev * stream.normal(math.prod(shape))
+    def law(self, shape: tuple[int, ...]) -> Callable[[Stream, int], np.ndarray]:
+        return lambda stream, n: self.mean + self.stddev * stream.normal(n)
 
 
 class TruncatedNormal(RandomNormal):
@@ -262,11 +297,11 @@ class TruncatedNormal(RandomNormal):
            [ 0.063,  0.028]], dtype=float32)
     """
 
-    def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
-        return self.mean + self.stddev * stream.truncated_normal(math.prod(shape))
+    def law(self, shape: tuple[int, ...]) -> Callable[[Stream, int], np.ndarray]:
+        return lambda stream, n: self.mean + self.stddev * stream.truncated_normal(n)
 
 
-class VarianceScaling(Initializer):
+class VarianceScaling(_OneByOne):
     """Variance scale / n, n being fan_in, fan_out or their average; as in Keras.
 
     Parameters
@@ -306,17 +341,16 @@ class VarianceScaling(Initializer):
         known = ("uniform", "truncated_normal", "untruncated_normal")
         self.distribution = look_up("distribution", distribution, {d: d for d in known})
 
-    def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
+    def law(self, shape: tuple[int, ...]) -> Callable[[Stream, int], np.ndarray]:
         fan_in, fan_out = fans(shape)
-        n = {"fan_in": float(fan_in), "fan_out": float(fan_out), "fan_avg": (fan_in + fan_out) / 2}[self.mode]
-        scale = self.scale / max(1.0, n)
-        size = math.prod(shape)
+        fan = {"fan_in": float(fan_in), "fan_out": float(fan_out), "fan_avg": (fan_in + fan_out) / 2}[self.mode]
+        scale = self.scale / max(1.0, fan)
         if self.distribution == "uniform":
             limit = math.sqrt(3.0 * scale)
-            return -limit + (limit + limit) * stream.uniform(size)
+            return lambda stream, n: -limit + (limit + limit) * stream.uniform(n)
         if self.distribution == "truncated_normal":
-            return math.sqrt(scale) / TRUNCATED_DEVIATION * stream.truncated_normal(size)
-        return math.sqrt(scale) * stream.normal(size)
+            return lambda stream, n: math.sqrt(scale) / TRUNCATED_DEVIATION * stream.truncated_normal(n)
+        return lambda stream, n: math.sqrt(scale) * stream.normal(n)
 
 
 class GlorotUniform(VarianceScaling):
@@ -498,7 +532,9 @@ class _FromFunction(Initializer):
     def __init__(self, function: Callable[[tuple[int, ...]], Any]) -> None:
         self.function = function
 
-    def __call__(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> np.ndarray:
+    def __call__(
+        self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any, dtype: str = "float64"
+    ) -> np.ndarray:
         """What the function gives, in its own dtype."""
         values = np.asarray(self.function(tuple(shape)))
         if values.shape != tuple(shape):

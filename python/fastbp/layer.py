@@ -14,6 +14,7 @@ from .initializers import get_initializer
 from .names import Scope
 from .pickling import Picklable
 from .regularizers import get_regularizer
+from .settings import Setting
 
 if TYPE_CHECKING:
     from .lowering import Lowering, Node
@@ -61,9 +62,9 @@ class Layer(Picklable):
     # Defaults on the class, so that a subclass whose __init__ forgets super().__init__() works.
     name = ""
     name_is_automatic = False  # the first model that it is part of named it
-    trainable = True
-    learning_rate_multiplier = 1.0
-    weight_decay_multiplier = 1.0
+    trainable = Setting(True)
+    learning_rate_multiplier = Setting(1.0)
+    weight_decay_multiplier = Setting(1.0)
     input_shape: tuple[int, ...] | None = None
     built = False
 

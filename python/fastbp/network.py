@@ -14,15 +14,30 @@ from .names import Scope, snake_case
 from .pickling import Picklable
 from .program import Prediction, row_shape
 from .rules import shape_text
+from .settings import Setting
 from .store import Store
 
 Dims = tuple[int, ...]
 
 
+class _OfAllLayers(Setting):
+    """Whether training changes the weights; setting it sets it for all layers.
+
+    May be set at any time; holds from the next `fit` or `train_on_batch` on, without another `compile`.
+    """
+
+    def __set__(self, thing: Any, value: Any) -> None:
+        super().__set__(thing, bool(value))
+        for layer in thing.layers:
+            layer.trainable = bool(value)
+
+
 class Network(Picklable):
     """Expressions from inputs to outputs, and the graph that is made of them for some shapes. See `Model`."""
 
-    learning_rate_multiplier = weight_decay_multiplier = 1.0  # as of layers: a model may be one of another's
+    learning_rate_multiplier = Setting(1.0)  # as of layers: a model may be one of another's
+    weight_decay_multiplier = Setting(1.0)
+    trainable = _OfAllLayers(True)
 
     def __init__(
         self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
@@ -90,20 +105,6 @@ class Network(Picklable):
     def input_shape(self) -> Dims | None:
         """Of one row, if it is known; None for several inputs."""
         return self._shapes[0] if len(self._shapes) == 1 else None
-
-    @property
-    def trainable(self) -> bool:
-        """Whether training changes the weights; setting it sets it for all layers.
-
-        May be set at any time; holds from the next `fit` or `train_on_batch` on, without another `compile`.
-        """
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, trainable: bool) -> None:
-        self._trainable = bool(trainable)
-        for layer in self.layers:
-            layer.trainable = self._trainable
 
     # Building
 

@@ -11,6 +11,7 @@ from .arguments import at_least, finite, known_keywords, share, truth
 from .names import look_up
 from .pickling import Picklable
 from .schedules import LearningRateSchedule
+from .settings import Stamp
 
 
 class Optimizer(Picklable):
@@ -91,6 +92,14 @@ class Optimizer(Picklable):
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.configuration()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        Stamp.renew()
+
+    def __delattr__(self, name: str) -> None:
+        super().__delattr__(name)
+        Stamp.renew()
 
     def own(self) -> dict[str, Any]:
         """The hyperparameters of this rule alone, checked."""

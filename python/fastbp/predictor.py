@@ -123,7 +123,7 @@ class Predictor(Network):
             value = real_array(what, array)
             if value.shape != weight.shape:
                 raise ValueError(f"{what} must have the shape {weight.shape}, got {value.shape}")
-            values.append(value.copy())
+            values.append(value)
         for weight, value in zip(own, values):
             weight.value = value
 

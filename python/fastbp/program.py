@@ -21,11 +21,12 @@ from .names import Scope
 from .pickling import Picklable
 from .reductions import mean, sum
 from .regularizers import proximal_l1, split_penalty
+from .settings import TRAINED_HOW, Stamp, are_settings
 from .store import Store
 
 Dims = tuple[int, ...]
 
-_trained_how = operator.attrgetter("trainable", "learning_rate_multiplier", "weight_decay_multiplier")
+_trained_how = operator.attrgetter(*TRAINED_HOW)
 
 
 class Prediction:
@@ -122,6 +123,7 @@ class Training:
             raise ValueError(f"a regulariser must give a scalar, got the shape {rules.shape_text(rows, dims)}")
         self.figures = self.lowering.lower([self._scalar(f, target, output, name) for name, f in goal.metrics])
         self._freezable = self.lowering.freezable()
+        self._stamp = Stamp.now if all(map(are_settings, self._freezable)) else None
         self._flags = [*map(_trained_how, self._freezable)]
         self._trainer: Any = None
         self._settings: dict[str, Any] = {}  # what the trainer was told last
@@ -176,7 +178,13 @@ class Training:
     @property
     def is_current(self) -> bool:
         """Whether no weight and no layer was frozen or thawed since, or got other multipliers."""
-        return self._flags == [*map(_trained_how, self._freezable)]
+        stamp = Stamp.now
+        if self._stamp is stamp:
+            return True
+        current = self._flags == [*map(_trained_how, self._freezable)]
+        if current and self._stamp is not None:
+            self._stamp = stamp
+        return current
 
     def trainer(self, settings: dict[str, Any] | None) -> Any:
         """The trainer, made once, with these settings of the optimiser; None: with those of the last call."""

@@ -40,7 +40,7 @@ class Kept:
 
 def overwrite_with_average(trainer: Any, store: Store, weights: Sequence[Parameter]) -> None:
     """Writes the moving average into the weights, if there was an update."""
-    state = trainer.state()
+    state = trainer.state(copy=False)
     if state["counters"][0] > 0:
         for weight, value in zip(weights, state["average"]):
             store.values.set(store.slot(weight), value)

@@ -46,7 +46,9 @@ class Store:
         if parameter.has_value:
             value = parameter.exact
         else:
-            value = parameter.initializer(parameter.shape, seed=self.seed, ordinal=ordinal, backend=self.backend)
+            value = parameter.initializer(
+                parameter.shape, seed=self.seed, ordinal=ordinal, backend=self.backend, dtype=self.dtype
+            )
         slot = int(self.values.add(value, parameter.name))
         if not parameter.has_value:
             parameter.live_in(self, slot)

@@ -162,3 +162,36 @@ def test_regularisers_add_to_the_loss():
 def test_wrong_arguments_are_named(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("kind", ["uniform", "normal"])
+def test_random_numbers_are_the_same_from_any_number_on(kind):
+    core = pytest.importorskip("fastbp._core")
+    every = getattr(reference, kind)(5, 2, 200)
+    for first, n in [(0, 200), (1, 150), (2, 0), (17, 1), (30, 70), (131, 69)]:
+        for backend in (core, reference):
+            part = getattr(backend, kind)(5, 2, n, first=first)
+            assert part.tobytes() == every[first : first + n].tobytes()
+    with pytest.raises(ValueError, match="first must be at least 0, got -1"):
+        core.uniform(5, 2, 3, first=-1)
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_a_large_weight_is_drawn_in_blocks_of_the_same_numbers(name, monkeypatch):
+    monkeypatch.setattr(bp.initializers, "BLOCK", 100)
+    initializer = bp.initializers.get_initializer("initializer", name)
+    whole = initializer.draw((17, 15), bp.initializers.Stream(9, 4, reference)).reshape(17, 15)
+    for dtype in ("float32", "float64"):
+        values = initializer((17, 15), seed=9, ordinal=4, backend=reference, dtype=dtype)
+        assert values.dtype == dtype
+        assert values.tobytes() == whole.astype(dtype).tobytes()
+
+
+def test_a_class_derived_from_a_known_initialiser_draws_as_it_likes():
+    class Orthogonal(bp.initializers.RandomNormal):
+        def draw(self, shape, stream):
+            return np.linalg.qr(stream.normal(shape[0] * shape[1]).reshape(shape))[0]
+
+    net = bp.Sequential([bp.Input((4,)), bp.Dense(4, kernel_initializer=Orthogonal())])
+    kernel = net.get_weights()[0].astype(np.float64)
+    np.testing.assert_allclose(kernel.T @ kernel, np.eye(4), atol=1e-6)

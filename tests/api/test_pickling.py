@@ -145,3 +145,17 @@ def test_a_loss_without_a_name_is_refused_by_pickle_and_shared_by_copies():
     with pytest.raises(TypeError, match=r"Goal cannot be pickled: its loss is <function .*the top level of a module"):
         pickle.dumps(net)
     assert copy.deepcopy(net).evaluate(X, X[:, :1]) == net.evaluate(X, X[:, :1])
+
+
+def test_a_shallow_copy_keeps_what_was(backend):
+    net = network(backend)
+    train(net)
+    weight = net.weights[0]
+    value, copied, twin = weight.value, copy.copy(weight), copy.copy(net)
+    state = [array.copy() for array in twin._kept.arrays["velocity"].values()]
+    train(net)
+    assert (weight.value != value).any()
+    np.testing.assert_array_equal(copied.value, value)
+    copied.value = value + 1
+    for kept, before in zip(twin._kept.arrays["velocity"].values(), state):
+        np.testing.assert_array_equal(kept, before)

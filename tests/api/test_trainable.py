@@ -134,3 +134,60 @@ def test_minimize_spares_frozen_layers(backend):
     frozen, free = bp.Dense(2, trainable=False), bp.Dense(1)
     run = bp.minimize(bp.mean(free(frozen(x)) ** 2), {"x": X}, bp.SGD(0.1), backend=backend)
     assert [w.name for w in run.parameters] == ["dense_1/kernel", "dense_1/bias"]
+
+
+def test_a_layer_whose_class_computes_whether_it_is_trained_is_asked_each_time(backend):
+    class Alternating(bp.Dense):
+        frozen = False
+
+        @property
+        def trainable(self):
+            return not Alternating.frozen
+
+        @trainable.setter
+        def trainable(self, value):
+            pass
+
+    net = bp.Sequential([bp.Input((4,)), Alternating(3), bp.Dense(2)])
+    net.compile(bp.SGD(0.1), "mse", backend=backend)
+    x, y = np.ones((5, 4), np.float32), np.zeros((5, 2), np.float32)
+    net.train_on_batch(x, y)
+    for Alternating.frozen in (True, False):
+        before = net.get_weights()
+        net.train_on_batch(x, y)
+        moved = [bool((new != old).any()) for new, old in zip(net.get_weights(), before)]
+        assert moved == [not Alternating.frozen, not Alternating.frozen, True, True]
+
+
+@pytest.mark.parametrize("name", ["learning_rate_multiplier", "weight_decay_multiplier"])
+@pytest.mark.parametrize("of", ["layer", "weight", "model"])
+def test_a_multiplier_holds_from_the_next_call_on(backend, name, of):
+    inner = bp.Sequential([bp.Dense(3, kernel_initializer="ones")])
+    x = bp.input("x", (4,))
+    net = bp.Model(x, inner(x))
+    net.compile(bp.SGD(0.1, weight_decay=0.5), "mse", backend=backend)
+    data = np.ones((5, 4), np.float32), np.full((5, 3), 4.0, np.float32)  # the errors are 0: decay alone moves weights
+    net.train_on_batch(*data)
+    thing = {"layer": inner.layers[0], "weight": net.weights[0], "model": inner}[of]
+    before = net.get_weights()[0]
+    setattr(thing, name, 0.0)
+    net.set_weights([np.ones((4, 3)), np.zeros(3)])
+    net.train_on_batch(*data)
+    assert (net.get_weights()[0] == 1.0).all()
+    setattr(thing, name, 1.0)
+    net.train_on_batch(*data)
+    assert (net.get_weights()[0] < 1.0).all()
+    assert (before < 1.0).all()
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.1])
+def test_an_optimisers_numbers_hold_from_the_next_call_on(backend, rate):
+    net = bp.Sequential([bp.Input((4,)), bp.Dense(2)])
+    net.compile(bp.SGD(0.1), "mse", backend=backend)
+    x, y = np.ones((5, 4), np.float32), np.ones((5, 2), np.float32)
+    for _ in range(3):
+        net.train_on_batch(x, y)
+    before = net.get_weights()[0]
+    net.optimizer.learning_rate = rate
+    net.train_on_batch(x, y)
+    assert (net.get_weights()[0] == before).all() == (rate == 0.0)

@@ -16,6 +16,7 @@ from . import reduce, update
 from .elementwise import add
 from .inputs import round_to
 from .operations import nearest_name
+from .parameters import copied_or_seen
 
 Array = np.ndarray
 
@@ -271,11 +272,12 @@ class Optimizer:
             self._table = first, table
         return table[update_number - first]
 
-    def state(self) -> dict[str, Any]:
-        """Copies: an array per weight for each state, and the counters."""
+    def state(self, copy: bool) -> dict[str, Any]:
+        """An array per weight for each state, copies or read-only views, and the counters."""
         p = self.progress
         counters = np.array([p.updates, p.pending, *p.products])
-        return {**{name: [a.copy() for a in arrays] for name, arrays in self.states.items()}, "counters": counters}
+        states = {name: [copied_or_seen(a, copy) for a in arrays] for name, arrays in self.states.items()}
+        return {**states, "counters": counters}
 
     def set_state(self, given: Mapping[str, Any], dtype: Any) -> None:
         """All is checked before anything is written. States that are not named stay."""

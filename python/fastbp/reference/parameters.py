@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from .operations import nearest_name
 
-__all__ = ["Parameters"]
+__all__ = ["Parameters", "copied_or_seen"]
 
 DTYPES = ("float32", "float64")
 
@@ -38,8 +38,9 @@ class Parameters:
         self.names.append(name)
         return len(self.values) - 1
 
-    def get(self, slot: int) -> NDArray[Any]:
-        return self.values[self._check(slot)].copy()
+    def get(self, slot: int, *, copy: bool = True) -> NDArray[Any]:
+        """A copy of the parameter, or a read-only view."""
+        return copied_or_seen(self.values[self._check(slot)], copy)
 
     def set(self, slot: int, value: Any) -> None:
         slot = self._check(slot)
@@ -57,6 +58,15 @@ class Parameters:
         if not 0 <= slot < len(self.values):
             raise ValueError(f"slot must be 0 to {len(self.values) - 1}, got {slot}")
         return slot
+
+
+def copied_or_seen(array: NDArray[Any], copy: bool) -> NDArray[Any]:
+    """A copy of an array, or a read-only view of it."""
+    if copy:
+        return array.copy()
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 def convert(value: Any, dtype: np.dtype[Any], what: str) -> NDArray[Any]:

@@ -104,15 +104,15 @@ def _long_words(seed: int, first: int, n: int, stream: int, counter: int) -> np.
     return ((words[:, 0] << _WORD_BITS) | words[:, 1])[first % 2 : first % 2 + n]
 
 
-def uniform(seed: int, ordinal: int, n: int) -> np.ndarray:
-    """n numbers in [0, 1) for the parameter `ordinal`, float64."""
-    words = _long_words(seed, 0, n, stream_of(INITIAL_WEIGHTS, ordinal), 0)
+def uniform(seed: int, ordinal: int, n: int, *, first: int = 0) -> np.ndarray:
+    """n numbers in [0, 1) for the parameter `ordinal`, from number `first` on, float64."""
+    words = _long_words(seed, first, n, stream_of(INITIAL_WEIGHTS, ordinal), 0)
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
-def normal(seed: int, ordinal: int, n: int, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-    """n standard normal numbers, float64; low and high: the CDF's values between which they lie."""
-    p = low + (high - low) * (uniform(seed, ordinal, n) + 2.0**-54)
+def normal(seed: int, ordinal: int, n: int, low: float = 0.0, high: float = 1.0, *, first: int = 0) -> np.ndarray:
+    """n standard normal numbers from number `first` on, float64; low, high: the CDF's values between which they lie."""
+    p = low + (high - low) * (uniform(seed, ordinal, n, first=first) + 2.0**-54)
     most = 1.0 - 2.0**-53  # where the sum above rounds to 1
     return normal_quantile(np.where(p < most, p, most))
 

@@ -179,9 +179,9 @@ class Trainer:
             raise ValueError(f"lambdas must have {len(self._trainable)} values, one per trainable, got {len(lambdas)}")
         self._optimizer.proximal_l1 = [float(x) for x in lambdas]
 
-    def state(self) -> dict[str, Any]:
+    def state(self, *, copy: bool = True) -> dict[str, Any]:
         """What the optimiser keeps: for each of its states an array per trainable, and its counters."""
-        return self._optimizer.state()
+        return self._optimizer.state(copy)
 
     def set_state(self, state: Mapping[str, Any]) -> None:
         self._optimizer.set_state(state, self._parameters.dtype)
