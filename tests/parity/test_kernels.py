@@ -361,7 +361,7 @@ def any_source(element: str, shape: tuple[int, int]) -> np.ndarray:
 @DTYPES
 @pytest.mark.parametrize("element", ELEMENTS)
 def test_gathering(element: str, dtype: str) -> None:
-    for cols in (1, 3, 16, 37):
+    for cols in (1, 3, 4, 7, 16, 21, 37):
         source = any_source(element, (50, cols))
         index = np.random.default_rng(0).integers(0, 50, 33)
         layouts = [source, np.asfortranarray(source), source[::-1, ::-1], np.repeat(source, 2, axis=1)[:, ::2]]
