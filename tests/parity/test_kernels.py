@@ -14,7 +14,7 @@ from fastbp.reference.operations import ELEMENTWISE
 kernel = _core.testing
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
-WIDTHS = (0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 67, 131)
+WIDTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 33, 67, 131)
 
 
 # ---- elementwise ----
@@ -177,7 +177,7 @@ def test_kernels_with_labels(dtype: str) -> None:
 @DTYPES
 def test_sums_and_maxima_over_rows(dtype: str) -> None:
     shapes = [(rows, 3) for rows in (0, 1, 127, 128, 129, 255, 256, 257, 511, 512, 640, 1025, 1700)]
-    for shape in [*shapes, *((300, width) for width in (*WIDTHS, 64, 256)), (10000, 1)]:
+    for shape in [*shapes, *((rows, width) for rows in (100, 300) for width in (*WIDTHS, 64, 256)), (10000, 1)]:
         wider = finite((shape[0], shape[1] + 5), dtype, 3)
         for x in (finite(shape, dtype, 1), values(shape, dtype, 2), wider[:, 2:-3]):
             total, most = reduce.sum_over_rows(x), reduce.max_over_rows(x)
