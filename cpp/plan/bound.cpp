@@ -126,14 +126,13 @@ Call& Plan<T>::add_call(const Worker& worker, void (*kernel)(const Call*), const
 }
 
 // The pointer follows the value where it may move: the caller's data, and results that he wants somewhere; in the loop
-// a block's rows of what outlives it, and its sums.
+// a block's sums.
 template <class T>
 template <class Pointer>
 void Plan<T>::move_with(int value, const Worker& worker, Pointer* pointer) {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
-  const bool outlives = v.sum_offset >= 0 || (v.rows && !v.in_block);
   const bool callers = v.place == Value::Place::input || v.place == Value::Place::output;
-  if (!callers && !(worker.block != nullptr && v.place == Value::Place::arena && outlives)) return;
+  if (!callers && v.sum_offset < 0) return;
   const T** at = const_cast<const T**>(pointer);
   worker.bound->pointers.push_back({at, value, *at - data_of(value, worker, worker.row)});
 }

@@ -1,6 +1,6 @@
 // Kernel calls that are bound to all that they need: what a run on one thread, or each thread with every block of the
 // loop, repeats as long as the run has the same number of rows. From run to run only inputs and outputs move, and what
-// dropout's random numbers are counted by; from block to block the rows of values that outlive it too, and its sums.
+// dropout's random numbers are counted by; from block to block the sums too.
 #pragma once
 
 #include <cstddef>
