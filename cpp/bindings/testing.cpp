@@ -29,8 +29,18 @@ MapOp map_operation(const std::string& name) {
 #define FASTBP_X(known, operands)                                                                                      \
   if (name == #known) return MapOp::known;
   FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X)
+  FASTBP_COMBINED_OPERATIONS(FASTBP_X)
 #undef FASTBP_X
   refuse("no elementwise operation is called '" + name + "'");
+}
+
+// Those that only plans know, and how many operands they have.
+py::dict combined_operations() {
+  py::dict table;
+#define FASTBP_X(name, operands) table[#name] = operands;
+  FASTBP_COMBINED_OPERATIONS(FASTBP_X)
+#undef FASTBP_X
+  return table;
 }
 
 // operands: 2-D, an axis of 1 is broadcast. An operand that is not read may be None.
@@ -310,6 +320,7 @@ void register_testing(py::module_& module) {
   py::module_ testing = module.def_submodule("testing", "The kernels in use, for parity tests; not part of the API.");
   testing.def("map", in_state(map), arg("name"), arg("operands"), arg("scalars") = std::vector<double>(),
               arg("integer") = 0);
+  testing.def("combined_operations", &combined_operations);
   testing.def("row", in_state(row), arg("name"), arg("operands"), arg("cols") = 0);
   testing.def("over_rows", in_state(over_rows), arg("name"), arg("x"));
   testing.def("flat", in_state(flat), arg("name"), arg("x"));

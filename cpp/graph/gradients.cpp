@@ -194,7 +194,11 @@ Maybe rule(Op op, int operand, Value g, Value y, const std::vector<Value>& x) {
     case Op::input:
     case Op::parameter:
     case Op::constant:
-    case Op::copy: return {};
+    case Op::copy:
+#define FASTBP_X(name, operands) case Op::name:
+      FASTBP_COMBINED_OPERATIONS(FASTBP_X)
+#undef FASTBP_X
+      return {};
     case Op::negative: return -g;
     case Op::absolute: return g * apply(Op::sign, {a});
     case Op::sign: return {};

@@ -19,10 +19,10 @@ namespace fastbp {
   X(concatenate, -1) X(slice, 1) X(unslice, 1) X(transpose, 1) X(dropout, 1)
 // clang-format on
 
-// The first map_operations values are MapOp's, in the same order (`copy` is never the operation of a node).
+// The first map_operations values are MapOp's, in the same order (`copy` and what is combined are no node's).
 enum class Op : int {
 #define FASTBP_X(name, operands) name,
-  FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X) FASTBP_STRUCTURAL_OPERATIONS(FASTBP_X)
+  FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X) FASTBP_COMBINED_OPERATIONS(FASTBP_X) FASTBP_STRUCTURAL_OPERATIONS(FASTBP_X)
 #undef FASTBP_X
 };
 

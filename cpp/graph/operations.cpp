@@ -14,7 +14,7 @@ struct Entry {
 // In the order of Op.
 constexpr Entry kEntries[] = {
 #define FASTBP_X(name, operands) {#name, operands},
-    FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X) FASTBP_STRUCTURAL_OPERATIONS(FASTBP_X)
+    FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X) FASTBP_COMBINED_OPERATIONS(FASTBP_X) FASTBP_STRUCTURAL_OPERATIONS(FASTBP_X)
 #undef FASTBP_X
 };
 
@@ -34,6 +34,18 @@ int edit_distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
+// No node's operation.
+bool is_of_plans(Op op) {
+  switch (op) {
+    case Op::copy:
+#define FASTBP_X(name, operands) case Op::name:
+      FASTBP_COMBINED_OPERATIONS(FASTBP_X)
+#undef FASTBP_X
+      return true;
+    default: return false;
+  }
+}
+
 }  // namespace
 
 const char* name_of(Op op) { return kEntries[static_cast<int>(op)].name; }
@@ -43,7 +55,7 @@ int operands_of(Op op) { return kEntries[static_cast<int>(op)].operands; }
 std::vector<Op> all_operations() {
   std::vector<Op> all;
   for (int i = 0; i < static_cast<int>(sizeof kEntries / sizeof kEntries[0]); ++i) {
-    if (static_cast<Op>(i) != Op::copy) all.push_back(static_cast<Op>(i));
+    if (!is_of_plans(static_cast<Op>(i))) all.push_back(static_cast<Op>(i));
   }
   return all;
 }

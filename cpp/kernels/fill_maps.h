@@ -21,6 +21,7 @@ void fill_maps(Kernels<T>& kernels) {
 #define FASTBP_X(name, operands)                                                                                       \
   kernels.map[static_cast<int>(MapOp::name)] = map_kernel<T, operation::name<T>, operands>;
   FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X)
+  FASTBP_COMBINED_OPERATIONS(FASTBP_X)
 #undef FASTBP_X
   kernels.row_sum = row_sum<T>;
   kernels.row_max = row_max<T>;

@@ -58,6 +58,32 @@ void gather_elements(const Gather<T>& call) {
   }
 }
 
+// Rows that lie as they are wanted. The last piece of a row overlaps the one before it.
+template <int piece>
+FASTBP_INLINE void copy_row(const char* from, char* to, int64_t bytes) {
+  int64_t at = 0;
+  for (; at + piece <= bytes; at += piece) __builtin_memcpy(to + at, from + at, piece);
+  if (at < bytes) __builtin_memcpy(to + bytes - piece, from + bytes - piece, piece);
+}
+
+template <class T, int piece>
+void copy_rows(const Gather<T>& call) {
+  const int64_t bytes = call.cols * (int64_t)sizeof(T), row_bytes = call.row_bytes;
+  const int64_t out_bytes = call.out_row * (int64_t)sizeof(T);
+  char* out = (char*)call.out;
+  for (int64_t r = 0; r < call.rows; ++r, out += out_bytes) {
+    copy_row<piece>(call.source + (call.index ? call.index[r] : call.first + r) * row_bytes, out, bytes);
+  }
+}
+
+template <class T>
+void gather_same(const Gather<T>& call) {
+  const int64_t bytes = call.cols * (int64_t)sizeof(T);
+  if (call.col_bytes != (int64_t)sizeof(T) || bytes < 16) return gather_elements<T, Plain<T>>(call);
+  if (bytes < FASTBP_VECTOR_BYTES) return copy_rows<T, 16>(call);
+  return copy_rows<T, FASTBP_VECTOR_BYTES>(call);
+}
+
 FASTBP_INLINE int64_t bytes_of(Element element) {
   switch (element) {
     case Element::f64:
@@ -107,6 +133,7 @@ void gather_swapped(const Gather<T>& call) {
 template <class T>
 void gather(const Gather<T>* call) {
   if (call->swap) return gather_swapped(*call);
+  if (call->element == (sizeof(T) == 4 ? Element::f32 : Element::f64)) return gather_same(*call);
   switch (call->element) {
     case Element::f32: return gather_elements<T, Plain<float>>(*call);
     case Element::f64: return gather_elements<T, Plain<double>>(*call);

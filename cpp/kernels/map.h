@@ -11,13 +11,17 @@ namespace {
 
 namespace operation {
 
-// Costly: one body for whole and partial vectors, contiguous or broadcast. Cheap: an unrolled one for whole contiguous
-// vectors too, and one that goes down narrow columns.
+// Costly: one body for whole and partial vectors, contiguous or broadcast. OfSum: one that goes down narrow columns
+// too, a bias being the same for all rows. Cheap: and an unrolled one for whole contiguous vectors.
 struct Costly {
   static constexpr bool unrolled = false;
+  static constexpr bool down_columns = false;
   static constexpr bool reads_second = true;
 };
-struct Cheap : Costly {
+struct OfSum : Costly {
+  static constexpr bool down_columns = true;
+};
+struct Cheap : OfSum {
   static constexpr bool unrolled = true;
 };
 
@@ -189,6 +193,29 @@ struct sigmoid_cross_entropy : Costly {
   }
 };
 
+// ---- several operations as one ----
+
+template <class T>
+struct relu_of_sum : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return relu_of<T>(a + b); }
+};
+template <class T>
+struct tanh_of_sum : OfSum {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return tanh_of(a + b); }
+};
+template <class T>
+struct sigmoid_of_sum : OfSum {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return sigmoid_of(a + b); }
+};
+template <class T>
+struct tanh_gradient : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> y, V<T> g) { return g * (one<T>() - y * y); }
+};
+template <class T>
+struct sigmoid_gradient : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> y, V<T> g) { return g * (y * (one<T>() - y)); }
+};
+
 }  // namespace operation
 
 // Many rows of one call as one long row, where every operand allows it: contiguous throughout, or one number.
@@ -281,7 +308,8 @@ void map_kernel(const Map<T>* caller) {
   if (call.cols <= 0) return;
   bool contiguous = true;
   for (int i = 0; i < operands; ++i) contiguous &= call.col_stride[i] == 1;
-  if (Op::unrolled && contiguous && call.rows > 1 && call.cols <= 4 * lanes) return map_columns<T, Op, operands>(call);
+  if (Op::down_columns && contiguous && call.rows > 1 && call.cols <= 4 * lanes)
+    return map_columns<T, Op, operands>(call);
   for (int64_t r = 0; r < call.rows; ++r) {
     const MapRow<T, Op, operands> row(call, r);
     T* out = call.out + r * call.out_row;

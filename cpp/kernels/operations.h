@@ -39,6 +39,17 @@
   X(sigmoid_cross_entropy, 3) /* (z, p, y); p is not read */
 // clang-format on
 
+// Several operations as one map, which stores nothing of what lies between them (rule 8). No node is one of these: a
+// plan puts them in the place of others.
+// clang-format off
+#define FASTBP_COMBINED_OPERATIONS(X)                                                               \
+  X(relu_of_sum, 2)      /* relu(a + b): a layer's bias and its activation */                       \
+  X(tanh_of_sum, 2)                                                                                 \
+  X(sigmoid_of_sum, 2)                                                                              \
+  X(tanh_gradient, 2)    /* (y, g): g * (1 - y * y) */                                              \
+  X(sigmoid_gradient, 2) /* (y, g): g * (y * (1 - y)) */
+// clang-format on
+
 // The optimisers' updates (rule 10): X(name, states per weight, scalars). A rule's states and scalars are listed where
 // it is defined, in update.h.
 // clang-format off
@@ -61,12 +72,12 @@ namespace fastbp {
 
 enum class MapOp : int {
 #define FASTBP_X(name, operands) name,
-  FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X)
+  FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X) FASTBP_COMBINED_OPERATIONS(FASTBP_X)
 #undef FASTBP_X
 };
 
 #define FASTBP_X(name, operands) +1
-constexpr int map_operations = 0 FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X);
+constexpr int map_operations = 0 FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X) FASTBP_COMBINED_OPERATIONS(FASTBP_X);
 #undef FASTBP_X
 
 enum class UpdateRule : int {

@@ -9,8 +9,29 @@ namespace {
 
 // ---- along a row ----
 
+// Rows of up to kNarrow numbers: rule 3's folding by itself. A lane that nothing was added to holds +0, which changes
+// no other.
+constexpr int kNarrow = 8;
+template <class T, int cols>
+void narrow_row_sum(const RowMap<T>* call) {
+  const T* x = call->in[0];
+  T* out = call->out;
+  for (int64_t r = 0; r < call->rows; ++r, x += call->in_row[0], out += call->out_row) {
+    T lane[cols];
+    for (int l = 0; l < cols; ++l) lane[l] = (T)0 + x[l];
+    for (int half = kNarrow / 2; half >= 1; half /= 2) {
+      for (int l = 0; l + half < cols && l < half; ++l) lane[l] += lane[l + half];
+    }
+    *out = lane[0];
+  }
+}
+
 template <class T>
 void row_sum(const RowMap<T>* call) {
+  static constexpr void (*narrow[kNarrow])(const RowMap<T>*) = {
+      narrow_row_sum<T, 1>, narrow_row_sum<T, 2>, narrow_row_sum<T, 3>, narrow_row_sum<T, 4>,
+      narrow_row_sum<T, 5>, narrow_row_sum<T, 6>, narrow_row_sum<T, 7>, narrow_row_sum<T, 8>};
+  if (call->cols >= 1 && call->cols <= kNarrow) return narrow[call->cols - 1](call);
   for (int64_t r = 0; r < call->rows; ++r) {
     call->out[r * call->out_row] = reduced<T, Sum<T>>(call->in[0] + r * call->in_row[0], call->cols);
   }
@@ -245,17 +266,29 @@ FASTBP_INLINE void add_blocks(BinaryCounter<V<T>, width>& counter, const T* in, 
   for (int b = 0; b < blocks; ++b) counter.push(sums[b]);
 }
 
+// Up to a block of rows. Few instructions a row: a narrow sum waits for its own last addition, and only what comes
+// behind it in the program can fill that time, if the processor sees so far ahead.
+template <class T, int width, bool whole>
+FASTBP_INLINE void sum_block(const T* in, int64_t in_row, int64_t rows, int64_t cols, T* out) {
+  constexpr int lanes = Vector<T>::lanes;
+  const int64_t last = cols - (width - 1) * lanes;
+  V<T> sums[width] = {};
+#pragma GCC unroll 4
+  for (int64_t r = 0; r < rows; ++r, in += in_row) {
+    for (int w = 0; w < width; ++w)
+      sums[w] += whole || w < width - 1 ? load<T>(in + w * lanes) : load_first<T>(in + w * lanes, last);
+  }
+  for (int w = 0; w < width; ++w) store_part<T>(out + w * lanes, sums[w], cols - w * lanes);
+}
+
 // cols <= width vectors; only the last may be a part.
 template <class T, int width>
 __attribute__((noinline)) void sum_columns(const T* in, int64_t in_row, int64_t rows, int64_t cols, T* out) {
   constexpr int lanes = Vector<T>::lanes, together = 4 / width;
   V<T> sums[width] = {};
   if (rows <= kRowBlock) {  // one block: nothing to count
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int w = 0; w < width; ++w) sums[w] += load_part<T>(in + r * in_row + w * lanes, cols - w * lanes);
-    }
-    for (int w = 0; w < width; ++w) store_part<T>(out + w * lanes, sums[w], cols - w * lanes);
-    return;
+    if (cols == width * lanes) return sum_block<T, width, true>(in, in_row, rows, cols, out);
+    return sum_block<T, width, false>(in, in_row, rows, cols, out);
   }
   BinaryCounter<V<T>, width> counter;
   int64_t r = 0;

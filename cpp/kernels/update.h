@@ -152,44 +152,88 @@ FASTBP_INLINE V<T> prepared(const Update<T>& call, V<T> g, int64_t i, int64_t le
   return g * splat<T>(call.scale);
 }
 
-// Computes the update of every weight, writes it if `write`, and returns whether all of it is within +-limit.
-// Decay first: w = fma(-c, w, w), skipped when c is 0; the proximal step behind the rule.
-template <class T, class Rule, int states, int scalars, bool write>
-FASTBP_INLINE int updated(const Update<T>& call, T limit) {
-  const V<T> minus_decay = splat<T>(-call.decay), shrink = splat<T>(call.shrink), most = splat<T>(limit);
+// The larger magnitude in each lane, kept as integers: the bits of magnitudes are ordered like the numbers, with NaN
+// above all. Fewer instructions than comparing each number with a limit.
+template <class T>
+FASTBP_INLINE M<T> larger(M<T> largest, V<T> x) {
+  const M<T> bits = (M<T>)magnitude<T>(x);
+  return bits > largest ? bits : largest;
+}
+
+// Whether all magnitudes that went into `largest` are at most `limit`.
+template <class T>
+FASTBP_INLINE int all_within(M<T> largest, T limit) {
+  return all<T>((V<T>)largest <= splat<T>(limit));
+}
+
+// The scalars of an update, splat.
+template <class T, int scalars>
+struct UpdateScalars {
   V<T> c[scalars];
-  for (int i = 0; i < scalars; ++i) c[i] = splat<T>(call.scalar[i]);
-  const bool more = call.more;
-  M<T> within = V<T>{} == V<T>{};
+  V<T> minus_decay, shrink;
+  bool decays, shrinks, more;
+};
+
+// Updates the vector of weights at i, of which `left` are there; writes it if `write`. Returns the largest magnitudes
+// of what is written. plain: neither a proximal step nor anything else beside the decay and the rule. Decay first: w =
+// fma(-c, w, w), skipped when c is 0; the proximal step behind the rule.
+template <class T, class Rule, int states, int scalars, bool write, bool plain>
+FASTBP_INLINE M<T> updated_vector(const Update<T>& call, const UpdateScalars<T, scalars>& with, const T* gradient,
+                                  int64_t i, int64_t left) {
+  V<T> g = load_part<T>(gradient, left);
+  if (!plain && with.more) g = prepared<T, write>(call, g, i, left);
+  V<T> s[states + 1];  // one more: no array has length 0
+  for (int k = 0; k < states; ++k) s[k] = load_part<T>(call.state[k] + i, left);
+  V<T> w = load_part<T>(call.weight + i, left);
+  if (with.decays) w = fma_of(with.minus_decay, w, w);
+  w = Rule::of(with.c, g, w, s);
+  if (!plain && with.shrinks) w = w - minimum_of<T>(maximum_of<T>(w, -with.shrink), with.shrink);
+  M<T> largest = larger<T>(M<T>{}, w);
+  if (!plain && with.more && call.average) {
+    const V<T> average = fma_of(splat<T>(call.take), w, splat<T>(call.keep) * load_part<T>(call.average + i, left));
+    largest = larger<T>(largest, average);
+    if (write) store_part<T>(call.average + i, average, left);
+    if (call.overwrite) w = average;
+  }
+  if (write) store_part<T>(call.weight + i, w, left);
+  for (int k = 0; k < states; ++k) {
+    largest = larger<T>(largest, s[k]);
+    if (write) store_part<T>(call.state[k] + i, s[k], left);
+  }
+  return largest;
+}
+
+// Computes the update of every weight, writes it if `write`, and returns whether all of it is within +-limit.
+template <class T, class Rule, int states, int scalars, bool write>
+FASTBP_INLINE int updated(const Update<T>& caller, T limit) {
+  constexpr int lanes = Vector<T>::lanes;
+  const Update<T> call = caller;  // its own: what is written could otherwise be the caller's
+  UpdateScalars<T, scalars> with;
+  for (int i = 0; i < scalars; ++i) with.c[i] = splat<T>(call.scalar[i]);
+  with.minus_decay = splat<T>(-call.decay);
+  with.shrink = splat<T>(call.shrink);
+  with.decays = call.decay != 0;
+  with.shrinks = call.shrink != 0;
+  with.more = call.more;
+  const bool plain = !with.more && !with.shrinks;
+  M<T> largest = {};
   for (int64_t row = 0; row < call.rows; ++row) {
     const T* gradient = call.gradient + row * call.gradient_row;
     const int64_t first = row * call.row;
-    for (int64_t col = 0; col < call.cols; col += Vector<T>::lanes) {
-      const int64_t left = call.cols - col, i = first + col;
-      V<T> g = load_part<T>(gradient + col, left);
-      if (more) g = prepared<T, write>(call, g, i, left);
-      V<T> s[states + 1];  // one more: no array has length 0
-      for (int k = 0; k < states; ++k) s[k] = load_part<T>(call.state[k] + i, left);
-      V<T> w = load_part<T>(call.weight + i, left);
-      if (call.decay != 0) w = fma_of(minus_decay, w, w);
-      w = Rule::of(c, g, w, s);
-      if (call.shrink != 0) w = w - minimum_of<T>(maximum_of<T>(w, -shrink), shrink);
-      M<T> good = magnitude<T>(w) <= most;
-      if (more && call.average) {
-        const V<T> average = fma_of(splat<T>(call.take), w, splat<T>(call.keep) * load_part<T>(call.average + i, left));
-        good &= magnitude<T>(average) <= most;
-        if (write) store_part<T>(call.average + i, average, left);
-        if (call.overwrite) w = average;
-      }
-      if (write) store_part<T>(call.weight + i, w, left);
-      for (int k = 0; k < states; ++k) {
-        good &= magnitude<T>(s[k]) <= most;
-        if (write) store_part<T>(call.state[k] + i, s[k], left);
-      }
-      within &= good | ~first_lanes<T>(left);
+    int64_t col = 0;
+    for (; plain && col + lanes <= call.cols; col += lanes) {
+      const M<T> bits =
+          updated_vector<T, Rule, states, scalars, write, true>(call, with, gradient + col, first + col, lanes);
+      largest = bits > largest ? bits : largest;
+    }
+    for (; col < call.cols; col += lanes) {
+      const int64_t left = call.cols - col;
+      const M<T> bits = first_lanes<T>(left) & updated_vector<T, Rule, states, scalars, write, false>(
+                                                   call, with, gradient + col, first + col, left);
+      largest = bits > largest ? bits : largest;
     }
   }
-  return all<T>(within);
+  return all_within<T>(largest, limit);
 }
 
 template <class T, class Rule, int states, int scalars>
@@ -204,8 +248,7 @@ int update_is_finite(const Update<T>* call) {
 
 template <class T, bool write>
 FASTBP_INLINE int accumulated(const Update<T>& call, T limit) {
-  const V<T> most = splat<T>(limit);
-  M<T> within = V<T>{} == V<T>{};
+  M<T> largest = {};
   for (int64_t row = 0; row < call.rows; ++row) {
     T* sum = call.accumulated + row * call.row;
     const T* gradient = call.gradient + row * call.gradient_row;
@@ -213,10 +256,10 @@ FASTBP_INLINE int accumulated(const Update<T>& call, T limit) {
       const int64_t left = call.cols - col;
       const V<T> x = load_part<T>(sum + col, left) + load_part<T>(gradient + col, left);
       if (write) store_part<T>(sum + col, x, left);
-      within &= (magnitude<T>(x) <= most) | ~first_lanes<T>(left);
+      largest = larger<T>(largest, x);
     }
   }
-  return all<T>(within);
+  return all_within<T>(largest, limit);
 }
 
 template <class T>
@@ -250,12 +293,12 @@ double square_sum(const T* x, const T* accumulated, T count, int64_t n) {
 
 template <class T>
 int within(const T* x, int64_t n, T limit) {
-  const V<T> most = splat<T>(limit);
-  M<T> good = V<T>{} == V<T>{};
-  for (int64_t i = 0; i < n; i += Vector<T>::lanes) {
-    good &= (magnitude<T>(load_part<T>(x + i, n - i)) <= most) | ~first_lanes<T>(n - i);
-  }
-  return all<T>(good);
+  constexpr int lanes = Vector<T>::lanes;
+  M<T> largest = {};
+  int64_t i = 0;
+  for (; i + lanes <= n; i += lanes) largest = larger<T>(largest, load<T>(x + i));
+  if (i < n) largest = larger<T>(largest, load_part<T>(x + i, n - i));
+  return all_within<T>(largest, limit);
 }
 
 }  // namespace

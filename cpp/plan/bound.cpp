@@ -1,4 +1,4 @@
-// Binding a tape for one thread: the kernels of small stages are called with what was worked out once.
+// Binding stages for one thread: the kernels of small ones are called with what was worked out once.
 #include "plan/worker.h"
 
 namespace fastbp {
@@ -9,54 +9,47 @@ constexpr Index kEpilogueBytes = 16 * 1024;
 
 }  // namespace
 
-// Whether the run is done: on one thread, for a number of rows that is bound or worth it.
+// The stages begin .. end - 1 on the worker's rows, by the calls that are bound to them, or will be now.
 template <class T>
-bool Plan<T>::run_bound(const Frame& frame) {
-  if (tape_.loop_end > tape_.loop_begin || frame.rows == 0) return false;
-  if (frame.rows != bound_.rows) {
-    // The short batch at the end of an epoch does not disturb what the others are bound to.
-    const bool again = frame.rows == max_rows_ || frame.rows == bound_.last_rows || bound_.rows == 0;
-    bound_.last_rows = frame.rows;
-    if (!again) return false;
-    bind(frame);
-  }
-  for (const auto& pointer : bound_.pointers)
-    *pointer.at = data_[static_cast<std::size_t>(pointer.value)] + pointer.offset;
-  for (const auto& counted : bound_.dropouts) count_dropout(*counted.item, frame, counted.row, counted.call);
-  for (const auto& call : bound_.calls)
+void Plan<T>::run_bound(const Worker& worker, int begin, int end) {
+  const Frame& frame = *worker.frame;
+  Bound<T>& bound = *worker.bound;
+  if (bound.rows == 0) bind(worker, begin, end);
+  for (const auto& pointer : bound.pointers) *pointer.at = data_of(pointer.value, worker, worker.row) + pointer.offset;
+  for (const auto& counted : bound.dropouts)
+    count_dropout(*counted.item, frame, worker.row + counted.row, counted.call);
+  for (const auto& call : bound.calls)
     std::visit(
-        [&](const auto& bound) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(bound)>, UnboundStage>)
-            run_stage(*bound.stage, worker_of(frame, 0), 1);
+        [&](const auto& one) {
+          if constexpr (std::is_same_v<std::decay_t<decltype(one)>, UnboundStage>)
+            run_stage(*one.stage, worker, 1);
           else
-            bound.kernel(&bound.call);
+            one.kernel(&one.call);
         },
         call);
-  return true;
 }
 
 template <class T>
-void Plan<T>::bind(const Frame& frame) {
-  bound_.clear();
-  bound_.rows = 0;
-  const Worker worker = worker_of(frame, 0);
-  for (const Stage& stage : tape_.stages) {
-    const std::size_t calls = bound_.calls.size(), pointers = bound_.pointers.size();
-    const std::size_t dropouts = bound_.dropouts.size();
+void Plan<T>::bind(const Worker& worker, int begin, int end) {
+  Bound<T>& bound = *worker.bound;
+  for (int s = begin; s < end; ++s) {
+    const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
+    const std::size_t calls = bound.calls.size(), pointers = bound.pointers.size();
+    const std::size_t dropouts = bound.dropouts.size();
     if (bind_stage(stage, worker)) continue;
-    bound_.calls.resize(calls);
-    bound_.pointers.resize(pointers);
-    bound_.dropouts.resize(dropouts);
-    bound_.calls.push_back(UnboundStage{&stage});
+    bound.calls.resize(calls);
+    bound.pointers.resize(pointers);
+    bound.dropouts.resize(dropouts);
+    bound.calls.push_back(UnboundStage{&stage});
   }
-  bound_.rows = frame.rows;
+  bound.rows = worker.frame->rows;
 }
 
 // Whether the stage could be bound; if not, what is there of it is the caller's to take away.
 template <class T>
 bool Plan<T>::bind_stage(const Stage& stage, const Worker& worker) {
   switch (stage.kind) {
-    case Stage::Kind::row: return bind_program(stage, 0, worker, Region{0, worker.rows, 0, -1});
+    case Stage::Kind::row: return bind_program(stage, 0, worker, Region{worker.row, worker.rows, 0, -1});
     case Stage::Kind::plain:
       return bind_program(stage, 0, worker, Region{0, 1, 0, stage.by_columns ? stage.width : -1});
     case Stage::Kind::product:
@@ -67,20 +60,20 @@ bool Plan<T>::bind_stage(const Stage& stage, const Worker& worker) {
       if (stage.items.size() > 1 && product.m * product.n * static_cast<Index>(sizeof(T)) > kEpilogueBytes)
         return false;
       if (worker.rows != max_rows_) check_scratch(product);
-      auto& bound = add_call(kernels_.matmul, product);
-      move_with(item.operands[0].value, &bound.a);
-      move_with(item.operands[1].value, &bound.b);
-      move_with(item.output, &bound.c);
-      return bind_program(stage, 1, worker, Region{0, product.m, 0, product.n});
+      auto& bound = add_call(worker, kernels_.matmul, product);
+      move_with(item.operands[0].value, worker, &bound.a);
+      move_with(item.operands[1].value, worker, &bound.b);
+      move_with(item.output, worker, &bound.c);
+      return bind_program(stage, 1, worker, Region{worker.row, product.m, 0, product.n});
     }
     case Stage::Kind::over_rows:
       for (int i : stage.items) {
         const Item& item = tape_.items[static_cast<std::size_t>(i)];
         if (item.operands[0].row_stride == 0) continue;
-        auto& bound = add_call(item.op == Op::sum ? kernels_.sum_over_rows : kernels_.max_over_rows,
+        auto& bound = add_call(worker, item.op == Op::sum ? kernels_.sum_over_rows : kernels_.max_over_rows,
                                over_rows_call(item, worker, Share{0, item.operands[0].row_stride}));
-        move_with(item.operands[0].value, &bound.in);
-        move_with(item.output, &bound.out);
+        move_with(item.operands[0].value, worker, &bound.in);
+        move_with(item.output, worker, &bound.out);
       }
       return true;
     case Stage::Kind::first_max: return false;
@@ -104,21 +97,22 @@ bool Plan<T>::bind_program(const Stage& stage, std::size_t first_item, const Wor
 template <class T>
 bool Plan<T>::bind_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
   const auto move_operands = [&](auto& call) {
-    for (std::size_t k = 0; k < item.operands.size(); ++k) move_with(item.operands[k].value, &call.in[k]);
-    move_with(item.output, &call.out);
+    for (std::size_t k = 0; k < item.operands.size(); ++k) move_with(item.operands[k].value, worker, &call.in[k]);
+    move_with(item.output, worker, &call.out);
   };
   switch (item.kind) {
     case Item::Kind::map:
-      move_operands(add_call(kernels_.map[static_cast<int>(map_op(item.op))], map_call(stage, item, worker, tile)));
+      move_operands(
+          add_call(worker, kernels_.map[static_cast<int>(map_op(item.op))], map_call(stage, item, worker, tile)));
       return true;
     case Item::Kind::row:
-      if (item.lead > 0) move_operands(add_call(row_kernel(item.op), row_call(stage, item, worker, tile)));
+      if (item.lead > 0) move_operands(add_call(worker, row_kernel(item.op), row_call(stage, item, worker, tile)));
       return true;
     case Item::Kind::dropout: {
-      auto& call = add_call(kernels_.dropout, dropout_call(stage, item, worker, tile));
-      move_with(item.operands[0].value, &call.in);
-      move_with(item.output, &call.out);
-      bound_.dropouts.push_back({&call, &item, tile.row});
+      auto& call = add_call(worker, kernels_.dropout, dropout_call(stage, item, worker, tile));
+      move_with(item.operands[0].value, worker, &call.in);
+      move_with(item.output, worker, &call.out);
+      worker.bound->dropouts.push_back({&call, &item, tile.row - worker.row});
       return true;
     }
     default: return false;
@@ -127,18 +121,20 @@ bool Plan<T>::bind_item(const Stage& stage, const Item& item, const Worker& work
 
 template <class T>
 template <class Call>
-Call& Plan<T>::add_call(void (*kernel)(const Call*), const Call& call) {
-  return std::get<BoundCall<Call>>(bound_.calls.emplace_back(BoundCall<Call>{kernel, call})).call;
+Call& Plan<T>::add_call(const Worker& worker, void (*kernel)(const Call*), const Call& call) {
+  return std::get<BoundCall<Call>>(worker.bound->calls.emplace_back(BoundCall<Call>{kernel, call})).call;
 }
 
-// The pointer follows the value where it may move: the caller's data, and results that he wants somewhere.
+// The pointer follows the value where it may move: the caller's data, and results that he wants somewhere; in the loop
+// a block's sums.
 template <class T>
 template <class Pointer>
-void Plan<T>::move_with(int value, Pointer* pointer) {
-  const Value::Place place = tape_.values[static_cast<std::size_t>(value)].place;
-  if (place != Value::Place::input && place != Value::Place::output) return;
+void Plan<T>::move_with(int value, const Worker& worker, Pointer* pointer) {
+  const Value& v = tape_.values[static_cast<std::size_t>(value)];
+  const bool callers = v.place == Value::Place::input || v.place == Value::Place::output;
+  if (!callers && v.sum_offset < 0) return;
   const T** at = const_cast<const T**>(pointer);
-  bound_.pointers.push_back({at, value, *at - data_[static_cast<std::size_t>(value)]});
+  worker.bound->pointers.push_back({at, value, *at - data_of(value, worker, worker.row)});
 }
 
 template class Plan<float>;

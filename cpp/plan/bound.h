@@ -1,5 +1,6 @@
-// Kernel calls that are bound to all that they need: what a run on one thread repeats as long as it has the same number
-// of rows. Only inputs and outputs move from run to run, and what dropout's random numbers are counted by.
+// Kernel calls that are bound to all that they need: what a run on one thread, or each thread with every block of the
+// loop, repeats as long as the run has the same number of rows. From run to run only inputs and outputs move, and what
+// dropout's random numbers are counted by; from block to block the sums too.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +37,7 @@ struct Bound {
   struct Counted {
     Dropout<T>* call;
     const Item* item;
-    Index row;  // of the run, where the call's tile begins
+    Index row;  // where the call's tile begins, counted from the worker's first row
   };
 
   Index rows = 0;  // of the runs that the calls are for; 0: of none
@@ -52,7 +53,17 @@ struct Bound {
     pointers.reserve(kMostTiles * operands);
     dropouts.reserve(kMostTiles * tape.items.size());
   }
+  // Whether runs of so many rows are worth binding to; if it is others than before, what was bound is gone.
+  bool is_for(Index wanted, Index most) {
+    if (wanted == rows) return true;
+    // The short batch at the end of an epoch does not disturb what the others are bound to.
+    const bool again = wanted == most || wanted == last_rows || rows == 0;
+    last_rows = wanted;
+    if (again) clear();
+    return again;
+  }
   void clear() {
+    rows = 0;
     calls.clear();
     pointers.clear();
     dropouts.clear();

@@ -75,10 +75,14 @@ void Plan<T>::choose_ahead(const Worker& worker, Index begin, Index end) const {
 template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   gather_inputs(frame, team.size(), thread);
-  const Worker worker = worker_of(frame, thread);
+  Worker worker = worker_of(frame, thread);
   const Share next = share(frame.rows, team.size(), thread, 1);
   choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
-  if (team.size() == 1 && run_bound(frame)) return;
+  const bool has_loop = tape_.loop_end > tape_.loop_begin;
+  if (team.size() == 1 && !has_loop && frame.rows > 0 && bound_.front().is_for(frame.rows, max_rows_)) {
+    worker.bound = &bound_.front();
+    return run_bound(worker, 0, static_cast<int>(tape_.stages.size()));
+  }
   for (int s = 0; s < static_cast<int>(tape_.stages.size()); ++s) {
     const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
     if (tape_.barriers[static_cast<std::size_t>(s)]) team.barrier(thread);

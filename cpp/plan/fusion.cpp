@@ -26,6 +26,8 @@ double element_cost(const Item& item) {
         case Op::sigmoid:
         case Op::softplus:
         case Op::erf:
+        case Op::tanh_of_sum:
+        case Op::sigmoid_of_sum:
         case Op::sigmoid_cross_entropy: return 2.5;
         case Op::power: return 15.0;
         default: return 0.15;

@@ -30,6 +30,8 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
   const Index unit = unit_of(blocks, threads), units = (blocks + unit - 1) / unit;
   if (thread < threads) {
     Worker worker = worker_of(frame, thread);
+    Bound<T>& bound = bound_[static_cast<std::size_t>(thread)];
+    if (bound.is_for(frame.rows, max_rows_)) worker.bound = &bound;
     worker.block = blocks_.template as<T>() + tape_.block_arena * thread;
     T* sums = sums_.template as<T>() + tape_.block_sums * counter_slots_ * thread;
     Share mine = share(units, threads, thread, 1);
@@ -65,8 +67,12 @@ void Plan<T>::run_block(Worker& worker, Index block) {
     gather(frame, slot, worker.row, 0, worker.rows, data_of(value, worker, worker.row), worker.thread);
   }
   worker.sums = tape_.block_sums > 0 ? worker.free[--worker.free_slots] : nullptr;
-  for (int s = tape_.loop_begin; s < tape_.loop_end; ++s)
-    run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
+  if (worker.bound != nullptr && worker.rows == kRowBlock) {
+    run_bound(worker, tape_.loop_begin, tape_.loop_end);
+  } else {
+    for (int s = tape_.loop_begin; s < tape_.loop_end; ++s)
+      run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
+  }
   if (worker.sums == nullptr) return;
   int level = 0;
   for (; worker.slot[level] != nullptr; ++level) {

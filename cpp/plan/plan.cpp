@@ -33,7 +33,8 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
   allocate_loop();
   place_values(parameters);
   allocate_scratch();
-  bound_.reserve(tape_);
+  bound_.resize(static_cast<std::size_t>(loop_threads_));
+  for (Bound<T>& bound : bound_) bound.reserve(tape_);
   if (!augmentation_.steps.empty() && reads_input(0))
     augmenter_ = std::make_unique<Augmenter<T>>(augmentation_, tape_.threads);
 }

@@ -116,15 +116,15 @@ class Plan {
   Matmul<T> product_call(const Item& item, const Worker& worker) const;
   auto row_kernel(Op op) const -> void (*)(const RowMap<T>*);
   void check_scratch(const Matmul<T>& product) const;
-  bool run_bound(const Frame& frame);
-  void bind(const Frame& frame);
+  void run_bound(const Worker& worker, int begin, int end);
+  void bind(const Worker& worker, int begin, int end);
   bool bind_stage(const Stage& stage, const Worker& worker);
   bool bind_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region);
   bool bind_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
   template <class Call>
-  Call& add_call(void (*kernel)(const Call*), const Call& call);
+  Call& add_call(const Worker& worker, void (*kernel)(const Call*), const Call& call);
   template <class Pointer>
-  void move_with(int value, Pointer* pointer);
+  void move_with(int value, const Worker& worker, Pointer* pointer);
   Matmul<T> matmul_of(const Item& item, Index rows) const;
   Matmul<T> share_of(Matmul<T> whole, const Stage& stage, Index rows, int threads, int thread, Index* row,
                      Index* column) const;
@@ -149,7 +149,8 @@ class Plan {
   std::vector<Index> first_max_;  // by group: its first maximal element
   std::vector<T*> own_;  // by value: where the plan put it
   std::vector<T*> data_;  // by value: where it is now (inputs and outputs may be bound elsewhere)
-  Bound<T> bound_;  // of one thread, for the number of rows that comes again and again
+  std::vector<Bound<T>>
+      bound_;  // by thread, for the number of rows that comes again and again; of the loop if there is one
 };
 
 // Tests: plans built from now on share every stage among all threads, however small it is, products by rows or columns.

@@ -1,6 +1,6 @@
-// The tape: what a plan executes. Built once from a graph by lower() (nodes to items), fuse() (items to stages),
-// share_out() (stages to threads), place() (values to memory) and set_barriers(); run by Plan<T>. Nothing here depends
-// on the element type.
+// The tape: what a plan executes. Built once from a graph by lower() (nodes to items), combine() (items to fewer),
+// fuse() (items to stages), share_out() (stages to threads), place() (values to memory) and set_barriers(); run by
+// Plan<T>. Nothing here depends on the element type.
 #pragma once
 
 #include <string>
@@ -140,8 +140,9 @@ struct TapeRequest {
 
 Tape build_tape(const TapeRequest& request);
 
-// The passes, in lowering.cpp, fusion.cpp, sharing.cpp, memory.cpp and barriers.cpp.
+// The passes, in lowering.cpp, combine.cpp, fusion.cpp, sharing.cpp, memory.cpp and barriers.cpp.
 void lower(const TapeRequest& request, Tape& tape);
+void combine(Tape& tape);
 void fuse(const TapeRequest& request, Tape& tape);
 void share_out(const TapeRequest& request, Tape& tape);
 void place(const TapeRequest& request, Tape& tape);

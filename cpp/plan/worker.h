@@ -21,6 +21,7 @@ struct Plan<T>::Worker {
   int thread;
   Index row, rows;
   T* scratch;  // of programs
+  Bound<T>* bound;  // null: the stages run as the tape says
   Ahead* ahead;  // the rows that this thread gathers next
   T* block;    // in the loop: the values of the block
   T* sums;     // in the loop: the block's part of every sum over rows

@@ -14,7 +14,7 @@ from fastbp.reference.operations import ELEMENTWISE
 kernel = _core.testing
 
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
-WIDTHS = (0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 67, 131)
+WIDTHS = (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 33, 67, 131)
 
 
 # ---- elementwise ----
@@ -177,7 +177,7 @@ def test_kernels_with_labels(dtype: str) -> None:
 @DTYPES
 def test_sums_and_maxima_over_rows(dtype: str) -> None:
     shapes = [(rows, 3) for rows in (0, 1, 127, 128, 129, 255, 256, 257, 511, 512, 640, 1025, 1700)]
-    for shape in [*shapes, *((300, width) for width in (*WIDTHS, 64, 256)), (10000, 1)]:
+    for shape in [*shapes, *((rows, width) for rows in (100, 300) for width in (*WIDTHS, 64, 256)), (10000, 1)]:
         wider = finite((shape[0], shape[1] + 5), dtype, 3)
         for x in (finite(shape, dtype, 1), values(shape, dtype, 2), wider[:, 2:-3]):
             total, most = reduce.sum_over_rows(x), reduce.max_over_rows(x)
@@ -361,7 +361,7 @@ def any_source(element: str, shape: tuple[int, int]) -> np.ndarray:
 @DTYPES
 @pytest.mark.parametrize("element", ELEMENTS)
 def test_gathering(element: str, dtype: str) -> None:
-    for cols in (1, 3, 16, 37):
+    for cols in (1, 3, 4, 7, 16, 21, 37):
         source = any_source(element, (50, cols))
         index = np.random.default_rng(0).integers(0, 50, 33)
         layouts = [source, np.asfortranarray(source), source[::-1, ::-1], np.repeat(source, 2, axis=1)[:, ::2]]

@@ -60,3 +60,22 @@ def test_a_sum_over_no_rows_is_zero(dtype: str) -> None:
         function([np.zeros((4 * BLOCK, 3)), np.zeros((4 * BLOCK, 2))])  # a plan with the loop
         for result, wanted in zip(function(data), expected):
             assert_same(result, wanted, place)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_rows_inputs_and_counters_may_change_from_run_to_run(dtype: str) -> None:
+    calls = []
+    for number, rows in enumerate([5 * BLOCK, 5 * BLOCK, 3 * BLOCK + 1, 5 * BLOCK, *[3 * BLOCK + 1] * 3, 5 * BLOCK]):
+        random = np.random.default_rng(number)
+        kind = (dtype, "int8")[number % 2]  # read in place, gathered block by block
+        data = [random.integers(-9, 9, (rows, width)).astype(kind) for width in (3, 2)]
+        calls.append((data, number // 2))
+    graph, outputs, parameters = small_net(reference, dtype)
+    function = reference.Function(graph, outputs, parameters, training=True, seed=6)
+    expected = [function(data, counter=counter) for data, counter in calls]
+    for place in everywhere():
+        graph, outputs, parameters = small_net(_core, dtype)
+        function = _core.Function(graph, outputs, parameters, training=True, seed=6)
+        for number, (data, counter) in enumerate(calls):
+            for result, wanted in zip(function(data, counter=counter), expected[number]):
+                assert_same(result, wanted, (number, place))

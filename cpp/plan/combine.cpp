@@ -1,0 +1,107 @@
+// Chains of maps that one kernel knows as a whole: a bias and its activation, an activation's gradient. What lies
+// between is neither stored nor read again. Only where nothing else needs it; the bits are the same (rule 8).
+#include <algorithm>
+
+#include "plan/tape.h"
+
+namespace fastbp {
+namespace {
+
+class Combining {
+ public:
+  explicit Combining(Tape& tape) : tape_(tape), maker_(tape.values.size(), -1), readers_(tape.values.size(), 0) {
+    for (std::size_t i = 0; i < tape.items.size(); ++i) {
+      maker_[index(tape.items[i].output)] = static_cast<int>(i);
+      for (const Operand& operand : tape.items[i].operands) ++readers_[index(operand.value)];
+    }
+    for (int output : tape.outputs) ++readers_[index(output)];
+    taken_.resize(tape.items.size());
+    for (Item& item : tape.items) {
+      if (item.kind != Item::Kind::map) continue;
+      switch (item.op) {
+        case Op::relu: of_sum(item, Op::relu_of_sum, true); break;
+        case Op::tanh: of_sum(item, Op::tanh_of_sum, fills_vectors(item)); break;
+        case Op::sigmoid: of_sum(item, Op::sigmoid_of_sum, fills_vectors(item)); break;
+        case Op::multiply: gradient(item); break;
+        default: break;
+      }
+    }
+    std::vector<Item> left;
+    for (std::size_t i = 0; i < tape.items.size(); ++i)
+      if (!taken_[i]) left.push_back(tape.items[i]);
+    tape.items = left;
+  }
+
+ private:
+  static std::size_t index(int i) { return static_cast<std::size_t>(i); }
+
+  // Going down the columns costs a whole vector for a part of one, which a function alone, on rows that lie behind one
+  // another, does not.
+  bool fills_vectors(const Item& item) const {
+    const Index width = tape_.values[index(item.output)].width;
+    return (width + kLanes - 1) / kLanes * kLanes - width <= width / 8;
+  }
+
+  // The map with this operation whose result is operand k of `item`, which is as large, and is read by nothing else.
+  // Null: there is none.
+  Item* source(const Item& item, std::size_t k, Op op) {
+    const int value = item.operands[k].value;
+    if (maker_[index(value)] < 0 || readers_[index(value)] != 1) return nullptr;
+    Item& from = tape_.items[index(maker_[index(value)])];
+    const Value &out = tape_.values[index(item.output)], &between = tape_.values[index(value)];
+    const bool alike = between.rows == out.rows && between.width == out.width;
+    return alike && from.kind == Item::Kind::map && from.op == op ? &from : nullptr;
+  }
+
+  bool is_one(const Operand& operand) const {
+    const Value& value = tape_.values[index(operand.value)];
+    if (value.place != Value::Place::constant) return false;
+    const std::vector<double>& numbers = tape_.constants[index(value.storage)];
+    return std::all_of(numbers.begin(), numbers.end(), [](double x) { return x == 1.0; });
+  }
+
+  static bool same(const Operand& a, const Operand& b) {
+    return a.value == b.value && a.row_stride == b.row_stride && a.col_stride == b.col_stride;
+  }
+
+  void take(const Item& item) { taken_[index(maker_[index(item.output)])] = true; }
+
+  void of_sum(Item& item, Op op, bool pays) {
+    const Item* sum = pays ? source(item, 0, Op::add) : nullptr;
+    if (sum == nullptr) return;
+    take(*sum);
+    item.op = op;
+    item.operands = sum->operands;
+  }
+
+  // g * (1 - y * y) and g * (y * (1 - y)): rules of graph/gradients.cpp, in the order of their operands.
+  void gradient(Item& item) {
+    const Operand g = item.operands[0];
+    if (const Item* minus = source(item, 1, Op::subtract)) {
+      const Item* square = is_one(minus->operands[0]) ? source(*minus, 1, Op::square) : nullptr;
+      if (square == nullptr) return;
+      take(*minus);
+      take(*square);
+      item.op = Op::tanh_gradient;
+      item.operands = {square->operands[0], g};
+    } else if (const Item* slope = source(item, 1, Op::multiply)) {
+      const Item* rest = source(*slope, 1, Op::subtract);
+      if (rest == nullptr || !is_one(rest->operands[0]) || !same(rest->operands[1], slope->operands[0])) return;
+      take(*slope);
+      take(*rest);
+      item.op = Op::sigmoid_gradient;
+      item.operands = {slope->operands[0], g};
+    }
+  }
+
+  Tape& tape_;
+  std::vector<int> maker_;  // by value: the item that computes it, or -1
+  std::vector<int> readers_;  // by value: operands, and outputs asked for
+  std::vector<bool> taken_;  // by item: it has become a part of another
+};
+
+}  // namespace
+
+void combine(Tape& tape) { Combining combining(tape); }
+
+}  // namespace fastbp
