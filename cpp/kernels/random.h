@@ -61,41 +61,66 @@ FASTBP_INLINE void store_pairs(uint64_t* out, U64 a, U64 b) {
 #endif
 }
 
-// A buffer of blocks: their counters, then their words in order of block, word, half.
-struct PhiloxBlocks {
-  static constexpr int most = 32;
-  static constexpr int lanes = FASTBP_VECTOR_BYTES / 8;
-  uint64_t block[most], row[most];  // the first two words of the counter
-  uint16_t halves[most * 8 + FASTBP_VECTOR_BYTES];  // room for a vector that is read beyond the end
+// The keys of all rounds, the same in every lane.
+struct PhiloxKeys {
   U64 key0[kPhiloxRounds], key1[kPhiloxRounds];
-  U64 stream, counter;
 
-  PhiloxBlocks(uint64_t seed, uint32_t stream_word, uint32_t counter_word) {
+  explicit PhiloxKeys(uint64_t seed) {
     uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32);
     for (int round = 0; round < kPhiloxRounds; ++round, k0 += kPhiloxWeyl0, k1 += kPhiloxWeyl1) {
       key0[round] = (uint64_t)k0 + U64{};
       key1[round] = (uint64_t)k1 + U64{};
     }
+  }
+
+  // All rounds on `chains` vectors of blocks side by side, for a round is one long dependency. A lane is 64 bits wide,
+  // and only its lower half counts: so a round is two products, and what they leave in the upper halves is never looked
+  // at.
+  template <int chains>
+  inline __attribute__((always_inline)) void encipher(U64 (&c0)[chains], U64 (&c1)[chains], U64 (&c2)[chains],
+                                                      U64 (&c3)[chains]) const {
+    for (int round = 0; round < kPhiloxRounds; ++round) {
+      for (int j = 0; j < chains; ++j) {
+        const U64 p0 = product_of_low(c0[j], kPhiloxMultiplier0 + U64{});
+        const U64 p1 = product_of_low(c2[j], kPhiloxMultiplier1 + U64{});
+        c0[j] = (p1 >> 32) ^ c1[j] ^ key0[round];
+        c2[j] = (p0 >> 32) ^ c3[j] ^ key1[round];
+        c1[j] = p1;
+        c3[j] = p0;
+      }
+    }
+  }
+};
+
+// The lane of block l of a vector's, from which store_pairs writes it to its place.
+constexpr int kPhiloxLanes = FASTBP_VECTOR_BYTES / 8;
+FASTBP_INLINE int philox_lane(int l) { return l < kPhiloxLanes / 2 ? 2 * l : 2 * l - kPhiloxLanes + 1; }
+
+// A buffer of blocks: their counters, then their words in order of block, word, half.
+struct PhiloxBlocks {
+  static constexpr int most = 32;
+  static constexpr int lanes = kPhiloxLanes;
+  uint64_t block[most], row[most];  // the first two words of the counter
+  uint16_t halves[most * 8 + FASTBP_VECTOR_BYTES];  // room for a vector that is read beyond the end
+  PhiloxKeys keys;
+  U64 stream, counter;
+
+  PhiloxBlocks(uint64_t seed, uint32_t stream_word, uint32_t counter_word) : keys(seed) {
     stream = (uint64_t)stream_word + U64{};
     counter = (uint64_t)counter_word + U64{};
     for (int i = 0; i < most; ++i) block[i] = row[i] = 0;
     for (uint16_t& half : halves) half = 0;
   }
 
-  // Block `index` of the buffer goes to the lane from which store_pairs writes it to its place.
-  FASTBP_INLINE int lane_of(int index) {
-    const int l = index & (lanes - 1);
-    return (index & ~(lanes - 1)) | (l < lanes / 2 ? 2 * l : 2 * l - lanes + 1);
-  }
+  FASTBP_INLINE int lane_of(int index) { return (index & ~(lanes - 1)) | philox_lane(index & (lanes - 1)); }
   void set(int index, uint32_t block_word, uint32_t row_word) {
     block[lane_of(index)] = block_word;
     row[lane_of(index)] = row_word;
   }
 
-  // Computes the first `count` blocks (and whatever shares their vectors). A lane is 64 bits wide, and only its lower
-  // half counts: so a round is two products, and what they leave in the upper halves is never looked at.
+  // Computes the first `count` blocks (and whatever shares their vectors).
   __attribute__((noinline)) void compute(int count) {
-    constexpr int chains = 2;  // side by side, for a round is one long dependency
+    constexpr int chains = 2;
     for (int i = 0; i < count; i += chains * lanes) {
       U64 c0[chains], c1[chains], c2[chains], c3[chains];
       for (int j = 0; j < chains; ++j) {
@@ -104,16 +129,7 @@ struct PhiloxBlocks {
         c2[j] = stream;
         c3[j] = counter;
       }
-      for (int round = 0; round < kPhiloxRounds; ++round) {
-        for (int j = 0; j < chains; ++j) {
-          const U64 p0 = product_of_low(c0[j], kPhiloxMultiplier0 + U64{});
-          const U64 p1 = product_of_low(c2[j], kPhiloxMultiplier1 + U64{});
-          c0[j] = (p1 >> 32) ^ c1[j] ^ key0[round];
-          c2[j] = (p0 >> 32) ^ c3[j] ^ key1[round];
-          c1[j] = p1;
-          c3[j] = p0;
-        }
-      }
+      keys.encipher(c0, c1, c2, c3);
       for (int j = 0; j < chains; ++j) {
         const U64 low = (c0[j] & 0xffffffffu) | (c1[j] << 32), high = (c2[j] & 0xffffffffu) | (c3[j] << 32);
         uint64_t words[2 * lanes];
@@ -267,16 +283,26 @@ void dropout(const Dropout<T>* call) {
 // ---- whole numbers, uniform and normal ----
 
 void draws(uint64_t seed, uint32_t stream, uint32_t counter, int64_t first, int64_t n, uint64_t* out) {
-  PhiloxBlocks blocks(seed, stream, counter);
-  constexpr int64_t most = 2 * PhiloxBlocks::most;
-  int64_t done = 0;
-  while (done < n) {
+  constexpr int lanes = kPhiloxLanes, chains = FASTBP_VECTOR_BYTES == 64 ? 4 : 2, most = 2 * chains * lanes;
+  constexpr uint64_t low = 0xffffffffu;
+  const PhiloxKeys keys(seed);
+  U64 place = {};
+  for (int l = 0; l < lanes; ++l) place[philox_lane(l)] = (uint64_t)l;
+  for (int64_t done = 0; done < n;) {
     const int64_t draw = first + done, skip = draw % 2;
+    U64 c0[chains], c1[chains], c2[chains], c3[chains];
+    for (int j = 0; j < chains; ++j) {
+      c0[j] = place + (uint64_t)(draw / 2 + j * lanes);
+      c1[j] = U64{};
+      c2[j] = (uint64_t)stream + U64{};
+      c3[j] = (uint64_t)counter + U64{};
+    }
+    keys.encipher(c0, c1, c2, c3);
+    uint64_t numbers[most];
+    for (int j = 0; j < chains; ++j)
+      store_pairs(numbers + 2 * lanes * j, c0[j] << 32 | (c1[j] & low), c2[j] << 32 | (c3[j] & low));
     const int64_t count = n - done < most - skip ? n - done : most - skip;
-    const int used = (int)((skip + count + 1) / 2);
-    for (int i = 0; i < used; ++i) blocks.set(i, (uint32_t)(draw / 2 + i), 0);
-    blocks.compute(used);
-    for (int64_t i = 0; i < count; ++i) out[done + i] = blocks.long_word((int)(skip + i));
+    for (int64_t i = 0; i < count; ++i) out[done + i] = numbers[skip + i];
     done += count;
   }
 }
