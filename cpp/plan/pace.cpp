@@ -72,6 +72,9 @@ void Pace::window_done(Duration took, Clock::time_point now) {
     if (best_[1] != Duration::max() && best_[1] / kHopeless > best_[0]) probe_ = kProbe - 1;
     if (++probe_ < kProbe) return;
     together_ = best_[1] < best_[0];
+    // Threads that met on one processor make a probe wrong, and do not stay there for long.
+    if (together_ != team_won_) hold_ = kShortestHold;
+    team_won_ = together_;
     hold_until_ = now + std::max<Duration>(hold_, kLoserShare * probing_[!together_]);
     hold_ = std::min<Duration>(2 * hold_, kLongestHold);
     return;

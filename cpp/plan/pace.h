@@ -31,6 +31,7 @@ class Pace {
   bool running_ = false;
   long steps_per_window_ = 1;
   bool together_ = false;
+  bool team_won_ = false;          // the last probe
   long steps_ = 0;                 // of this window
   Duration before_{};              // of this window, before the last pause
   int probe_ = 0;                  // windows measured in this probe; kProbe: none is under way
