@@ -8,7 +8,7 @@ namespace fastbp {
 namespace {
 
 // Nanoseconds, measured with two threads on one machine. They decide what is fast, not what is right.
-constexpr double kBarrier = 500;          // threads that meet, and wait for the last
+constexpr double kBarrier = 1500;         // threads that meet, wait for the last, and then read what others wrote
 constexpr double kBarrierOfMany = 50;     // and per thread of the team
 constexpr double kWorthATeam = 40000;  // saved per run: less is lost soon where other programs run beside a team
 constexpr double kWeight = 0.05;          // one thread reads or packs one weight of a product
