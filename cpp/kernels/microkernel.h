@@ -29,6 +29,7 @@ struct TileCall {
   int64_t earlier_count;
   int64_t last_lanes;  // columns in the last vector: 1 .. lanes
   Wanted* wanted;  // may be null
+  int64_t contested;
 };
 
 template <class T>
@@ -112,6 +113,23 @@ FASTBP_INLINE void finish_tile(const TileCall<T>* call, V<T>* sum) {
   }
 }
 
+// Chains this long hide the stores of claim_tile.
+constexpr int64_t kClaimDepth = 64;
+
+// Stores into every line of a tile that other processors have read: it becomes this one's alone while the chains run.
+// Otherwise each of the sums' stores would wait for that, and what follows for them. A prefetch for writing does not do
+// it: where the line is in the cache, if only to be read, it changes nothing.
+template <class T, int rows, int vectors>
+FASTBP_INLINE void claim_tile(const TileCall<T>* call) {
+  FASTBP_UNROLL
+  for (int i = 0; i < rows; ++i) {
+    FASTBP_UNROLL
+    for (int v = 0; v < vectors; ++v) {
+      *(volatile T*)(call->out.at + i * call->out.row + v * Vector<T>::lanes) = 0;
+    }
+  }
+}
+
 template <class T, int rows, int vectors, bool masked>
 void multiply_tile(const TileCall<T>* call) {
   constexpr int pointers = (rows + kRowsPerPointer - 1) / kRowsPerPointer;
@@ -121,6 +139,7 @@ void multiply_tile(const TileCall<T>* call) {
   for (int g = 0; g < pointers; ++g) a[g] = call->a + g * kRowsPerPointer * a_row;
   const T* b = call->b;
   Wanted* wanted = call->wanted;
+  if (call->contested && call->earlier_count == 0 && call->k >= kClaimDepth) claim_tile<T, rows, vectors>(call);
 
   V<T> sum[rows * vectors];
   FASTBP_UNROLL

@@ -141,6 +141,7 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
   const Matmul<T> whole = product_call(tape_.items[static_cast<std::size_t>(stage.items.front())], worker);
   Matmul<T> part = share_of(whole, stage, worker.rows, threads, thread, &epilogue.row, &epilogue.column);
   if (part.m == 0 || part.n == 0) return;
+  part.contested = threads > 1;
   epilogue.row += worker.row;
   if (stage.items.size() > 1) {
     part.context = &epilogue;
