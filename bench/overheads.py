@@ -50,7 +50,8 @@ OPTIMIZERS: dict[str, Callable[[], bp.Optimizer]] = {
 MEASURED = ("logistic", "sklearn", "deep", "mnist", "large", "full-batch")  # their memory: beside it others are small
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
 TABULAR = BY_NAME["tabular"]
-OPTIMIZED = (  # an update costs the same whatever the batch: few rows, or it drowns; the first step of a fit checks more
+# An update costs the same whatever the batch: few rows, or it drowns. Several steps: the first of a fit checks more.
+OPTIMIZED = (
     BY_NAME["tabular"],
     replace(BY_NAME["mnist"], batch_size=32, steps=40),
     replace(BY_NAME["large"], batch_size=32, steps=6),
