@@ -14,8 +14,9 @@ OUTPUTS = {"softmax": "softmax", "quadratic": "sigmoid", "mse": None}
 LOSSES = {"softmax": "sparse_categorical_crossentropy", "quadratic": "quadratic", "mse": "mse"}
 
 
-def untrained(workload: Workload) -> bp.Sequential:
-    """The network, compiled; its own weights are drawn when it is built."""
+def untrained(workload: Workload, optimizer: bp.Optimizer | None = None) -> bp.Sequential:
+    """The network, compiled, by default with the update that every system uses; its weights are drawn when it is
+    built."""
     layers: list[Any] = [bp.Input((workload.sizes[0],))]
     for size in workload.sizes[1:-1]:
         layers.append(bp.Dense(size, activation=workload.hidden))
@@ -23,7 +24,9 @@ def untrained(workload: Workload) -> bp.Sequential:
             layers.append(bp.Dropout(workload.dropout))
     layers.append(bp.Dense(workload.sizes[-1], activation=OUTPUTS[workload.loss]))
     network = bp.Sequential(layers, seed=0)
-    network.compile(optimizer=bp.SGD(LEARNING_RATE, weight_decay=WEIGHT_DECAY), loss=LOSSES[workload.loss])
+    if optimizer is None:
+        optimizer = bp.SGD(LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    network.compile(optimizer=optimizer, loss=LOSSES[workload.loss])
     return network
 
 

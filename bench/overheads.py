@@ -2,6 +2,7 @@
 
 - `predict` of one row, and of many, through a small network;
 - what a call of `train_on_batch` costs more than a step of `fit`;
+- what the optimisers cost more than plain SGD, a step on one thread (``--optimizers``);
 - the time from ``import fastbp`` to the end of the first epoch, in a fresh interpreter;
 - the peak memory of a training, beside that of its data, weights and activations: as the system has it, which counts
   whole pages, code that is touched for the first time and the threads' stacks, and by counting what is allocated.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import math
 import multiprocessing
 import resource
 import statistics
@@ -21,10 +23,12 @@ import tempfile
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import fastbp as bp
 import numpy as np
 from fastbp import _core
 
@@ -33,8 +37,25 @@ from .figures import microseconds
 from .machine import Meter, description
 from .workloads import WORKLOADS, Workload
 
-TABULAR = next(workload for workload in WORKLOADS if workload.name == "tabular")
+OPTIMIZERS: dict[str, Callable[[], bp.Optimizer]] = {
+    "SGD": lambda: bp.SGD(1e-3, weight_decay=1e-4),
+    "momentum": lambda: bp.SGD(1e-3, momentum=0.9, weight_decay=1e-4),
+    "Nesterov": lambda: bp.SGD(1e-3, momentum=0.9, nesterov=True, weight_decay=1e-4),
+    "RMSprop": lambda: bp.RMSprop(1e-4, weight_decay=1e-4),
+    "Adam": lambda: bp.Adam(1e-4, weight_decay=1e-4),
+    "Lion": lambda: bp.Lion(1e-5, weight_decay=1e-4),
+    "clipnorm": lambda: bp.SGD(1e-3, weight_decay=1e-4, global_clipnorm=1.0),
+    "average (EMA)": lambda: bp.SGD(1e-3, weight_decay=1e-4, use_ema=True),
+}
 MEASURED = ("logistic", "sklearn", "deep", "mnist", "large", "full-batch")  # their memory: beside it others are small
+BY_NAME = {workload.name: workload for workload in WORKLOADS}
+TABULAR = BY_NAME["tabular"]
+# An update costs the same whatever the batch: few rows, or it drowns. Several steps: the first of a fit checks more.
+OPTIMIZED = (
+    BY_NAME["tabular"],
+    replace(BY_NAME["mnist"], batch_size=32, steps=40),
+    replace(BY_NAME["large"], batch_size=32, steps=6),
+)
 FIRST_EPOCH = """
 import time
 start = time.perf_counter()
@@ -107,6 +128,43 @@ def train_on_batch_figures(repeats: int) -> dict[str, float]:
     return {"call": call, "step": step, "overhead": call - step}
 
 
+def optimizer_figures(workload: Workload, repeats: int) -> dict[str, float]:
+    """Seconds of a step by optimiser, on one thread: the least of some rounds, in which they take turns."""
+    before = _core.get_num_threads()
+    _core.set_num_threads(1)
+    try:
+        x, y = workload.data()
+        least = dict.fromkeys(OPTIMIZERS, math.inf)
+        networks = {name: untrained(workload, make()) for name, make in OPTIMIZERS.items()}
+        for turn in range(repeats + 1):  # the first one builds
+            for name, network in networks.items():
+                start = time.perf_counter()
+                network.fit(x, y, batch_size=workload.batch_size, verbose=0)
+                seconds = (time.perf_counter() - start) / workload.steps
+                least[name] = min(least[name], seconds) if turn else math.inf
+    finally:
+        _core.set_num_threads(before)
+    return least
+
+
+def optimizer_report(workload: Workload, repeats: int) -> dict[str, float]:
+    return {**optimizer_figures(workload, repeats), "weights": float(workload.parameters)}
+
+
+def optimizer_table(report: dict[str, Any]) -> str:
+    """What each costs more than plain SGD: microseconds a step, and nanoseconds for each weight."""
+    names = list(report)
+    lines = ["µs a step (ns a weight) more than SGD's" + "".join(f"{name:>20}" for name in names)]
+    lines.append(f"{'SGD, the whole step':<39}" + "".join(f"{microseconds(report[n]['SGD']):>20}" for n in names))
+    for optimizer in list(OPTIMIZERS)[1:]:
+        cells = []
+        for name in names:
+            more = report[name][optimizer] - report[name]["SGD"]
+            cells.append(f"{1e6 * more:.1f} ({1e9 * more / report[name]['weights']:.2f})")
+        lines.append(f"{optimizer:<39}" + "".join(f"{cell:>20}" for cell in cells))
+    return "\n".join(lines)
+
+
 def first_epoch_figures(repeats: int) -> dict[str, float]:
     """Medians of seconds: to import numpy, then fastbp; then to make a network and train it for 16 steps."""
     runs = []
@@ -119,7 +177,7 @@ def first_epoch_figures(repeats: int) -> dict[str, float]:
 
 def memory_figures(name: str) -> dict[str, float]:
     """Bytes that the training of a workload adds to its data at its peak, and what they are compared with."""
-    workload = next(workload for workload in WORKLOADS if workload.name == name)
+    workload = BY_NAME[name]
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
         for part, array in zip("xy", workload.data()):  # made here: what that takes is not the training's
             np.save(Path(folder) / part, array)
@@ -128,7 +186,7 @@ def memory_figures(name: str) -> dict[str, float]:
 
 
 def _memory_of(name: str, folder: str) -> dict[str, float]:
-    workload = next(workload for workload in WORKLOADS if workload.name == name)
+    workload = BY_NAME[name]
     small = network_of(TABULAR)  # what is loaded and allocated once is not the training's
     small.fit(np.ones((256, 32), np.float32), np.ones((256, 1), np.float32), batch_size=64, verbose=0)
     del small
@@ -226,7 +284,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.overheads", description=__doc__)
     parser.add_argument("--repeats", type=int, default=7, help="default 7")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
+    parser.add_argument("--optimizers", action="store_true", help="compare the optimisers, and nothing else")
     options = parser.parse_args(arguments)
+    if options.optimizers:
+        print(optimizer_table({w.name: optimizer_report(w, options.repeats) for w in OPTIMIZED}))
+        return
     report = run(repeats=options.repeats)
     print(table(report))
     if options.json is not None:

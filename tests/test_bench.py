@@ -184,3 +184,14 @@ def test_the_overheads_are_measured() -> None:
     assert figures["predict_one_row"] > 0
     assert figures["predict_rows"]["seconds"] > 0
     assert figures["train_on_batch"]["overhead"] is not None
+
+
+def test_the_optimisers_are_compared_with_plain_sgd() -> None:
+    report = {TINY[0].name: overheads.optimizer_report(TINY[0], repeats=1)}
+    assert set(report[TINY[0].name]) == {*overheads.OPTIMIZERS, "weights"}
+    assert all(seconds > 0 for seconds in report[TINY[0].name].values())
+    assert report[TINY[0].name]["weights"] == TINY[0].parameters
+    shown = overheads.optimizer_table(
+        {"tiny": dict.fromkeys(overheads.OPTIMIZERS, 2e-6) | {"SGD": 1e-6, "weights": 10}}
+    )
+    assert "1.0 (100.00)" in shown

@@ -100,9 +100,9 @@ Blocking<T> upright_blocking_of(const fastbp::Matmul<T>& q) {
 
   const bool outgrows_l1 = depth * q.b_row * (int64_t)sizeof(T) > 24 * 1024;
   s.across = is_across(q);
-  if (s.across) {
+  if (s.across) {  // the columns of a panel are read side by side: where they alias, only those of one vector
     s.strips = (q.m + kMostRowsAcross - 1) / kMostRowsAcross;
-    s.vectors = s.strips == 1 ? vectors_across((int)q.m) : 1;
+    s.vectors = s.strips == 1 && !aliases(q.b_col * (int64_t)sizeof(T)) ? vectors_across((int)q.m) : 1;
   }
   s.pack_b = !s.across && (q.b_col != 1 || (s.strips >= 4 && outgrows_l1));
   const bool long_strip = columns > 2 * s.vectors * lanes && depth >= 64;

@@ -272,23 +272,37 @@ int accumulate_is_finite(const Update<T>* call) {
   return accumulated<T, false>(*call, finite_limit<T>());
 }
 
-// Rule 3 in float64 over the squares of 16 elements at a time.
+// Adds the squares of a vector, `left` of whose elements are there, to the lanes from its own on: the others are +0.
+template <class T>
+FASTBP_INLINE void add_squares(const T* x, const T* accumulated, T count, int64_t left, F64* sums) {
+  V<T> v = load_part<T>(x, left);
+  if (accumulated) v = (load_part<T>(accumulated, left) + v) / splat<T>(count);
+  if constexpr (sizeof(T) == 4) {
+    const F64 low = widen_low(v), high = widen_high(v);
+    sums[0] += low * low;
+    sums[1] += high * high;
+  } else {
+    sums[0] += v * v;
+  }
+}
+
+// Rule 3 in float64 over the squares.
 template <class T>
 double square_sum(const T* x, const T* accumulated, T count, int64_t n) {
-  double squares[kFlatBlock];
-  for (int64_t i = 0; i < n; i += Vector<T>::lanes) {
-    V<T> v = load_part<T>(x + i, n - i);
-    if (accumulated) v = (load_part<T>(accumulated + i, n - i) + v) / splat<T>(count);
-    if constexpr (sizeof(T) == 4) {
-      const F64 low = widen_low(v), high = widen_high(v);
-      store_part<double>(squares + i, low * low, n - i);
-      const int64_t left = n - i - Vector<double>::lanes;
-      if (left > 0) store_part<double>(squares + i + Vector<double>::lanes, high * high, left);
-    } else {
-      store_part<double>(squares + i, v * v, n - i);
+  using L = Lanes<double, Sum<double>>;
+  constexpr int lanes = Vector<T>::lanes, vectors = (int)kLanes / lanes, each = L::parts / vectors;
+  L sums = L::started();
+  int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes) {
+    for (int j = 0; j < vectors; ++j) {
+      const int64_t at = i + j * lanes;
+      add_squares<T>(x + at, accumulated ? accumulated + at : nullptr, count, lanes, sums.part + j * each);
     }
   }
-  return reduced<double, Sum<double>>(squares, n);
+  for (int j = 0; j < vectors && i < n; ++j, i += lanes) {
+    add_squares<T>(x + i, accumulated ? accumulated + i : nullptr, count, n - i, sums.part + j * each);
+  }
+  return folded<double, Sum<double>>(sums);
 }
 
 template <class T>

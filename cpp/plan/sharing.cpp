@@ -56,7 +56,8 @@ class SharingOut {
       return;
     }
     double alone = gathering(), best_time = std::numeric_limits<double>::max();
-    for (const Stage& stage : tape_.stages) alone += best(stage, 1).time;
+    for (std::size_t s = 0; s < tape_.stages.size(); ++s)
+      alone += in_loop(s) ? cost(tape_.stages[s]) : best(tape_.stages[s], 1).time;
     for (int threads = 2; threads <= request_.threads; threads = next(threads)) {
       const double time = time_of(threads);
       if (time >= best_time) continue;
@@ -91,7 +92,7 @@ class SharingOut {
 
   Choice best(const Stage& stage, int threads) const {
     const double cost = this->cost(stage);
-    if (threads == 1) return {Sharing::one, cost};
+    if (threads == 1) return {Sharing::one, is_product(stage) ? cost + of_a(stage) + of_b(stage) : cost};
     switch (stage.kind) {
       case Stage::Kind::row: return {Sharing::rows, cost * largest(rows_, 1, threads)};
       case Stage::Kind::plain:
@@ -105,15 +106,31 @@ class SharingOut {
     return {Sharing::one, cost};
   }
 
+  static bool is_product(const Stage& stage) {
+    return stage.kind == Stage::Kind::product || stage.kind == Stage::Kind::product_rows;
+  }
+
+  // What reading or packing a product's operands costs, once.
+  double of_a(const Stage& stage) const {
+    const Item& product = item(stage.items.front());
+    const Index m = value(product.output).rows ? product.m * rows_ : product.m;
+    return kWeight * static_cast<double>(m) * static_cast<double>(depth(product));
+  }
+  double of_b(const Stage& stage) const {
+    const Item& product = item(stage.items.front());
+    const double each = product.transpose_b ? kTransposedWeight : kWeight;
+    return each * static_cast<double>(depth(product)) * static_cast<double>(product.n);
+  }
+  Index depth(const Item& product) const {
+    return product.kind == Item::Kind::product_rows ? product.k * rows_ : product.k;
+  }
+
   // Threads that share the columns read and pack only their part of b, but all of a, and they must have met before.
   Choice of_product(const Stage& stage, int threads) const {
     const Item& product = item(stage.items.front());
-    const bool over_rows = product.kind == Item::Kind::product_rows, rows = value(product.output).rows;
-    const Index m = rows ? product.m * rows_ : product.m, k = over_rows ? product.k * rows_ : product.k;
-    const double a = kWeight * static_cast<double>(m) * static_cast<double>(k);
-    const double b =
-        (product.transpose_b ? kTransposedWeight : kWeight) * static_cast<double>(k) * static_cast<double>(product.n);
-    const double by_rows = (cost(stage) + a) * largest(rows ? rows_ : m, 1, threads) + b;
+    const bool rows = value(product.output).rows;
+    const double a = of_a(stage), b = of_b(stage);
+    const double by_rows = (cost(stage) + a) * largest(rows ? rows_ : product.m, 1, threads) + b;
     const double by_columns =
         (cost(stage) + b) * largest(product.n, tape_.column_unit, threads) + a + (rows ? barrier(threads) : 0);
     if (request_.team == TeamChoice::always_rows) return {Sharing::rows, by_rows};
