@@ -132,6 +132,31 @@ def test_memory_that_was_had_before_a_failure_is_given_back() -> None:
     assert resident() - before < 40e6
 
 
+# --- huge pages
+
+HUGE_PAGES = """
+    from pathlib import Path
+    import fastbp as bp
+    import numpy as np
+
+    net = bp.Sequential([bp.Dense(2048), bp.Dense(1)])
+    net.compile("sgd", "mse")
+    net.fit(np.ones((4, 1024), np.float32), np.ones((4, 1), np.float32), verbose=0)
+    size = 0
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        name, *words = line.split()
+        if name == "Size:":
+            size = int(words[0])
+        if name == "VmFlags:" and "hg" in words:
+            print(size)  # KB
+"""
+
+
+@pytest.mark.skipif(not Path("/sys/kernel/mm/transparent_hugepage").exists(), reason="the system has none to ask for")
+def test_weights_and_gradients_of_8_mb_ask_for_huge_pages() -> None:
+    assert sum(map(int, run_python(HUGE_PAGES).split())) >= 2 * 8 * 1024
+
+
 # --- data larger than memory
 
 LIMITED = """
