@@ -256,9 +256,10 @@ std::vector<Index> shuffled(std::uint64_t seed, std::uint32_t epoch, Index n) {
 }
 
 // a @ b of 2-D arrays with any strides, either transposed first. `beside`: columns of ones that belong to no one lie
-// beside the result, and come back with it. contested: as if other processors had read what lies where it goes.
+// beside the result, and come back with it. threads: as if so many did products side by
+// side.
 py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool transpose_a, bool transpose_b,
-                 Index beside, bool contested) {
+                 Index beside, int threads) {
   require_axes(a, 2);
   require_axes(b, 2);
   return with_type(a.dtype(), [&](auto zero) {
@@ -279,7 +280,7 @@ py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool tr
     call.c_row = call.n + beside;
     if (beside > 0) std::fill(call.c, call.c + call.m * call.c_row, T(1));
     call.over_rows = over_rows;
-    call.contested = contested;
+    call.threads = threads;
     const Index bytes = kernels_for<T>().matmul_scratch(&call);
     const Buffer scratch = bytes > 0 ? Buffer(static_cast<std::size_t>(bytes)) : Buffer();
     call.scratch = scratch.data();
@@ -334,7 +335,7 @@ void register_testing(py::module_& module) {
   testing.def("philox", in_state(philox), arg("counter"), arg("key"));
   testing.def("shuffle", in_state(shuffled), arg("seed"), arg("epoch"), arg("n"));
   testing.def("matmul", in_state(matmul), arg("a"), arg("b"), arg("over_rows") = false, arg("transpose_a") = false,
-              arg("transpose_b") = false, arg("beside") = 0, arg("contested") = false);
+              arg("transpose_b") = false, arg("beside") = 0, arg("threads") = 1);
   testing.def("tile", &tile, arg("dtype"));
   testing.def("fma_peak", in_state(fma_peak), arg("seconds"));
   testing.def(

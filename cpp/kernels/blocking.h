@@ -21,7 +21,8 @@ template <class T>
 constexpr int64_t kBlockColumns = kBlockBytes / kDepth / (int64_t)sizeof(T);
 
 constexpr int64_t kGroupStrips = 8;  // strips of a that are packed together, to use whole cache lines
-constexpr int64_t kWholeBytes = 16 * 1024 * 1024;  // up to this all of a is packed once, not for each block of columns
+// Up to this all of a is packed once, not for each block of columns; by all threads together.
+constexpr int64_t kWholeBytes = 16 * 1024 * 1024;
 
 // The distance of two k in a packed strip of a.
 template <class T>
@@ -111,7 +112,7 @@ Blocking<T> upright_blocking_of(const fastbp::Matmul<T>& q) {
 
   if (s.pack_a) {
     const int64_t whole = s.strips * q.k * kStripWidth<T> * (int64_t)sizeof(T);
-    s.pack_whole_a = q.n > columns && whole <= kWholeBytes;
+    s.pack_whole_a = q.n > columns && whole * (q.threads > 1 ? q.threads : 1) <= kWholeBytes;
     s.a_bytes = s.pack_whole_a ? whole : smaller(s.strips, kGroupStrips) * depth * kStripWidth<T> * (int64_t)sizeof(T);
   }
   if (s.pack_b) s.b_bytes = depth * ((columns + lanes - 1) / lanes * lanes) * (int64_t)sizeof(T);

@@ -110,7 +110,7 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
   TileCall<T> call;
   call.k = piece.depth;
   call.wanted = wanted;
-  call.contested = q.contested;
+  call.contested = q.threads > 1;
   call.a_row = packed ? 1 : q.a_row;
   call.a_col = packed ? kStripWidth<T> : q.a_col;
   const T* const a = packed ? packed : q.a + row * q.a_row + piece.start * q.a_col;
@@ -313,7 +313,7 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   Wanted wanted = {{}, {}, {}, q.ahead};
   call.wanted = q.ahead && q.ahead->rows > 0 ? &wanted : nullptr;
   call.k = q.k;
-  call.contested = q.contested;
+  call.contested = q.threads > 1;
   call.a = q.a;
   call.a_row = q.a_row;
   call.a_col = q.a_col;

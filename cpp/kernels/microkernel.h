@@ -29,7 +29,7 @@ struct TileCall {
   int64_t earlier_count;
   int64_t last_lanes;  // columns in the last vector: 1 .. lanes
   Wanted* wanted;  // may be null
-  int64_t contested;
+  bool contested;  // other processors have read what lies at `out`
 };
 
 template <class T>

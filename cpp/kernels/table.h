@@ -80,7 +80,7 @@ struct Matmul {
   void (*epilogue)(void* context, int64_t i0, int64_t i1, int64_t j0, int64_t j1);
   void* context;
   Ahead* ahead;  // may be null
-  int contested;  // 1: other processors have read what lies at c; its lines are claimed before there are sums for them
+  int threads;  // that do products side by side, and read each other's results; up to 1: this one alone
 };
 
 // Dropout (rule 9). Element (r, c) of a part of a wider array: columns first_col .. first_col+cols of each row;

@@ -14,6 +14,8 @@ typename Plan<T>::Worker Plan<T>::worker_of(const Frame& frame, int thread) {
   worker.frame = &frame;
   worker.thread = thread;
   worker.rows = frame.rows;
+  worker.threads = 1;
+  worker.product_bytes = product_scratch_;
   worker.ahead = &ahead_[static_cast<std::size_t>(thread)];
   worker.scratch = programs_.template as<T>() + program_scratch_ * thread;
   return worker;
@@ -76,6 +78,11 @@ template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   gather_inputs(frame, team.size(), thread);
   Worker worker = worker_of(frame, thread);
+  if (team.size() == 1) {
+    worker.product_bytes = static_cast<Index>(products_.bytes());
+  } else {
+    worker.threads = tape_.threads;
+  }
   const Share next = share(frame.rows, team.size(), thread, 1);
   choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
   const bool has_loop = tape_.loop_end > tape_.loop_begin;
@@ -141,7 +148,6 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
   const Matmul<T> whole = product_call(tape_.items[static_cast<std::size_t>(stage.items.front())], worker);
   Matmul<T> part = share_of(whole, stage, worker.rows, threads, thread, &epilogue.row, &epilogue.column);
   if (part.m == 0 || part.n == 0) return;
-  part.contested = threads > 1;
   epilogue.row += worker.row;
   if (stage.items.size() > 1) {
     part.context = &epilogue;
@@ -152,7 +158,7 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
   }
   // Full batches and blocks, on one thread and on all, were asked about when the plan was built.
   const bool full = worker.rows == max_rows_ || (worker.block != nullptr && worker.rows == kRowBlock);
-  if (!full || (threads != 1 && threads != tape_.threads)) check_scratch(part);
+  if (!full || (threads != 1 && threads != tape_.threads)) check_scratch(part, worker);
   kernels_.matmul(&part);
 }
 
@@ -160,6 +166,7 @@ template <class T>
 Matmul<T> Plan<T>::product_call(const Item& item, const Worker& worker) const {
   Matmul<T> whole = matmul_of(item, worker.rows);
   whole.ahead = worker.ahead;
+  whole.threads = worker.threads;
   whole.a = data_of(item.operands[0].value, worker, worker.row);
   whole.b = data_of(item.operands[1].value, worker, worker.row);
   whole.c = data_of(item.output, worker, worker.row);
@@ -168,8 +175,8 @@ Matmul<T> Plan<T>::product_call(const Item& item, const Worker& worker) const {
 }
 
 template <class T>
-void Plan<T>::check_scratch(const Matmul<T>& product) const {
-  if (kernels_.matmul_scratch(&product) > product_scratch_)
+void Plan<T>::check_scratch(const Matmul<T>& product, const Worker& worker) const {
+  if (kernels_.matmul_scratch(&product) > worker.product_bytes)
     throw Error(Cause::internal, "a product needs more scratch than its plan gave it");
 }
 

@@ -121,20 +121,25 @@ void Plan<T>::allocate_scratch() {
       if (!item.reduced[axis + 1]) groups *= item.dims[axis];
     first_max_.resize(std::max(first_max_.size(), static_cast<std::size_t>(groups)));
   }
+  Index alone = 0;  // bytes, where one thread runs all
   for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
     const Stage& stage = tape_.stages[s];
     if (stage.kind != Stage::Kind::product && stage.kind != Stage::Kind::product_rows) continue;
     const bool looped = static_cast<int>(s) >= tape_.loop_begin && static_cast<int>(s) < tape_.loop_end;
     const Index rows = looped ? kRowBlock : max_rows_;
     Matmul<T> whole = matmul_of(tape_.items[stage.items.front()], rows);
-    for (int threads : {1, looped || stage.sharing == Sharing::one ? 1 : tape_.threads})
-      for (int thread = 0; thread < threads; ++thread) {
+    for (int threads : {1, tape_.threads}) {
+      whole.threads = looped ? 1 : threads;
+      const int shares = looped || stage.sharing == Sharing::one ? 1 : threads;
+      Index& bytes = looped || threads > 1 ? product_scratch_ : alone;
+      for (int thread = 0; thread < shares; ++thread) {
         Index row, column;
-        Matmul<T> part = share_of(whole, stage, rows, threads, thread, &row, &column);
-        product_scratch_ = std::max(product_scratch_, rounded(kernels_.matmul_scratch(&part)));
+        Matmul<T> part = share_of(whole, stage, rows, shares, thread, &row, &column);
+        bytes = std::max(bytes, rounded(kernels_.matmul_scratch(&part)));
       }
+    }
   }
-  products_ = Buffer(static_cast<std::size_t>(product_scratch_ * tape_.threads));
+  products_ = Buffer(static_cast<std::size_t>(std::max(alone, product_scratch_ * tape_.threads)));
 }
 
 template <class T>

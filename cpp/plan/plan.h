@@ -115,7 +115,7 @@ class Plan {
   OverRows<T> over_rows_call(const Item& item, const Worker& worker, Share columns) const;
   Matmul<T> product_call(const Item& item, const Worker& worker) const;
   auto row_kernel(Op op) const -> void (*)(const RowMap<T>*);
-  void check_scratch(const Matmul<T>& product) const;
+  void check_scratch(const Matmul<T>& product, const Worker& worker) const;
   void run_bound(const Worker& worker, int begin, int end);
   void bind(const Worker& worker, int begin, int end);
   bool bind_stage(const Stage& stage, const Worker& worker);
@@ -141,7 +141,7 @@ class Plan {
   std::vector<Ahead> ahead_;  // by thread: the rows that it gathers next
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread, but for the last
   Index program_scratch_ = 0;  // elements per thread
-  Index product_scratch_ = 0;  // bytes per thread
+  Index product_scratch_ = 0;  // bytes per thread of a team, or in the loop; who runs alone has all
   int loop_threads_ = 1;
   int counter_slots_ = 0;  // of a thread's binary counter
   Augmentation augmentation_;

@@ -20,6 +20,8 @@ struct Plan<T>::Worker {
   const Frame* frame;
   int thread;
   Index row, rows;
+  int threads;  // that do products side by side; in the loop each has its own
+  Index product_bytes;  // of scratch
   T* scratch;  // of programs
   Bound<T>* bound;  // null: the stages run as the tape says
   Ahead* ahead;  // the rows that this thread gathers next

@@ -109,7 +109,7 @@ def test_products_equal_the_reference_in_every_layout(isa: str, dtype: str, over
                 over_rows=over_rows,
                 transpose_a=transpose_a,
                 transpose_b=transpose_b,
-                contested=bool((number // 4 + layout) % 2),
+                threads=1 + (number // 4 + layout) % 2,
             )
             assert_same(result, expected, (a.shape, b.shape, transpose_a, transpose_b))
 
@@ -146,7 +146,7 @@ def test_products_with_few_columns_write_their_columns_alone(isa: str, dtype: st
                 transpose_a=bool(layout & 1),
                 transpose_b=bool(layout & 2),
                 beside=(number + layout) % 3,
-                contested=bool((number // 4 + layout) % 2),
+                threads=1 + (number // 4 + layout) % 2,
             )
             assert_same(result[:, : b.shape[1]], expected, (a.shape, b.shape, layout))
             assert (result[:, b.shape[1] :] == 1).all(), (a.shape, b.shape, layout)
