@@ -201,8 +201,8 @@ void write_state(Trainer<T>& trainer, const py::dict& given) {
       copies.emplace_back(state->values[i].data(), array);
     }
   }
-  for (auto& [to, from] : copies)
-    if (from.nbytes() > 0) std::memcpy(to, from.data(), static_cast<std::size_t>(from.nbytes()));
+  for (auto& [to, from] : copies)  // from may be a view of to
+    if (from.nbytes() > 0) std::memmove(to, from.data(), static_cast<std::size_t>(from.nbytes()));
   if (progress) trainer.progress() = *progress;
 }
 

@@ -313,13 +313,15 @@ class Parameter(Expression):
 
     @property
     def exact(self) -> np.ndarray:
-        """The value in the dtype that it was given in, or has where it lives: who takes it rounds it once. It is only
-        to be read, and at once: training changes it."""
+        """A read-only view of the value in the dtype that it was given in, or has where it lives: who takes it rounds
+        it once. It is to be read at once: training changes it."""
         if self._store is not None:
             return np.asarray(self._store.values.get(self._slot, copy=False))
         if self._value is None:
             raise ValueError(f"the parameter {self.name!r} has no value yet: it gets one when its model is built")
-        return self._value
+        view = self._value.view()
+        view.flags.writeable = False
+        return view
 
     @property
     def store(self) -> Store | None:

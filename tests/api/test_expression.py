@@ -142,6 +142,17 @@ def test_parameters_have_their_current_value_in_a_function():
     assert f([3.0]) == 15.0
 
 
+@pytest.mark.parametrize("is_used", [False, True])
+def test_nobody_writes_a_parameter_but_by_its_value(is_used):
+    x, w = bp.input("x"), bp.parameter([2.0, 3.0])
+    if is_used:
+        bp.minimize(bp.mean(x * w), {"x": [0.0]}, bp.SGD(0.1), epochs=1, backend="reference")
+    with pytest.raises(ValueError, match="read-only"):
+        w.exact[0] = 0.0
+    w.value[0] = 0.0
+    assert w.value.tolist() == [2.0, 3.0]
+
+
 def test_dropout_drops_only_while_training():
     x = bp.input("x")
     ones = np.ones((50, 8))

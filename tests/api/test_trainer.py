@@ -6,6 +6,7 @@ Numbers are small dyadic fractions, so that every product and sum is exact and t
 from __future__ import annotations
 
 import ctypes
+import gc
 import platform
 from types import ModuleType
 from typing import Any
@@ -321,6 +322,25 @@ def test_parameters_convert_copy_and_check(backend: ModuleType) -> None:
     with pytest.raises(ValueError, match="dtype must be 'float32' or 'float64', got 'float46'"):
         backend.Parameters("float46")
     assert len(parameters) == 1
+
+
+def test_views_of_weights_and_states_are_read_only_and_copies_keep_what_was(backend: ModuleType) -> None:
+    line = Line(backend, momentum=0.5)
+    line.fit()
+    copies = [line.parameters.get(0), line.trainer.state()["velocity"][0]]
+    views = [line.parameters.get(0, copy=False), line.trainer.state(copy=False)["velocity"][0]]
+    assert views == copies
+    for view in views:
+        with pytest.raises(ValueError, match="read-only"):
+            view[...] = 0.0
+    before = [float(copy) for copy in copies]
+    line.fit()
+    assert copies == before
+    assert line.trainer.state()["velocity"][0] != before[1]
+    seen = [float(view) for view in views]
+    del line
+    gc.collect()
+    assert views == seen  # they keep alive what they are views of
 
 
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the numbers of the rounding modes are x86's")

@@ -103,3 +103,13 @@ def test_what_only_looks_like_an_activations_gradient(width: int, dtype: str) ->
     t.check(products)
     t.check([t.add("multiply", t.add("subtract", one, t.add("square", y)), g)])
     t.check([t.add("multiply", slopes[0], slopes[0])])
+
+
+@DTYPES
+def test_a_slope_of_one_column_is_spread_over_all(dtype: str) -> None:
+    t = Twins(dtype, 9, seed=5)
+    g, one = t.with_rows(16), t.add("constant", numbers=[1.0])
+    for y in (t.with_rows(1), t.plain(1), t.plain()):
+        of_tanh = t.add("subtract", one, t.add("square", y))
+        of_sigmoid = t.add("multiply", y, t.add("subtract", one, y))
+        t.check([t.add("multiply", g, of_tanh), t.add("multiply", g, of_sigmoid)])
