@@ -197,13 +197,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--go-on", action="store_true", help="with what FILE of --json has already")
     parser.add_argument("--beside", type=Path, metavar="FILE", help="list what is slower than in this report")
     options = parser.parse_args(arguments)
+    if options.go_on and options.json is None:
+        parser.error("--go-on needs --json FILE, the report to go on with")
     widths, batches = (WIDTHS[::2], BATCHES[::2]) if options.quick else (WIDTHS, BATCHES)
     if options.fine:
         widths, batches = between_powers(widths), between_powers(batches)
     if options.plot is not None:
         from .pictures import heat_map
     sweep = Sweep(widths, batches, options.threads)
-    if options.go_on and options.json is not None and options.json.exists():
+    if options.go_on and options.json.exists():
         sweep.go_on_from(json.loads(options.json.read_text()))
     done = sweep.measure(options.repeats, 0.02, options.limit)
     if not done:

@@ -295,7 +295,7 @@ class Parameter(Expression):
     @property
     def value(self) -> Any:
         """A copy of the current value: a NumPy array, or a NumPy scalar for a parameter without axes."""
-        exact = self.exact
+        exact = self._exact
         return exact.astype(exact.dtype if exact.dtype in (np.float32, np.float64) else np.float64)[()]
 
     @value.setter
@@ -312,7 +312,7 @@ class Parameter(Expression):
         self.version += 1
 
     @property
-    def exact(self) -> np.ndarray:
+    def _exact(self) -> np.ndarray:
         """A read-only view of the value in the dtype that it was given in, or has where it lives: who takes it rounds
         it once. It is to be read at once: training changes it."""
         if self._store is not None:
@@ -334,11 +334,11 @@ class Parameter(Expression):
 
     def _state(self) -> dict[str, Any]:
         """The value itself, wherever it lives, for who makes a copy of it."""
-        return {**super()._state(), "_value": self.exact if self.has_value else None, "_store": None, "_slot": -1}
+        return {**super()._state(), "_value": self._exact if self.has_value else None, "_store": None, "_slot": -1}
 
     def __copy__(self) -> Parameter:
         copied = type(self).__new__(type(self))
-        copied._restore({**self._state(), "_value": self.exact.copy() if self.has_value else None})
+        copied._restore({**self._state(), "_value": self._exact.copy() if self.has_value else None})
         return copied
 
     def live_in(self, store: Store, slot: int) -> None:

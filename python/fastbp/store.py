@@ -44,7 +44,7 @@ class Store:
             return self._slots[parameter]
         ordinal = len(self.parameters)
         if parameter.has_value:
-            value = parameter.exact
+            value = parameter._exact
         else:
             value = parameter.initializer(
                 parameter.shape, seed=self.seed, ordinal=ordinal, backend=self.backend, dtype=self.dtype
@@ -71,7 +71,7 @@ class Store:
                 continue
             state = _state(parameter)
             if self._seen[index] != state or (home is not None and home.is_training):
-                self.values.set(slot, parameter.exact)
+                self.values.set(slot, parameter._exact)
                 self._seen[index] = state
 
     def claim(self) -> None:

@@ -148,7 +148,7 @@ def test_nobody_writes_a_parameter_but_by_its_value(is_used):
     if is_used:
         bp.minimize(bp.mean(x * w), {"x": [0.0]}, bp.SGD(0.1), epochs=1, backend="reference")
     with pytest.raises(ValueError, match="read-only"):
-        w.exact[0] = 0.0
+        w._exact[0] = 0.0
     w.value[0] = 0.0
     assert w.value.tolist() == [2.0, 3.0]
 
