@@ -60,17 +60,43 @@ FASTBP_INLINE bool is_across(const fastbp::Matmul<T>& q) {
   return q.b_row == 1 && q.b_col != 1 && (q.m <= kMostRowsApart || (q.a_row == 1 && q.m <= kFlippedRows));
 }
 
-// Few columns leave lanes idle. Along the rows of c there are full vectors, if a can be read that way: directly where
-// a_row is 1, else across. What is compared: fma per k, and what there is to do beside them.
+// How many fma of vectors a product takes.
+template <class T>
+FASTBP_INLINE int64_t work_of(const fastbp::Matmul<T>& q) {
+  constexpr int lanes = Vector<T>::lanes;
+  return q.m * ((q.n + lanes - 1) / lanes) * q.k;
+}
+
+// The same along the rows of c, with what there is to do beside the fma; kNoWay if a cannot be read like that: directly
+// where a_row is 1, else across.
+constexpr int64_t kNoWay = INT64_MAX;
+template <class T>
+FASTBP_INLINE int64_t work_along_rows(const fastbp::Matmul<T>& q) {
+  constexpr int lanes = Vector<T>::lanes;
+  const bool across = q.a_row != 1;
+  if (q.n > kFlippedRows || (across && (q.a_col != 1 || (q.n > kMostRowsApart && q.b_col != 1)))) return kNoWay;
+  const int64_t beside = q.k * (across ? kBesideAcross : 1) / 16 + 5;
+  return (q.m + lanes - 1) / lanes * q.n * (q.k + beside);
+}
+
+// Few columns leave lanes idle. Along the rows of c there are full vectors.
 template <class T>
 FASTBP_INLINE bool is_narrow(const fastbp::Matmul<T>& q) {
-  constexpr int lanes = Vector<T>::lanes;
-  if (q.n > kFlippedRows || q.n % lanes == 0) return false;
-  const bool across = q.a_row != 1;
-  if (across && (q.a_col != 1 || (q.n > kMostRowsApart && q.b_col != 1))) return false;
-  const int64_t upright = q.m * ((q.n + lanes - 1) / lanes), on_side = (q.m + lanes - 1) / lanes * q.n;
-  const int64_t beside = q.k * (across ? kBesideAcross : 1) / 16 + 5;
-  return on_side * (q.k + beside) < upright * q.k;
+  return q.n <= kFlippedRows && q.n % Vector<T>::lanes != 0 && work_along_rows(q) < work_of(q);
+}
+
+// The columns beyond the last whole vector, if it pays to do them apart, along the rows; else 0.
+constexpr int64_t kWorthTwoProducts = 1024;  // fma of vectors that are saved
+template <class T>
+FASTBP_INLINE int64_t columns_apart(const fastbp::Matmul<T>& q) {
+  constexpr int64_t whole = Vector<T>::lanes < 8 ? 8 : Vector<T>::lanes;  // epilogues begin at multiples of 8
+  fastbp::Matmul<T> part = q;
+  part.n = q.n % whole;
+  if (q.n < whole || part.n == 0) return 0;
+  const int64_t columns = part.n, along = work_along_rows(part);
+  if (along == kNoWay) return 0;
+  part.n = q.n - columns;
+  return smaller(work_of(q), work_along_rows(q)) - work_of(part) - along > kWorthTwoProducts ? columns : 0;
 }
 
 template <class T>

@@ -278,9 +278,36 @@ void multiply_flipped(const fastbp::Matmul<T>& q, char* scratch) {
   }
 }
 
+// The columns first .. first + count of a product, as one of their own.
+template <class T>
+struct Columns {
+  fastbp::Matmul<T> part;
+  const fastbp::Matmul<T>& whole;
+  int64_t first;
+
+  Columns(const fastbp::Matmul<T>& q, int64_t begin, int64_t count) : part(q), whole(q), first(begin) {
+    part.n = count;
+    part.b += first * q.b_col;
+    part.c += first;
+    part.context = this;
+    if (q.epilogue) part.epilogue = epilogue;
+  }
+  Columns(const Columns&) = delete;
+
+  static void epilogue(void* context, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+    const Columns& own = *(const Columns*)context;
+    own.whole.epilogue(own.whole.context, i0, i1, own.first + j0, own.first + j1);
+  }
+};
+
 template <class T>
 int64_t matmul_scratch(const fastbp::Matmul<T>* q) {
   if (q->m == 0 || q->n == 0 || q->k == 0) return 0;
+  if (const int64_t apart = columns_apart(*q)) {
+    const Columns<T> most(*q, 0, q->n - apart), rest(*q, q->n - apart, apart);
+    const int64_t bytes = matmul_scratch(&most.part), other = matmul_scratch(&rest.part);
+    return bytes < other ? other : bytes;
+  }
   const int64_t bytes = blocking_of(*q).bytes();
   return bytes <= kLocalBytes ? 0 : bytes;
 }
@@ -336,6 +363,11 @@ void matmul(const fastbp::Matmul<T>* q) {
     }
     if (q->epilogue) q->epilogue(q->context, 0, q->m, 0, q->n);
     return;
+  }
+  if (const int64_t apart = columns_apart(*q)) {
+    const Columns<T> most(*q, 0, q->n - apart), rest(*q, q->n - apart, apart);
+    matmul(&most.part);
+    return matmul(&rest.part);
   }
   const bool across = is_across(*q);
   if (is_one_tile(*q, across)) return multiply_one_tile(*q, across);

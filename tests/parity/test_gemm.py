@@ -116,19 +116,27 @@ def test_products_equal_the_reference_in_every_layout(isa: str, dtype: str, over
 
 @cache
 def narrow_products(dtype: str, over_rows: bool) -> list[Product]:
-    """Every few columns, with rows and depths around vectors, and around what decides how such a product is done."""
+    """Every number of few columns, and a few beyond whole vectors, with rows and depths around vectors and around what
+    decides how such a product is done."""
     rng = np.random.default_rng(3 + over_rows)
     block = ROW_BLOCK if over_rows else FEATURE_BLOCK
     depths = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 16, 31, 64, 100, 128, block + 2)
     heights = (1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 18, 31, 32, 33, 47, 64, 65, 130, 259)
-    result = []
+    shapes = []
     for n in range(1, 33):
         for m in rng.choice(heights, 5, replace=False):
             k = int(rng.choice(depths))
-            k = k if m * n * k < 300_000 else 9
-            a, b = operand(rng, (int(m), k), dtype, "ordinary"), operand(rng, (k, n), dtype, "ordinary")
-            expected = matmul_rows(np.ascontiguousarray(a.T), b) if over_rows else matmul(a, b)
-            result.append(Product(a, b, expected))
+            shapes.append((int(m), k if m * n * k < 300_000 else 9, n))
+    # a few more columns than whole vectors have, done with them and apart
+    shapes += [
+        (m, k, n + more) for m, k in ((13, 150), (30, 67), (75, 30)) for n in (8, 16, 48) for more in (1, 3, 7, 9)
+    ]
+    shapes += [(21, 2 * block + 1, 33), (300, 40, 20)]
+    result = []
+    for m, k, n in shapes:
+        a, b = operand(rng, (m, k), dtype, "ordinary"), operand(rng, (k, n), dtype, "ordinary")
+        expected = matmul_rows(np.ascontiguousarray(a.T), b) if over_rows else matmul(a, b)
+        result.append(Product(a, b, expected))
     return result
 
 
