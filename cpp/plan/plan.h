@@ -149,8 +149,8 @@ class Plan {
   std::vector<Index> first_max_;  // by group: its first maximal element
   std::vector<T*> own_;  // by value: where the plan put it
   std::vector<T*> data_;  // by value: where it is now (inputs and outputs may be bound elsewhere)
-  std::vector<Bound<T>>
-      bound_;  // by thread, for the number of rows that comes again and again; of the loop if there is one
+  // By thread, for the number of rows that comes again and again; of the loop if there is one.
+  std::vector<Bound<T>> bound_;
 };
 
 // Tests: plans built from now on share every stage among all threads, however small it is, products by rows or columns.
