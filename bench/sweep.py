@@ -80,7 +80,7 @@ class Sweep:
     def go_on_from(self, report: dict[str, Any]) -> None:
         """Takes over what a report of the same sizes and threads has."""
         if (report["widths"], report["batches"], report["threads"]) != (self.widths, self.batches, self.threads):
-            raise ValueError("the report that this should go on from has other sizes or threads")
+            raise ValueError("the report to go on from has other sizes or threads: write to another with --json")
         self.cells, self.visits = report["seconds_per_flop"], report["visits"]
         self.peaks.append(report["peak"])
 
