@@ -158,7 +158,7 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
   }
   // Full batches and blocks, on one thread and on all, were asked about when the plan was built.
   const bool full = worker.rows == max_rows_ || (worker.block != nullptr && worker.rows == kRowBlock);
-  if (!full || (threads != 1 && threads != tape_.threads)) check_scratch(part, worker);
+  if (!full || (threads != 1 && threads != tape_.threads)) give_scratch(worker, &part);
   kernels_.matmul(&part);
 }
 
@@ -174,10 +174,16 @@ Matmul<T> Plan<T>::product_call(const Item& item, const Worker& worker) const {
   return whole;
 }
 
+// Fewer rows may want more scratch than the plan foresaw, for they may be packed in another way. That is allocated by
+// the first run that has so many.
 template <class T>
-void Plan<T>::check_scratch(const Matmul<T>& product, const Worker& worker) const {
-  if (kernels_.matmul_scratch(&product) > worker.product_bytes)
-    throw Error(Cause::internal, "a product needs more scratch than its plan gave it");
+void Plan<T>::give_scratch(const Worker& worker, Matmul<T>* product) {
+  const Index bytes = kernels_.matmul_scratch(product);
+  if (bytes <= worker.product_bytes) return;
+  std::vector<Buffer>& more = more_scratch_[static_cast<std::size_t>(worker.thread)];
+  if (more.empty() || static_cast<Index>(more.back().bytes()) < bytes)
+    more.emplace_back(static_cast<std::size_t>(bytes));
+  product->scratch = more.back().data();
 }
 
 // Tile by tile, so that what the items hand each other stays in cache.

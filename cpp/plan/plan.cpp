@@ -113,6 +113,7 @@ void Plan<T>::allocate_scratch() {
   const Index element = static_cast<Index>(sizeof(T));
   program_scratch_ = rounded(tape_.scratch * element) / element;
   ahead_.resize(static_cast<std::size_t>(tape_.threads));
+  more_scratch_.resize(static_cast<std::size_t>(tape_.threads));
   programs_ = Buffer(static_cast<std::size_t>(program_scratch_ * element * tape_.threads));
   for (const Item& item : tape_.items) {
     if (item.kind != Item::Kind::first_max) continue;

@@ -1,5 +1,5 @@
 // A plan computes chosen nodes of a graph for at most max_rows rows at a time: a tape, an arena and bound kernels.
-// Building it allocates everything; running it allocates nothing.
+// Building it allocates everything; running it allocates nothing, but for scratch that fewer rows may want.
 #pragma once
 
 #include <memory>
@@ -115,7 +115,7 @@ class Plan {
   OverRows<T> over_rows_call(const Item& item, const Worker& worker, Share columns) const;
   Matmul<T> product_call(const Item& item, const Worker& worker) const;
   auto row_kernel(Op op) const -> void (*)(const RowMap<T>*);
-  void check_scratch(const Matmul<T>& product, const Worker& worker) const;
+  void give_scratch(const Worker& worker, Matmul<T>* product);
   void run_bound(const Worker& worker, int begin, int end);
   void bind(const Worker& worker, int begin, int end);
   bool bind_stage(const Stage& stage, const Worker& worker);
@@ -140,6 +140,7 @@ class Plan {
   Buffer arena_, own_outputs_, constants_;
   std::vector<Ahead> ahead_;  // by thread: the rows that it gathers next
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread, but for the last
+  std::vector<std::vector<Buffer>> more_scratch_;  // by thread; all are kept, for bound calls point at them
   Index program_scratch_ = 0;  // elements per thread
   Index product_scratch_ = 0;  // bytes per thread of a team, or in the loop; who runs alone has all
   int loop_threads_ = 1;
