@@ -104,6 +104,18 @@ void limit_norms(py::array x, double most) {
   });
 }
 
+// The larger of `before` and all |x|.
+double magnitude(const py::array& x, double before) {
+  require_rows(x);
+  return with_type(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T largest = static_cast<T>(before);
+    const Magnitude<T> call = {x.shape(0), x.shape(1), elements<T>(x), stride(x, 0), &largest};
+    kernels_for<T>().magnitude(&call);
+    return static_cast<double>(largest);
+  });
+}
+
 bool within(const py::array& x, double limit) {
   require_vector(x);
   return with_type(x.dtype(), [&](auto zero) {
@@ -124,6 +136,7 @@ void register_testing_updates(py::module_& testing) {
   testing.def("limit_norms", in_state(limit_norms), arg("x"), arg("most"));
   testing.def("accumulate", in_state(accumulate), arg("sums"), arg("gradient"));
   testing.def("square_sum", in_state(square_sum), arg("x"), arg("accumulated") = py::none(), arg("count") = 1.0);
+  testing.def("magnitude", in_state(magnitude), arg("x"), arg("before") = 0.0);
   testing.def("within", in_state(within), arg("x"), arg("limit"));
 }
 

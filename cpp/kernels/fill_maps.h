@@ -50,6 +50,7 @@ void fill_maps(Kernels<T>& kernels) {
   kernels.square_sum = square_sum<T>;
   kernels.limit_norms = limit_norms<T>;
   kernels.within = within<T>;
+  kernels.magnitude = magnitude_of<T>;
   kernels.gather = gather<T>;
   kernels.displace = displace<T>;
   kernels.sample = sample<T>;

@@ -44,6 +44,7 @@ void tile_over_rows(TileCall<T> call, Microkernel<T> kernel, int64_t b_step, int
   const int64_t depth = call.k;
   const T* a = call.a;
   const T* b = call.b;
+  const bool updates = call.updates;
   Rows<T> earlier[kMostLevels];
   call.earlier = earlier;
   for (int64_t p = 0; p < depth; p += fastbp::kRowBlock) {
@@ -64,6 +65,7 @@ void tile_over_rows(TileCall<T> call, Microkernel<T> kernel, int64_t b_step, int
     call.k = smaller(fastbp::kRowBlock, depth - p);
     call.earlier_count = count;
     call.out = last ? c : counter.level(level);
+    call.updates = last && updates;
     kernel(&call);
   }
 }
@@ -99,6 +101,14 @@ FASTBP_INLINE Microkernel<T> microkernel_of(const Blocking<T>& s, int64_t rows, 
   return kMaskedLoadsAreFree || !full ? microkernel<T, true>(rows, vectors) : microkernel<T, false>(rows, vectors);
 }
 
+// What becomes of the last sums.
+template <class T>
+FASTBP_INLINE void set_update(const fastbp::Matmul<T>& q, TileCall<T>* call) {
+  call->updates = q.updates;
+  call->minus_eta = -q.eta;
+  call->minus_decay = q.decay == 0 ? T(0) : -q.decay;  // fma(+0, w, w) is w for every finite w, -0 too
+}
+
 // `count` strips of `rows` rows each, the first at `row`; more than one only under rule 1 and where a is not packed.
 // packed: the strip, or null.
 template <class T>
@@ -111,6 +121,7 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
   call.k = piece.depth;
   call.wanted = wanted;
   call.contested = q.threads > 1;
+  set_update(q, &call);
   call.a_row = packed ? 1 : q.a_row;
   call.a_col = packed ? kStripWidth<T> : q.a_col;
   const T* const a = packed ? packed : q.a + row * q.a_row + piece.start * q.a_col;
@@ -128,7 +139,8 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
     }
     call.a = a;
     call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
-    if (piece.panels) wanted->tile = {(const char*)call.out.at, columns * element, q.c_row * element, rows, 0};
+    if (piece.panels || q.updates)
+      wanted->tile = {(const char*)call.out.at, columns * element, q.c_row * element, rows, 0};
     const Microkernel<T> kernel = microkernel_of<T>(s, rows, vectors, call.last_lanes);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
       alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
@@ -200,7 +212,7 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piec
   const int64_t strip_size = piece.depth * kStripWidth<T>;
   const int64_t group = s.pack_a ? kGroupStrips : strips.count;
   Wanted wanted = {{}, {}, {}, q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr};
-  const bool asks = piece.panels || wanted.gathered;
+  const bool asks = piece.panels || q.updates || wanted.gathered;
   const int64_t late = strips.count * 3 / 4;  // what is asked for by then is still in cache at the end
   for (int64_t first = 0; first < strips.count; first += group) {
     const int64_t last = smaller(first + group, strips.count);
@@ -265,15 +277,35 @@ void multiply(const fastbp::Matmul<T>& q, const Blocking<T>& s, char* scratch) {
   }
 }
 
+// Rows i0 .. i1 of the weight c, whose gradients are there already, g_row apart.
+template <class T>
+void update_rows(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, const T* g, int64_t g_row) {
+  constexpr int lanes = Vector<T>::lanes;
+  TileCall<T> call;
+  set_update(q, &call);
+  for (int64_t i = i0; i < i1; ++i, g += g_row) {
+    for (int64_t j = 0; j < q.n; j += lanes) {
+      call.last_lanes = smaller(lanes, q.n - j);
+      call.out = {q.c + i * q.c_row + j, q.c_row};
+      V<T> sum = load_first<T>(g + j, call.last_lanes);
+      update_tile<T, 1, 1, true>(&call, &sum);
+      store_first<T>(call.out.at, sum, call.last_lanes);
+    }
+  }
+}
+
 // Few columns: the vectors lie along the rows of c, kFlippedColumns<T> of them at a time.
 template <class T>
 void multiply_flipped(const fastbp::Matmul<T>& q, char* scratch) {
   alignas(64) T transposed[kFlippedRows * kFlippedColumns<T>];  // (n, rows)
+  alignas(64) T gradients[kFlippedColumns<T> * kFlippedRows];  // (rows, n), where c is updated
   for (int64_t i0 = 0; i0 < q.m; i0 += kFlippedColumns<T>) {
     const int64_t i1 = smaller(i0 + kFlippedColumns<T>, q.m);
     const fastbp::Matmul<T> part = flipped(q, i0, i1, transposed);
     multiply(part, upright_blocking_of(part), scratch);
-    transpose_out<T>(i1 - i0, q.n, transposed, kFlippedColumns<T>, q.c + i0 * q.c_row, q.c_row);
+    T* const out = q.updates ? gradients : q.c + i0 * q.c_row;
+    transpose_out<T>(i1 - i0, q.n, transposed, kFlippedColumns<T>, out, q.updates ? q.n : q.c_row);
+    if (q.updates) update_rows(q, i0, i1, gradients, q.n);
     if (q.epilogue) q.epilogue(q.context, i0, i1, 0, q.n);
   }
 }
@@ -341,6 +373,7 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   call.wanted = q.ahead && q.ahead->rows > 0 ? &wanted : nullptr;
   call.k = q.k;
   call.contested = q.threads > 1;
+  set_update(q, &call);
   call.a = q.a;
   call.a_row = q.a_row;
   call.a_col = q.a_col;
@@ -354,16 +387,19 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
 }
 
+// The sums of nothing.
+template <class T>
+void multiply_empty(const fastbp::Matmul<T>& q) {
+  for (int64_t i = 0; i < q.m; ++i) {
+    for (int64_t j = 0; j < q.n; ++j) q.c[i * q.c_row + j] = 0;
+  }
+  if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
+}
+
 template <class T>
 void matmul(const fastbp::Matmul<T>* q) {
   if (q->m == 0 || q->n == 0) return;
-  if (q->k == 0) {
-    for (int64_t i = 0; i < q->m; ++i) {
-      for (int64_t j = 0; j < q->n; ++j) q->c[i * q->c_row + j] = 0;
-    }
-    if (q->epilogue) q->epilogue(q->context, 0, q->m, 0, q->n);
-    return;
-  }
+  if (q->k == 0) return multiply_empty(*q);
   if (const int64_t apart = columns_apart(*q)) {
     const Columns<T> most(*q, 0, q->n - apart), rest(*q, q->n - apart, apart);
     matmul(&most.part);

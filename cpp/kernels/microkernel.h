@@ -17,6 +17,7 @@ struct Rows {
 
 // One call of a microkernel: out[i, j] = earlier[count-1][i, j] + (... + (earlier[0][i, j] + chain)), where the chain
 // is sum over p of a[i*a_row + p*a_col] * b[p*b_row + j], from +0. The earlier sums are the left operands (rules 1, 2).
+// If `updates`, out is a weight w and all this its gradient g: out = fma(minus_eta, g, fma(minus_decay, w, w)).
 template <class T>
 struct TileCall {
   int64_t k;
@@ -30,6 +31,8 @@ struct TileCall {
   int64_t last_lanes;  // columns in the last vector: 1 .. lanes
   Wanted* wanted;  // may be null
   bool contested;  // other processors have read what lies at `out`
+  bool updates;
+  T minus_eta, minus_decay;
 };
 
 template <class T>
@@ -78,7 +81,23 @@ FASTBP_INLINE void load_row(const T* p, int64_t last_lanes, V<T>* row) {
   }
 }
 
-// Adds the earlier sums to a tile's chains and stores it. sum: rows x vectors.
+// The weights at `out` after the step, in place of their gradients. sum: rows x vectors.
+template <class T, int rows, int vectors, bool masked>
+FASTBP_INLINE void update_tile(const TileCall<T>* call, V<T>* sum) {
+  const V<T> minus_eta = splat(call->minus_eta), minus_decay = splat(call->minus_decay);
+  FASTBP_UNROLL
+  for (int i = 0; i < rows; ++i) {
+    V<T> weight[vectors];
+    load_row<T, vectors, masked>(call->out.at + i * call->out.row, call->last_lanes, weight);
+    FASTBP_UNROLL
+    for (int v = 0; v < vectors; ++v) {
+      V<T>& s = sum[i * vectors + v];
+      s = fma_of(minus_eta, s, fma_of(minus_decay, weight[v], weight[v]));
+    }
+  }
+}
+
+// Adds the earlier sums to a tile's chains and stores it, or updates the weights by it. sum: rows x vectors.
 template <class T, int rows, int vectors, bool masked>
 FASTBP_INLINE void finish_tile(const TileCall<T>* call, V<T>* sum) {
   constexpr int lanes = Vector<T>::lanes;
@@ -95,6 +114,7 @@ FASTBP_INLINE void finish_tile(const TileCall<T>* call, V<T>* sum) {
     }
   }
 
+  if (call->updates) update_tile<T, rows, vectors, masked>(call, sum);
   T* out = call->out.at;
   const int64_t out_row = call->out.row;
   if (!masked || last_lanes == lanes) {  // masked stores cost far more than masked loads
@@ -118,14 +138,15 @@ constexpr int64_t kClaimDepth = 64;
 
 // Stores into every line of a tile that other processors have read: it becomes this one's alone while the chains run.
 // Otherwise each of the sums' stores would wait for that, and what follows for them. A prefetch for writing does not do
-// it: where the line is in the cache, if only to be read, it changes nothing.
+// it: where the line is in the cache, if only to be read, it changes nothing. A weight is stored as it was.
 template <class T, int rows, int vectors>
 FASTBP_INLINE void claim_tile(const TileCall<T>* call) {
   FASTBP_UNROLL
   for (int i = 0; i < rows; ++i) {
     FASTBP_UNROLL
     for (int v = 0; v < vectors; ++v) {
-      *(volatile T*)(call->out.at + i * call->out.row + v * Vector<T>::lanes) = 0;
+      volatile T* const first = call->out.at + i * call->out.row + v * Vector<T>::lanes;
+      *first = call->updates ? *first : T(0);
     }
   }
 }
@@ -139,7 +160,8 @@ void multiply_tile(const TileCall<T>* call) {
   for (int g = 0; g < pointers; ++g) a[g] = call->a + g * kRowsPerPointer * a_row;
   const T* b = call->b;
   Wanted* wanted = call->wanted;
-  if (call->contested && call->earlier_count == 0 && call->k >= kClaimDepth) claim_tile<T, rows, vectors>(call);
+  const bool writes_only_here = call->earlier_count == 0 || call->updates;
+  if (call->contested && writes_only_here && call->k >= kClaimDepth) claim_tile<T, rows, vectors>(call);
 
   V<T> sum[rows * vectors];
   FASTBP_UNROLL

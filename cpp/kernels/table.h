@@ -51,6 +51,15 @@ struct OverRows {
   T* out;
 };
 
+// *largest becomes the larger of itself and all |in[r, c]|; a NaN is the largest of all.
+template <class T>
+struct Magnitude {
+  int64_t rows, cols;
+  const T* in;
+  int64_t in_row;
+  T* largest;
+};
+
 // Rows that will be read later. Products ask for them meanwhile, a cache line at a time, so that memory and arithmetic
 // are busy together. Only a hint. Each thread writes in its own.
 struct alignas(64) Ahead {
@@ -63,7 +72,7 @@ struct alignas(64) Ahead {
 };
 
 // c[i, j] = sum over p of a[i, p] * b[p, j], a[i*a_row + p*a_col], b[p*b_row + j*b_col], c[i*c_row + j].
-// c is never read before it is written. k == 0 gives +0. m or n == 0: nothing happens.
+// c is never read before it is written, unless it is updated. k == 0 gives +0. m or n == 0: nothing happens.
 template <class T>
 struct Matmul {
   int64_t m, n, k;
@@ -81,6 +90,10 @@ struct Matmul {
   void* context;
   Ahead* ahead;  // may be null
   int threads;  // that do products side by side, and read each other's results; up to 1: this one alone
+  // Rule 2 only: c is a weight, finite everywhere, and the sums its gradient: c = fma(-eta, sum, fma(-decay, c, c)),
+  // plain SGD's step (rule 10). No epilogue, and k is not 0.
+  int updates;
+  T eta, decay;
 };
 
 // Dropout (rule 9). Element (r, c) of a part of a wider array: columns first_col .. first_col+cols of each row;
@@ -227,6 +240,7 @@ struct Kernels {
   // Scales the columns of rows x cols elements, rows `row` apart, whose norm is above `most` down to it (rule 10).
   void (*limit_norms)(T* x, int64_t rows, int64_t cols, int64_t row, double most);
   int (*within)(const T* x, int64_t n, T limit);  // all |x| <= limit (NaN: no)
+  void (*magnitude)(const Magnitude<T>*);
   void (*gather)(const Gather<T>*);
   void (*displace)(const Displace<T>*);
   void (*sample)(const Sample<T>*);

@@ -315,5 +315,26 @@ int within(const T* x, int64_t n, T limit) {
   return all_within<T>(largest, limit);
 }
 
+template <class T>
+void magnitude_of(const Magnitude<T>* call) {
+  constexpr int64_t lanes = Vector<T>::lanes;
+  const bool one_run = call->in_row == call->cols;
+  const int64_t rows = one_run ? 1 : call->rows, cols = one_run ? call->rows * call->cols : call->cols;
+  M<T> most[4] = {};
+  for (int64_t row = 0; row < rows; ++row) {
+    const T* x = call->in + row * call->in_row;
+    int64_t i = 0;
+    for (; i + 4 * lanes <= cols; i += 4 * lanes) {
+      for (int v = 0; v < 4; ++v) most[v] = larger<T>(most[v], load<T>(x + i + v * lanes));
+    }
+    for (; i < cols; i += lanes) most[0] = larger<T>(most[0], load_part<T>(x + i, cols - i));
+  }
+  for (int v = 1; v < 4; ++v) most[0] = most[v] > most[0] ? most[v] : most[0];
+  decltype(+most[0][0]) largest;  // as integers, so that NaN is above all
+  __builtin_memcpy(&largest, call->largest, sizeof largest);
+  for (int l = 0; l < lanes; ++l) largest = most[0][l] > largest ? most[0][l] : largest;
+  __builtin_memcpy(call->largest, &largest, sizeof largest);
+}
+
 }  // namespace
 }  // namespace fastbp

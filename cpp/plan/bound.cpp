@@ -83,13 +83,16 @@ bool Plan<T>::bind_stage(const Stage& stage, const Worker& worker) {
 
 template <class T>
 bool Plan<T>::bind_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region) {
-  if (first_item == stage.items.size()) return true;
+  if (first_item == stage.items.size() && stage.measured.empty()) return true;
   std::size_t tiles = 0;
   bool all = true;
   for_tiles(stage, region, [&](const Region& tile) {
     all = all && ++tiles <= Bound<T>::kMostTiles;
     for (std::size_t k = first_item; all && k < stage.items.size(); ++k)
       all = bind_item(stage, tape_.items[static_cast<std::size_t>(stage.items[k])], worker, tile);
+    if (all)
+      for (int value : stage.measured)
+        move_with(value, worker, &add_call(worker, kernels_.magnitude, magnitude_call(value, worker, tile)).in);
   });
   return all;
 }

@@ -27,7 +27,7 @@ struct UnboundStage {
 template <class T>
 struct Bound {
   using Call = std::variant<UnboundStage, BoundCall<Map<T>>, BoundCall<RowMap<T>>, BoundCall<OverRows<T>>,
-                            BoundCall<Matmul<T>>, BoundCall<Dropout<T>>>;
+                            BoundCall<Matmul<T>>, BoundCall<Dropout<T>>, BoundCall<Magnitude<T>>>;
   // A pointer of a call into a value that moves.
   struct Pointer {
     const T** at;
@@ -49,7 +49,9 @@ struct Bound {
   void reserve(const Tape& tape) {
     std::size_t operands = 0;
     for (const Item& item : tape.items) operands += item.operands.size() + 1;
-    calls.reserve(kMostTiles * tape.items.size());
+    const std::size_t measured = static_cast<std::size_t>(tape.measured);
+    operands += measured;
+    calls.reserve(kMostTiles * (tape.items.size() + measured));
     pointers.reserve(kMostTiles * operands);
     dropouts.reserve(kMostTiles * tape.items.size());
   }

@@ -1,9 +1,7 @@
 // Running a tape. Every thread of the team walks the stages; they meet where the tape says so.
 #include <algorithm>
 #include <cstring>
-#include <limits>
 
-#include "base/cpu.h"
 #include "plan/worker.h"
 
 namespace fastbp {
@@ -21,76 +19,34 @@ typename Plan<T>::Worker Plan<T>::worker_of(const Frame& frame, int thread) {
   return worker;
 }
 
+// The same, outside of the loop over blocks.
 template <class T>
-void Plan<T>::bind_inputs(const Frame& frame) {
-  for (int slot = 0; slot < inputs(); ++slot) {
-    if (!reads_input(slot)) continue;
-    const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
-    const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
-    // Whether the rows lie in memory as the kernels want them.
-    const bool augmented = slot == 0 && augmenter_ != nullptr;
-    const bool in_place = frame.row_ids == nullptr && !augmented && source.template is_plain<T>();
-    const char* first = source.data + frame.first_row * source.row_bytes;
-    data_[value] = in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : own_[value];
+typename Plan<T>::Worker Plan<T>::worker_in_team(const Frame& frame, int threads, int thread) {
+  Worker worker = worker_of(frame, thread);
+  if (threads == 1) {
+    worker.product_bytes = static_cast<Index>(products_.bytes());
+  } else {
+    worker.threads = tape_.threads;
   }
-}
-
-// Rows first + begin .. first + end of the frame to rows begin .. end of out, the first input's augmented.
-template <class T>
-void Plan<T>::gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread) {
-  const Index* ids = frame.row_ids == nullptr ? nullptr : frame.row_ids + first;
-  gather_rows(kernels_, (*frame.inputs)[static_cast<std::size_t>(slot)], ids, frame.first_row + first, begin, end, out);
-  if (slot == 0 && augmenter_ != nullptr)
-    augmenter_->run(out, begin, end, {ids, frame.first_row + first, frame.seed, frame.counter}, thread);
-}
-
-// Each thread brings its own rows, those of the stages that share by rows.
-template <class T>
-void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
-  Share part = share(frame.rows, threads, thread, 1);
-  for (int slot = 0; slot < inputs(); ++slot) {
-    if (!reads_input(slot)) continue;
-    const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
-    if (data_[value] == nullptr || data_[value] != own_[value]) continue;  // in_block, or read in place
-    gather(frame, slot, 0, part.begin, part.end, own_[value], thread);
-  }
-}
-
-// Rows begin .. end of the frame, counted into the next one, will be gathered next: those of the widest input, where
-// they lie scattered in more memory than the caches hold.
-template <class T>
-void Plan<T>::choose_ahead(const Worker& worker, Index begin, Index end) const {
-  static const Index caches = 2 * cache_sizes().l2;
-  const Frame& frame = *worker.frame;
-  *worker.ahead = Ahead{};
-  end = std::min(end, frame.rows + frame.rows_after);
-  if (frame.row_ids == nullptr || begin >= end) return;
-  for (int slot = 0; slot < inputs(); ++slot) {
-    const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
-    if (!reads_input(slot) || source.sizes.size() != 1) continue;
-    const Index bytes = source.sizes[0] * source.strides[0];
-    if (bytes <= worker.ahead->bytes || source.rows * source.row_bytes < caches) continue;
-    *worker.ahead = Ahead{source.data, source.row_bytes, bytes, frame.row_ids + begin, end - begin, 0};
-  }
+  return worker;
 }
 
 template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   gather_inputs(frame, team.size(), thread);
-  Worker worker = worker_of(frame, thread);
-  if (team.size() == 1) {
-    worker.product_bytes = static_cast<Index>(products_.bytes());
-  } else {
-    worker.threads = tape_.threads;
-  }
+  Worker worker = worker_in_team(frame, team.size(), thread);
+  foresee_updates(worker, team.size());
   const Share next = share(frame.rows, team.size(), thread, 1);
   choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
   const bool has_loop = tape_.loop_end > tape_.loop_begin;
   if (team.size() == 1 && !has_loop && frame.rows > 0 && bound_.front().is_for(frame.rows, max_rows_)) {
     worker.bound = &bound_.front();
-    return run_bound(worker, 0, static_cast<int>(tape_.stages.size()));
+    run_bound(worker, 0, tape_.tail_begin);
+    if (stores_all_) run_tail(frame, 1, 0);
+    return;
   }
-  for (int s = 0; s < static_cast<int>(tape_.stages.size()); ++s) {
+  const int end = stores_all_ ? static_cast<int>(tape_.stages.size()) : tape_.tail_begin;
+  for (int s = 0; s < end; ++s) {
     const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
     if (tape_.barriers[static_cast<std::size_t>(s)]) team.barrier(thread);
     if (s == tape_.loop_begin && s < tape_.loop_end) {
@@ -126,6 +82,7 @@ void Plan<T>::run_stage(const Stage& stage, const Worker& worker, int threads) {
       break;
     case Stage::Kind::first_max:
       for (int i : stage.items) run_first_max(tape_.items[static_cast<std::size_t>(i)], *worker.frame);
+      measure(stage, worker, Region{worker.row, worker.rows, 0, -1});
       break;
   }
 }
@@ -147,15 +104,21 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
   Epilogue epilogue{this, &stage, &worker, 0, 0};
   const Matmul<T> whole = product_call(tape_.items[static_cast<std::size_t>(stage.items.front())], worker);
   Matmul<T> part = share_of(whole, stage, worker.rows, threads, thread, &epilogue.row, &epilogue.column);
-  if (part.m == 0 || part.n == 0) return;
   epilogue.row += worker.row;
-  if (stage.items.size() > 1) {
+  if (stage.items.size() > 1 || !stage.measured.empty()) {
     part.context = &epilogue;
     part.epilogue = [](void* context, std::int64_t i0, std::int64_t i1, std::int64_t j0, std::int64_t j1) {
       const Epilogue& e = *static_cast<Epilogue*>(context);
       e.plan->run_program(*e.stage, 1, *e.worker, Region{e.row + i0, i1 - i0, e.column + j0, j1 - j0});
     };
   }
+  multiply(part, worker, threads);
+}
+
+// A thread's part of a product.
+template <class T>
+void Plan<T>::multiply(Matmul<T> part, const Worker& worker, int threads) {
+  if (part.m == 0 || part.n == 0) return;
   // Full batches and blocks, on one thread and on all, were asked about when the plan was built.
   const bool full = worker.rows == max_rows_ || (worker.block != nullptr && worker.rows == kRowBlock);
   if (!full || (threads != 1 && threads != tape_.threads)) give_scratch(worker, &part);
@@ -192,6 +155,7 @@ void Plan<T>::run_program(const Stage& stage, std::size_t first_item, const Work
   for_tiles(stage, region, [&](const Region& tile) {
     for (std::size_t k = first_item; k < stage.items.size(); ++k)
       run_item(stage, tape_.items[static_cast<std::size_t>(stage.items[k])], worker, tile);
+    measure(stage, worker, tile);
   });
 }
 

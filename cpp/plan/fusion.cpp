@@ -36,6 +36,10 @@ double element_cost(const Item& item) {
   }
 }
 
+// A product need not be stored where its operands have at most so many times its elements: they are measured instead.
+constexpr Index kMeasuredPerStored = 3;
+constexpr Index kFewStored = 1024;  // and where it has more elements than that
+
 class Fusion {
  public:
   Fusion(const TapeRequest& request, Tape& tape) : tape_(tape), stage_of_(tape.values.size(), -1) {
@@ -48,6 +52,7 @@ class Fusion {
     }
     remove_empty();
     if (request.max_rows >= 2 * kRowBlock) make_loop(request);
+    make_tail(request);
     columns();
     costs();
   }
@@ -169,6 +174,62 @@ class Fusion {
           ordered.push_back(tape_.stages[s]);
         }
       if (p == loop) tape_.loop_end = static_cast<int>(ordered.size());
+    }
+    tape_.stages = ordered;
+    for (int& stage : stage_of_)
+      if (stage >= 0) stage = number[stage];
+  }
+
+  // Moves the products that only update weights behind all else.
+  void make_tail(const TapeRequest& request) {
+    std::vector<int> uses(tape_.values.size(), 0);
+    for (const Item& item : tape_.items)
+      for (const Operand& operand : item.operands) ++uses[operand.value];
+    for (int value : tape_.outputs) ++uses[value];
+    std::vector<bool> in_tail(tape_.stages.size(), false);
+    for (std::size_t i = 0; i < request.updates_weights.size(); ++i) {
+      const int value = tape_.outputs[i], stage = stage_of_[value];
+      if (!request.updates_weights[i] || stage < 0 || uses[value] != 1) continue;
+      const bool looped = stage >= tape_.loop_begin && stage < tape_.loop_end;
+      if (looped || tape_.stages[stage].kind != Stage::Kind::product_rows) continue;
+      const Item& product = tape_.items[tape_.stages[stage].items.front()];
+      in_tail[stage] = can_be_measured(product) && is_worth_measuring(product, request);
+      if (in_tail[stage]) tape_.values[value].place = Value::Place::unstored;
+    }
+    move_tail(in_tail);
+    for (std::size_t s = static_cast<std::size_t>(tape_.tail_begin); s < tape_.stages.size(); ++s)
+      for (const Operand& operand : tape_.items[tape_.stages[s].items.front()].operands) {
+        Value& value = tape_.values[operand.value];
+        if (value.measured >= 0) continue;
+        value.measured = tape_.measured++;
+        if (stage_of_[operand.value] >= 0) tape_.stages[stage_of_[operand.value]].measured.push_back(operand.value);
+      }
+  }
+
+  // Both operands are written by a stage, or gathered.
+  bool can_be_measured(const Item& item) const {
+    return std::all_of(item.operands.begin(), item.operands.end(), [&](const Operand& operand) {
+      const Value& value = tape_.values[operand.value];
+      return value.rows && (stage_of_[operand.value] >= 0 || value.place == Value::Place::input);
+    });
+  }
+
+  static bool is_worth_measuring(const Item& item, const TapeRequest& request) {
+    if (request.team != TeamChoice::measured) return true;
+    const Index stored = item.m * item.n;
+    return stored > kFewStored && request.max_rows * item.k * (item.m + item.n) <= kMeasuredPerStored * stored;
+  }
+
+  void move_tail(const std::vector<bool>& in_tail) {
+    std::vector<Stage> ordered;
+    std::vector<int> number(tape_.stages.size());
+    for (bool tail : {false, true}) {
+      if (tail) tape_.tail_begin = static_cast<int>(ordered.size());
+      for (std::size_t s = 0; s < in_tail.size(); ++s)
+        if (in_tail[s] == tail) {
+          number[s] = static_cast<int>(ordered.size());
+          ordered.push_back(tape_.stages[s]);
+        }
     }
     tape_.stages = ordered;
     for (int& stage : stage_of_)

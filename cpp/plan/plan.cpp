@@ -21,7 +21,7 @@ bool shares_always() { return team_choice != TeamChoice::measured; }
 
 template <class T>
 Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training,
-              Index max_rows, const Augmentation& augmentation)
+              Index max_rows, const Augmentation& augmentation, const std::vector<bool>& updates_weights)
     : max_rows_(std::max<Index>(max_rows, 1)),
       kernels_(kernels_for<T>()),
       available_threads_(available_threads()),
@@ -29,7 +29,9 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
   const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
   tape_ =
       build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes, available_threads_,
-                  std::max<Index>(kernels_.tile_cols, 8), augmentation.row_cost(), team_choice});
+                  std::max<Index>(kernels_.tile_cols, 8), augmentation.row_cost(), team_choice, updates_weights});
+  stores_all_ = tape_.tail_begin == static_cast<int>(tape_.stages.size());
+  updates_.resize(tape_.stages.size() - static_cast<std::size_t>(tape_.tail_begin));
   allocate_loop();
   place_values(parameters);
   allocate_scratch();
@@ -114,6 +116,7 @@ void Plan<T>::allocate_scratch() {
   program_scratch_ = rounded(tape_.scratch * element) / element;
   ahead_.resize(static_cast<std::size_t>(tape_.threads));
   more_scratch_.resize(static_cast<std::size_t>(tape_.threads));
+  magnitudes_ = Buffer(static_cast<std::size_t>(magnitudes_per_thread() * element * tape_.threads));
   programs_ = Buffer(static_cast<std::size_t>(program_scratch_ * element * tape_.threads));
   for (const Item& item : tape_.items) {
     if (item.kind != Item::Kind::first_max) continue;

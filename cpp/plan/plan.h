@@ -44,8 +44,10 @@ template <class T>
 class Plan {
  public:
   // parameters must outlive the plan. augmentation: of the first input's rows, where they are gathered.
+  // updates_weights: by output, whether it is a weight's gradient that need not be stored (see update_weights); empty:
+  // none is.
   Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training, Index max_rows,
-       const Augmentation& augmentation = {});
+       const Augmentation& augmentation = {}, const std::vector<bool>& updates_weights = {});
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
@@ -78,6 +80,18 @@ class Plan {
   // with a barrier.
   void run(const Frame& frame, Team& team, int thread);
 
+  // Some gradients are not stored: `run` leaves what they are made of, and update_weights makes them and takes plain
+  // SGD's step in the same tiles, by what is bound here; it ends without a barrier. Their output_data is null.
+  bool stores_all() const { return stores_all_; }
+  void bind_update(int i, const Update<T>* update);
+  void update_weights(const Frame& frame, int threads, int thread);
+  // After `run`: no element of an unstored gradient is larger than this; Inf if that is not known.
+  double unstored_bound(const Frame& frame, int threads) const;
+  // Stores them from now on, in memory that it allocates; called by one thread. Those of the last `run` follow by
+  // run_tail, called by every thread, which ends without a barrier.
+  void store_all();
+  void run_tail(const Frame& frame, int threads, int thread);
+
   // Whether a row of some output may depend on other rows, so that rows can not be computed a part at a time.
   bool mixes_rows() const;
 
@@ -100,6 +114,14 @@ class Plan {
   void combine_units(Index blocks, Index unit, int threads, int thread);
   void run_stage(const Stage& stage, const Worker& worker, int threads);
   void run_product(const Stage& stage, const Worker& worker, int threads);
+  void multiply(Matmul<T> part, const Worker& worker, int threads);
+  Matmul<T> weight_update(std::size_t k, const Worker& worker, int threads) const;
+  void foresee_updates(const Worker& worker, int threads);
+  Index magnitudes_per_thread() const;
+  T* magnitude_of(const Value& value, int thread) const;
+  void forget_magnitudes(int thread);
+  Magnitude<T> magnitude_call(int value, const Worker& worker, const Region& tile) const;
+  void measure(const Stage& stage, const Worker& worker, const Region& tile) const;
   void run_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region);
   void run_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
   void run_move(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
@@ -129,6 +151,7 @@ class Plan {
   Matmul<T> share_of(Matmul<T> whole, const Stage& stage, Index rows, int threads, int thread, Index* row,
                      Index* column) const;
   Worker worker_of(const Frame& frame, int thread);
+  Worker worker_in_team(const Frame& frame, int threads, int thread);
   T* data_of(int value, const Worker& worker, Index row) const;
   T* address(const Stage& stage, int value, const Worker& worker, const Region& tile, Index col_stride) const;
   Index unit_of(Index blocks, int threads) const;
@@ -148,6 +171,10 @@ class Plan {
   Augmentation augmentation_;
   std::unique_ptr<Augmenter<T>> augmenter_;  // null: nothing is augmented
   std::vector<Index> first_max_;  // by group: its first maximal element
+  bool stores_all_ = true;
+  std::vector<const Update<T>*> updates_;  // by stage of the tail
+  std::vector<Buffer> gradients_;  // the tail's results, once they are stored
+  Buffer magnitudes_;  // by thread: the largest that it wrote of each measured value
   std::vector<T*> own_;  // by value: where the plan put it
   std::vector<T*> data_;  // by value: where it is now (inputs and outputs may be bound elsewhere)
   // By thread, for the number of rows that comes again and again; of the loop if there is one.

@@ -184,7 +184,9 @@ class SharingOut {
       if (value.rows) kept += value.width * rows_ * request_.element_bytes;
     const bool wanted = kept <= kKeptBytes && request_.team != TeamChoice::always_columns;
     if (tape_.threads > 1 && !has_loop() && wanted) {
-      count_sections();
+      const int sections = count_sections();
+      for (std::size_t s = static_cast<std::size_t>(tape_.tail_begin); s < tape_.stages.size(); ++s)
+        tape_.stages[s].section = sections;
       std::stable_sort(tape_.stages.begin(), tape_.stages.end(),
                        [](const Stage& a, const Stage& b) { return a.section < b.section; });
     } else {

@@ -21,6 +21,7 @@ struct Value {
     arena,      // lives in the plan's arena at `offset`
     output,     // written for the caller: storage = number of the output
     local,      // lives for one tile of rows, in the scratch of the thread: slot `storage`
+    unstored,   // a gradient that updates its weight in the product's tiles; stored only on demand (tail.cpp)
   };
   bool rows = false;
   Index width = 0;
@@ -28,6 +29,7 @@ struct Value {
   int storage = -1;
   Index offset = 0;  // elements
   int first_stage = -1, last_stage = -1;
+  int measured = -1;      // read by the tail: the number under which its largest magnitude is noted
   bool in_block = false;  // arena and input: lives for one block of rows, in the block arena of the thread
   Index sum_offset = -1;  // a sum over rows inside the block loop: where each block's part of it lies
 };
@@ -97,6 +99,7 @@ struct Stage {
   Index tile_rows = 1;         // row programs
   std::vector<Index> slots;    // offset in scratch (elements) of every local slot
   Index scratch = 0;           // elements of scratch per thread
+  std::vector<int> measured;   // those of its values that the tail reads
   double fixed_cost = 0;       // nanoseconds of one thread, a rough model
   double row_cost = 0;         // and per row
 };
@@ -109,6 +112,9 @@ struct Tape {
   std::vector<int> outputs;                    // values, in the order asked for
   std::vector<int> inputs;                     // value by input slot, -1 where it is not read
   Index arena = 0;                             // elements
+  // Stages tail_begin .. are the products whose results are unstored. None needs another, nothing needs them.
+  int tail_begin = 0;
+  int measured = 0;  // values that they read
   // Stages loop_begin .. loop_end - 1 run one block of kRowBlock rows after another, so that a block's values are still
   // in cache when the next stage reads them; sums over rows are added up as rule 2 says. Empty: no such loop.
   int loop_begin = 0, loop_end = 0;
@@ -136,6 +142,7 @@ struct TapeRequest {
   Index column_unit;  // columns of a product's register tile, a multiple of 8
   double gather_cost;  // of a row, where threads share what is done to the rows as they are gathered; nanoseconds
   TeamChoice team = TeamChoice::measured;
+  std::vector<bool> updates_weights;  // by output: a weight's gradient that need not be stored; empty: none is
 };
 
 Tape build_tape(const TapeRequest& request);

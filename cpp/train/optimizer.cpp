@@ -127,6 +127,34 @@ void Optimizer<T>::bind(std::size_t i, const T* gradient) {
 }
 
 template <class T>
+bool Optimizer<T>::is_plain() const {
+  const OptimizerSettings& s = settings_;
+  return rule_ == UpdateRule::sgd && s.gradient_accumulation_steps <= 1 && progress_.pending == 0 &&
+         !(s.clipvalue > 0) && !measures_ && !s.use_ema &&
+         std::all_of(weights_.begin(), weights_.end(), [](const Trained& weight) { return weight.proximal_l1 == 0; });
+}
+
+template <class T>
+bool Optimizer<T>::weights_within(double limit, int threads, int thread) const {
+  return std::all_of(updates_.begin(), updates_.end(), [=](const Update<T>& update) {
+    const Share part = share(update.cols, threads, thread, 64);
+    return kernels_for<T>().within(update.weight + part.begin, part.end - part.begin, static_cast<T>(limit)) != 0;
+  });
+}
+
+template <class T>
+double Optimizer<T>::largest_after(double largest, double gradient) const {
+  constexpr double kRoundings = 1 + 1e-6;
+  double after = largest;
+  for (const Update<T>& update : updates_) {
+    const double decay = std::fabs(static_cast<double>(update.decay)),
+                 eta = std::fabs(static_cast<double>(update.scalar[0]));
+    after = std::max(after, (largest * (1 + decay) + eta * gradient) * kRoundings);
+  }
+  return after;
+}
+
+template <class T>
 void Optimizer<T>::begin_step() {
   const OptimizerSettings& s = settings_;
   const bool changes = s.schedule != nullptr || counts_updates(rule_) || s.gradient_accumulation_steps > 1 || s.use_ema;
@@ -219,6 +247,7 @@ template <class T>
 bool Optimizer<T>::all_are(Kernel kernel, int threads, int thread) const {
   bool all = true;
   for (const Update<T>& whole : updates_) {
+    if (whole.gradient == nullptr) continue;
     const Share part = share(whole.cols, threads, thread, 64);
     Update<T> update = whole;
     update.cols = part.end - part.begin;

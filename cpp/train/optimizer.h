@@ -32,8 +32,15 @@ class Optimizer {
   void set(const OptimizerSettings& settings);
   // By weight, from the next step on.
   void set_proximal_l1(const std::vector<double>& lambdas);
-  // Where a weight's gradient is from now on.
+  // Where a weight's gradient is from now on; null: nowhere, its own product updates the weight.
   void bind(std::size_t i, const T* gradient);
+
+  // Whether the next steps are plain SGD's: nothing but the decay and the gradient times the rate.
+  bool is_plain() const;
+  // Whether all weights are within +-limit: this thread's part of them.
+  bool weights_within(double limit, int threads, int thread) const;
+  // How large weights within +-largest may be after the step, where gradients are within +-gradient.
+  double largest_after(double largest, double gradient) const;
 
   void begin_step();
   bool measures_norms() const { return measures_ && !accumulates_; }

@@ -5,16 +5,11 @@
 #include <cmath>
 #include <limits>
 
-#include "base/cancel.h"
+#include "train/run.h"
 #include "train/shuffle.h"
 
 namespace fastbp {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// Below this, no update of moderate hyperparameters can overflow, so that one comparison per gradient is enough.
-constexpr double kSmall = 1152921504606846976.0;  // 2^60
 
 void check_count(const char* name, std::size_t count, std::size_t trainable) {
   if (count == trainable) return;
@@ -39,27 +34,6 @@ std::vector<Trained> trained(const Graph& graph, const std::vector<int>& trainab
 }
 
 }  // namespace
-
-template <class T>
-struct Trainer<T>::Run {
-  // What thread 0 tells the others at the barrier before a step.
-  Frame frame;
-  bool over = false;
-
-  std::vector<char> flags;      // by thread
-  std::vector<double> figures;  // of the step
-  bool norms_finite = true;     // those of the gradients, where they are measured
-  bool finite = true;           // the step; if not, nothing of it was written
-
-  // Thread 0's own.
-  std::vector<Index> order;
-  std::vector<double> sums, means;  // of the epoch: figure x rows; divided by the rows
-  Index rows_done = 0;              // of the epoch
-  Index look_every = 1;             // steps between two looks at the clock
-  Buffer checked;                   // for check_finite: rows of one input
-  Cancel cancel;
-  Clock::time_point told = Clock::now();
-};
 
 template <class T>
 Trainer<T>::Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures,
@@ -105,25 +79,36 @@ void Trainer<T>::prepare(Index batch_size, const Augmentation& augmentation) {
   // A plan for far more rows would serve, but its tiles and threads are not those for so few.
   constexpr Index kFarMore = 16;
   const bool fits = plan_ && plan_->max_rows() >= batch_size && plan_->max_rows() <= kFarMore * batch_size;
-  if (!fits || !plan_->is_current() || !plan_->augments_by(augmentation)) {
+  const bool asks = optimizer_.is_plain();
+  if (!fits || !plan_->is_current() || !plan_->augments_by(augmentation) || asks != asks_for_updates_) {
     plan_.reset();
-    plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size, augmentation);
+    std::vector<bool> updates_weights(asks ? outputs_.size() : 0, true);
+    std::fill_n(updates_weights.begin(), asks ? figures_ : 0, false);
+    plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size, augmentation, updates_weights);
+    asks_for_updates_ = asks;
     pace_ = Pace(plan_->threads(), plan_->cost(), shares_always());
     pace_of_calls_ = Pace(plan_->threads(), plan_->cost(), shares_always());
   }
-  for (std::size_t i = 0; i < trainable_.size(); ++i)
-    optimizer_.bind(i, plan_->output_data(figures_ + static_cast<int>(i)));
+  bind_gradients();
 }
 
 template <class T>
-bool Trainer<T>::gradients_small(int threads, int thread) const {
+void Trainer<T>::bind_gradients() {
+  stored_ = 0;
   for (std::size_t i = 0; i < trainable_.size(); ++i) {
-    const Update<T>& update = optimizer_.update_of(i);
-    const Share part = share(update.cols, threads, thread, 64);
-    if (!kernels_for<T>().within(update.gradient + part.begin, part.end - part.begin, static_cast<T>(kSmall)))
-      return false;
+    const int output = figures_ + static_cast<int>(i);
+    const T* gradient = plan_->output_data(output);
+    optimizer_.bind(i, gradient);
+    plan_->bind_update(output, &optimizer_.update_of(i));
+    if (gradient != nullptr) stored_ += optimizer_.update_of(i).cols;
   }
-  return true;
+}
+
+// All gradients from now on: for an optimiser that wants them, or to see what a step would do before it is made.
+template <class T>
+void Trainer<T>::store_gradients() {
+  plan_->store_all();
+  bind_gradients();
 }
 
 // fit(check_finite=True): the first number of the first input that is not finite, before anything is computed from it.
@@ -153,47 +138,6 @@ void Trainer<T>::check_rows(Run& run) const {
   }
 }
 
-// One step on the rows of run.frame: computes, checks, updates. Writes nothing where the step is not finite.
-template <class T>
-void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
-  plan_->run(run.frame, team, thread);
-  for (int i = thread; i < figures_; i += team.size())
-    run.figures[static_cast<std::size_t>(i)] = static_cast<double>(*plan_->output_data(i));
-  char& flag = run.flags[static_cast<std::size_t>(thread)];
-  flag = gradients_small(team.size(), thread);
-  if (optimizer_.measures_norms()) optimizer_.measure(team.size(), thread);
-  team.barrier(thread);
-
-  if (optimizer_.measures_norms()) {
-    if (thread == 0) run.norms_finite = optimizer_.scale();
-    team.barrier(thread);
-  }
-  const auto all_set = [&run, &team] {
-    return std::all_of(run.flags.begin(), run.flags.begin() + team.size(), [](char flag) { return flag != 0; });
-  };
-  bool good = std::isfinite(run.figures[0]) && run.norms_finite;
-  if (good && !(all_set() && values_small_ && optimizer_.moderate())) {
-    team.barrier(thread);  // everyone has read the flags
-    flag = optimizer_.is_finite(team.size(), thread);
-    team.barrier(thread);
-    good = all_set();
-  }
-  team.barrier(thread);
-  if (good) flag = optimizer_.write(team.size(), thread);
-  const bool limits = good && optimizer_.limits_norms();  // behind the barrier thread 0 may begin the next step
-  team.barrier(thread);
-  if (limits) {
-    optimizer_.limit_norms(team.size(), thread);
-    team.barrier(thread);
-  }
-  if (thread != 0) return;
-  ++parameters_->writes;
-  run.finite = good;
-  // An accumulated gradient says nothing of the weights.
-  values_small_ = good && all_set() && (values_small_ || !optimizer_.accumulates());
-  if (good) optimizer_.end_step();
-}
-
 // Thread 0: every step of every epoch, on the team or alone, whichever is faster at the time.
 template <class T>
 void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team) {
@@ -213,6 +157,7 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       frame.counter = epoch;
       if (request.check_finite) check_rows(run);
       plan_->bind_inputs(frame);
+      if (!plan_->stores_all() && !optimizer_.is_plain()) store_gradients();
       optimizer_.begin_step();
       const bool together = pace_.together();
       if (together) team.barrier(0);
@@ -283,7 +228,7 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
   run.figures.resize(static_cast<std::size_t>(figures_));
   run.sums.resize(static_cast<std::size_t>(figures_));
   run.means.resize(static_cast<std::size_t>(figures_));
-  run.flags.resize(static_cast<std::size_t>(plan_->threads()));
+  run.allot(plan_->threads());
   run.look_every = static_cast<Index>(std::min(16.0, std::max(1.0, 20000.0 / plan_->cost())));
   constexpr Index kReserved = 1 << 16;  // epochs whose figures need no allocation while training
   result.means.reserve(static_cast<std::size_t>(figures_ * std::min(request.epochs, kReserved)));
@@ -305,7 +250,7 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   run.frame.seed = seed_;
   run.frame.counter = steps;
   run.figures.resize(static_cast<std::size_t>(figures_));
-  run.flags.resize(static_cast<std::size_t>(plan_->threads()));
+  run.allot(plan_->threads());
   plan_->bind_inputs(run.frame);
   optimizer_.begin_step();
   const int threads = pace_of_calls_.together() ? plan_->threads() : 1;

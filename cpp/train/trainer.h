@@ -1,6 +1,7 @@
 // Training: whole epochs of shuffled mini-batch steps, from rows to updated weights, in one call.
 #pragma once
 
+#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
@@ -79,7 +80,12 @@ class Trainer {
   struct Run;  // what the threads of one call share
 
   void prepare(Index batch_size, const Augmentation& augmentation);
+  void bind_gradients();
+  void store_gradients();
   bool gradients_small(int threads, int thread) const;
+  bool is_settled(Run& run, double bound, Team& team, int thread);
+  void make_gradients(Run& run, Team& team, int thread);
+  bool is_good(Run& run, Team& team, int thread);
   void train_batch(Run& run, Team& team, int thread);
   void check_rows(Run& run) const;
   void drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team);
@@ -97,7 +103,10 @@ class Trainer {
   std::uint64_t seed_;
   std::unique_ptr<Plan<T>> plan_;
   Pace pace_, pace_of_calls_;  // of a fit's steps; of single ones, which wake a team each
+  bool asks_for_updates_ = false;  // of the plan: gradients that need not be stored are not
+  Index stored_ = 0;  // elements of all gradients that the plan stores
   bool values_small_ = false;  // every weight and every state of the optimiser is known to be within +-2^60
+  double largest_ = std::numeric_limits<double>::infinity();  // after a step in products: no weight is larger
   std::uint64_t own_writes_ = 0;  // the parameters' `writes` after the last `step`: if unchanged, that still holds
 };
 

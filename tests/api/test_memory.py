@@ -136,7 +136,7 @@ HUGE_PAGES = """
     import numpy as np
 
     net = bp.Sequential([bp.Dense(2048), bp.Dense(1)])
-    net.compile("sgd", "mse")
+    net.compile(bp.SGD(momentum=0.9), "mse")
     net.fit(np.ones((4, 1024), np.float32), np.ones((4, 1), np.float32), verbose=0)
     size = 0
     for line in Path("/proc/self/smaps").read_text().splitlines():

@@ -161,6 +161,33 @@ def test_products_with_few_columns_write_their_columns_alone(isa: str, dtype: st
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
+def test_a_product_that_updates_its_weight_takes_the_step_of_its_sums(isa: str, dtype: str) -> None:
+    """w = fma(-eta, g, fma(-decay, w, w)), w itself without a decay; -0 stays -0; what lies beside is left alone."""
+    rng = np.random.default_rng(13)
+    for number, (a, b, g) in enumerate(products(dtype, True) + narrow_products(dtype, True)):
+        if a.shape[1] == 0 or (isa == "generic" and a.size * b.shape[1] > GENERIC_MOST // 4):
+            continue
+        w = operand(rng, g.shape, dtype, "ordinary")
+        w[::3] *= 0.0  # +0 and -0
+        eta, decay = np.array([(0.1, 0.0), (0.03, 1e-4)][number % 2], dtype)
+        expected = fma(-eta, g, fma(-decay, w, w) if decay else w)
+        for layout in range(2):
+            result = _core.testing.matmul(
+                np.ascontiguousarray(a.T) if layout else a,
+                b,
+                over_rows=True,
+                transpose_a=bool(layout),
+                beside=(number + layout) % 3,
+                threads=1 + (number // 4 + layout) % 2,
+                weight=w,
+                eta=float(eta),
+                decay=float(decay),
+            )
+            assert_same(result[:, : b.shape[1]], expected, (a.shape, b.shape, layout))
+            assert (result[:, b.shape[1] :] == 1).all(), (a.shape, b.shape, layout)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_one_fma_equals_the_reference_for_extreme_operands(isa: str, dtype: str) -> None:
     rng = np.random.default_rng(5)
     any_size = operand(rng, (1, 40), dtype, "extreme")[0]

@@ -178,3 +178,22 @@ def test_norms_over_several_blocks_however_threads_share_them(clip: str, dtype: 
     for place in everywhere():
         for weight, value in zip(trained("core"), expected, strict=True):
             assert_same(weight, value, place)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_the_largest_magnitude(dtype: str) -> None:
+    random = np.random.default_rng(5)
+    for _ in everywhere():
+        for rows, columns in [(0, 3), (1, 1), (3, 7), (2, 64), (5, 131)]:
+            wide = random.normal(size=(rows, columns + 9)).astype(dtype)
+            wide[:, columns:] = np.nan  # not part of it
+            x = wide[:, :columns]
+            for part in (x, x.copy()):
+                most = np.abs(part).max(initial=0)
+                assert _core.testing.magnitude(part) == most
+                assert _core.testing.magnitude(part, most + 1) == np.dtype(dtype).type(most + 1)
+                for special in (np.inf, -np.inf, np.nan):
+                    if part.size:
+                        part[rows // 2, columns // 2] = special
+                        assert_same(np.array(_core.testing.magnitude(part)), np.abs(np.array(special)), part.shape)
+                assert np.isnan(_core.testing.magnitude(part, np.nan))

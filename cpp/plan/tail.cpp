@@ -1,0 +1,132 @@
+// The tail of a tape: products over rows that are nothing but the gradients of weights. Nothing reads them but the
+// update, so their tiles take its step while they are in registers, and they are never stored. What must be known
+// before anything is written follows from a bound: |sum of x_r g_r| <= rows * max |x| * max |g|. The largest magnitudes
+// are noted where x and g are written, while they are in L1.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "plan/worker.h"
+
+namespace fastbp {
+
+// Whole cache lines for each thread.
+template <class T>
+Index Plan<T>::magnitudes_per_thread() const {
+  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
+  return (static_cast<Index>(tape_.measured) + line - 1) / line * line;
+}
+
+template <class T>
+T* Plan<T>::magnitude_of(const Value& value, int thread) const {
+  return magnitudes_.template as<T>() + magnitudes_per_thread() * thread + value.measured;
+}
+
+template <class T>
+void Plan<T>::forget_magnitudes(int thread) {
+  const Index count = magnitudes_per_thread();
+  if (count > 0) std::fill_n(magnitudes_.template as<T>() + count * thread, count, T(0));
+}
+
+template <class T>
+Magnitude<T> Plan<T>::magnitude_call(int value, const Worker& worker, const Region& tile) const {
+  const Value& v = tape_.values[static_cast<std::size_t>(value)];
+  const Index columns = tile.columns < 0 ? v.width : tile.columns;
+  return {tile.rows, columns, data_of(value, worker, tile.row) + tile.column, v.width, magnitude_of(v, worker.thread)};
+}
+
+template <class T>
+void Plan<T>::measure(const Stage& stage, const Worker& worker, const Region& tile) const {
+  for (int value : stage.measured) {
+    const Magnitude<T> call = magnitude_call(value, worker, tile);
+    kernels_.magnitude(&call);
+  }
+}
+
+// The roundings on the way can add a little, for which a limit far below the largest number leaves room.
+template <class T>
+double Plan<T>::unstored_bound(const Frame& frame, int threads) const {
+  double bound = 0;
+  for (std::size_t s = static_cast<std::size_t>(tape_.tail_begin); s < tape_.stages.size(); ++s) {
+    const Item& item = tape_.items[static_cast<std::size_t>(tape_.stages[s].items.front())];
+    double product = static_cast<double>(frame.rows * item.k);
+    for (const Operand& operand : item.operands) {
+      double largest = 0;
+      for (int thread = 0; thread < threads; ++thread) {
+        const T one = *magnitude_of(tape_.values[static_cast<std::size_t>(operand.value)], thread);
+        if (!std::isfinite(one)) return std::numeric_limits<double>::infinity();
+        largest = std::max(largest, static_cast<double>(one));
+      }
+      product *= largest;
+    }
+    bound = std::max(bound, product);
+  }
+  return bound;
+}
+
+template <class T>
+void Plan<T>::bind_update(int i, const Update<T>* update) {
+  const int value = tape_.outputs[static_cast<std::size_t>(i)];
+  for (std::size_t k = 0; k < updates_.size(); ++k) {
+    const Stage& stage = tape_.stages[static_cast<std::size_t>(tape_.tail_begin) + k];
+    if (tape_.items[static_cast<std::size_t>(stage.items.front())].output == value) updates_[k] = update;
+  }
+}
+
+// A thread's part of the product of stage k of the tail, as the update of its weight; nothing where others do it.
+template <class T>
+Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker& worker, int threads) const {
+  const Stage& stage = tape_.stages[static_cast<std::size_t>(tape_.tail_begin) + k];
+  if (worker.thread > 0 && stage.sharing == Sharing::one) return {};
+  Matmul<T> whole = product_call(tape_.items[static_cast<std::size_t>(stage.items.front())], worker);
+  whole.c = updates_[k]->weight;
+  whole.updates = 1;
+  whole.eta = updates_[k]->scalar[0];
+  whole.decay = updates_[k]->decay;
+  Index row, column;
+  return share_of(whole, stage, worker.rows, stage.sharing == Sharing::one ? 1 : threads, worker.thread, &row, &column);
+}
+
+// Finds scratch for what update_weights will do, which must not fail halfway.
+template <class T>
+void Plan<T>::foresee_updates(const Worker& worker, int threads) {
+  if (stores_all_ || (worker.rows == max_rows_ && (threads == 1 || threads == tape_.threads))) return;
+  for (std::size_t k = 0; k < updates_.size(); ++k) {
+    Matmul<T> part = weight_update(k, worker, threads);
+    if (part.m > 0 && part.n > 0) give_scratch(worker, &part);
+  }
+}
+
+template <class T>
+void Plan<T>::update_weights(const Frame& frame, int threads, int thread) {
+  const Worker worker = worker_in_team(frame, threads, thread);
+  for (std::size_t k = 0; k < updates_.size(); ++k) multiply(weight_update(k, worker, threads), worker, threads);
+}
+
+template <class T>
+void Plan<T>::store_all() {
+  std::vector<Buffer> gradients;
+  for (const Value& value : tape_.values)
+    if (value.place == Value::Place::unstored)
+      gradients.emplace_back(static_cast<std::size_t>(value.width) * sizeof(T));
+  gradients_ = std::move(gradients);
+  auto next = gradients_.begin();
+  for (std::size_t v = 0; v < tape_.values.size(); ++v)
+    if (tape_.values[v].place == Value::Place::unstored) data_[v] = own_[v] = (next++)->template as<T>();
+  stores_all_ = true;
+}
+
+template <class T>
+void Plan<T>::run_tail(const Frame& frame, int threads, int thread) {
+  const Worker worker = worker_in_team(frame, threads, thread);
+  for (std::size_t s = static_cast<std::size_t>(tape_.tail_begin); s < tape_.stages.size(); ++s) {
+    const Stage& stage = tape_.stages[s];
+    if (thread == 0 || stage.sharing != Sharing::one)
+      run_stage(stage, worker, stage.sharing == Sharing::one ? 1 : threads);
+  }
+}
+
+template class Plan<float>;
+template class Plan<double>;
+
+}  // namespace fastbp

@@ -1,0 +1,178 @@
+"""Gradients that are never stored: the update in the product's tiles gives the bits of the reference's update.
+
+With so few rows there is no loop over blocks of rows, and where threads share even the smallest plan (`everywhere`), no
+gradient is stored that need not be.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import fastbp as bp
+import numpy as np
+import pytest
+from compare import assert_same, everywhere, share, share_as_usual
+from fastbp import _core
+
+# rows of a batch, features, units: around register tiles, blocks of rows, and products narrower than a vector.
+SHAPES = [(5, 3, 1), (64, 13, 33), (129, 14, 32), (200, 15, 10), (131, 29, 31), (130, 6, 65)]
+CLASSES = 3
+
+Build = Callable[[int, int, str], bp.Model]
+
+
+def sequential(**options: Any) -> Build:
+    def build(features: int, units: int, dtype: str) -> bp.Model:
+        layers = [bp.Dense(units, activation="tanh", **options), bp.Dropout(0.25), bp.Dense(units, activation="relu")]
+        head = bp.Dense(CLASSES, activation="softmax", **options)
+        return bp.Sequential([bp.Input((features,)), *layers, head], seed=2, dtype=dtype)
+
+    return build
+
+
+def with_a_shared_layer(features: int, units: int, dtype: str) -> bp.Model:
+    x = bp.Input((features,))
+    shared = bp.Dense(units, activation="tanh")
+    hidden = shared(shared(bp.Dense(units)(x)))
+    return bp.Model(x, bp.Dense(CLASSES, activation="softmax")(hidden), seed=3, dtype=dtype)
+
+
+def with_a_frozen_layer(features: int, units: int, dtype: str) -> bp.Model:
+    model = sequential()(features, units, dtype)
+    model.layers[2].trainable = False
+    return model
+
+
+NETS: dict[str, Build] = {
+    "plain": sequential(),
+    "no bias": sequential(use_bias=False),
+    "a layer called twice": with_a_shared_layer,
+    "a frozen layer": with_a_frozen_layer,
+    "a penalty adds to the gradient": sequential(kernel_regularizer=bp.L2(0.01)),
+    "rates and decays of their own": sequential(learning_rate_multiplier=0.5, weight_decay_multiplier=3.0),
+    "norms are limited": sequential(kernel_constraint=bp.MaxNorm(0.5)),
+}
+
+
+def data(rows: int, features: int, scale: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(rows)
+    return scale * random.normal(size=(rows, features)), random.integers(0, CLASSES, rows)
+
+
+def trained(
+    build: Build, shape: tuple[int, int, int], dtype: str, backend: str, optimizer: bp.Optimizer, *callbacks: Any
+) -> list[np.ndarray]:
+    """The weights and the losses of two epochs of a whole batch and a part of one, and of two single steps."""
+    rows, features, units = shape
+    x, y = data(rows + rows // 3, features)
+    model = build(features, units, dtype)
+    model.compile(optimizer, "sparse_categorical_crossentropy", backend=backend)
+    history = model.fit(x, y, batch_size=rows, epochs=2, verbose=0, callbacks=callbacks).history
+    losses = [model.train_on_batch(x[:n], y[:n]) for n in (rows, 1 + rows // 2)]
+    return [*model.get_weights(), np.array(history["loss"]), np.array(losses)]
+
+
+def compare(results: list[np.ndarray], expected: list[np.ndarray], what: object) -> None:
+    for result, wanted in zip(results, expected, strict=True):
+        assert_same(result, wanted, what)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("shape", SHAPES)
+def test_training_equals_the_reference(shape: tuple[int, int, int], name: str, dtype: str) -> None:
+    decay = 0.01 * (SHAPES.index(shape) % 2)
+    expected = trained(NETS[name], shape, dtype, "reference", bp.SGD(0.3, weight_decay=decay))
+    for place in everywhere():
+        compare(trained(NETS[name], shape, dtype, "core", bp.SGD(0.3, weight_decay=decay)), expected, place)
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "momentum": {"momentum": 0.9},
+    "gradients are cut": {"clipvalue": 1e-3},
+    "norms are cut": {"global_clipnorm": 1e-2},
+    "a rate": {"learning_rate": 0.01},
+    "an average": {"use_ema": True},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_settings_that_change_within_a_fit_hold_from_the_next_step_on(change: str) -> None:
+    """What wants the gradients themselves finds them, though the first steps had no use for them."""
+
+    class Change(bp.Callback):
+        def on_train_batch_end(self, batch: int, logs: object = None) -> None:
+            if batch == 1:
+                for name, value in CHANGES[change].items():
+                    setattr(self.model.optimizer, name, value)
+
+    def outcome(backend: str) -> list[np.ndarray]:
+        return trained(NETS["plain"], (24, 7, 9), "float32", backend, bp.SGD(0.2), Change())
+
+    expected = outcome("reference")
+    unchanged = trained(NETS["plain"], (24, 7, 9), "float32", "reference", bp.SGD(0.2))
+    assert not np.array_equal(expected[0], unchanged[0])
+    for place in everywhere():
+        compare(outcome("core"), expected, (change, place))
+
+
+@pytest.mark.parametrize("scale", [1e19, 1e30])
+def test_where_the_bound_settles_nothing_the_step_is_tried_first(scale: float) -> None:
+    """Huge features that tanh makes harmless: rows x |x| x |delta| is above 2**60, yet every gradient is finite."""
+
+    def outcome(backend: str) -> list[np.ndarray]:
+        x, y = data(40, 7, scale)
+        x[:, 5] = 0.01 * x[:, 5] / scale
+        model = NETS["no bias"](7, 9, "float32")
+        model.compile(bp.SGD(1e-25), "sparse_categorical_crossentropy", backend=backend)
+        history = model.fit(x, y, batch_size=16, epochs=2, verbose=0).history
+        return [*model.get_weights(), np.array(history["loss"])]
+
+    expected = outcome("reference")
+    for place in everywhere():
+        compare(outcome("core"), expected, (scale, place))
+
+
+@pytest.mark.parametrize("where", ["every gradient", "one gradient"])
+def test_a_step_that_overflows_writes_nothing(where: str) -> None:
+    """Loss and gradients are finite, the update is not: nothing of any layer changes."""
+    x, y = data(40, 7)
+    rate = 1e38
+    if where == "one gradient":  # a feature whose weights are 0, so that nothing else is large
+        x[:, 5] = 1e35
+        rate = 1e8
+    for place in everywhere():
+        model = NETS["plain"](7, 9, "float32")
+        model.compile(bp.SGD(rate), "sparse_categorical_crossentropy")
+        weights = model.get_weights()
+        weights[0][5] = 0
+        if where == "every gradient":
+            weights[2] *= 1e5
+        model.set_weights(weights)
+        with pytest.raises(bp.NonFiniteError, match="its update") as caught:
+            model.fit(x, 0 * y, batch_size=16, shuffle=False, verbose=0)
+        assert (caught.value.epoch, caught.value.step) == (0, 0)
+        compare(model.get_weights(), weights, place)
+
+
+@pytest.mark.parametrize("optimizer", ["plain", "momentum"])
+def test_only_plain_steps_go_without_their_gradients(optimizer: str) -> None:
+    """What a training allocates beside its weights: with plain SGD less than the gradients would take."""
+    share(1)
+    try:
+        width, rows = 600, 8
+        x, y = data(rows, width)
+        model = bp.Sequential([bp.Input((width,)), bp.Dense(width, activation="relu"), bp.Dense(CLASSES)])
+        model.compile(bp.SGD(0.01, momentum=0.0 if optimizer == "plain" else 0.9), "mse")
+        model.build()
+        gc.collect()
+        before = _core.testing.allocated()[0]
+        _core.testing.forget_most_allocated()
+        model.fit(x, np.eye(CLASSES)[y], batch_size=rows, verbose=0)
+        taken = _core.testing.allocated()[1] - before
+        gradients = 4 * width * width
+        assert (taken < gradients) == (optimizer == "plain"), taken
+    finally:
+        share_as_usual()
