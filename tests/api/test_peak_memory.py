@@ -25,6 +25,7 @@ BATCH, ROWS = 64, 192
 X = np.random.default_rng(0).random((ROWS, SIZES[0]), np.float32)
 LABELS = (np.arange(ROWS) % SIZES[-1]).astype(np.uint8)
 
+
 class Kind(NamedTuple):
     make: Callable[[], bp.Optimizer]
     states: int  # numbers that it keeps for each weight
