@@ -298,6 +298,44 @@ py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool tr
   });
 }
 
+// x[rows] @ b, or over_rows x[rows].T @ b, x's rows read where they lie; None where a product of 128 rows would not be
+// done like that.
+py::object listed_matmul(const py::array& x, const std::vector<Index>& rows, const py::array& b, bool over_rows,
+                         bool transpose_b) {
+  require_rows(x);
+  require_axes(b, 2);
+  return with_type(x.dtype(), [&](auto zero) -> py::object {
+    using T = decltype(zero);
+    const Index count = static_cast<Index>(rows.size());
+    std::vector<const T*> at;
+    for (Index r : rows) {
+      if (r < 0 || r >= x.shape(0)) refuse("no row " + std::to_string(r));
+      at.push_back(elements<T>(x) + r * stride(x, 0));
+    }
+    Matmul<T> call = {};
+    (over_rows ? call.a_row : call.a_col) = 1;
+    (over_rows ? call.a_col : call.a_row) = x.shape(1);
+    (over_rows ? call.m : call.k) = x.shape(1);
+    call.n = b.shape(!transpose_b);
+    call.b = elements<T>(b);
+    call.b_row = stride(b, transpose_b);
+    call.b_col = stride(b, !transpose_b);
+    call.over_rows = over_rows;
+    (over_rows ? call.k : call.m) = kRowBlock;
+    if (!kernels_for<T>().matmul_reads_listed(&call)) return py::none();
+    (over_rows ? call.k : call.m) = count;
+    if (b.shape(transpose_b) != call.k) refuse("the inner sizes differ");
+    py::array c = empty(x.dtype(), {call.m, call.n});
+    call.c = elements_of_new<T>(c);
+    call.c_row = call.n;
+    call.listed = {at.data(), 0};
+    const Buffer scratch(static_cast<std::size_t>(kernels_for<T>().matmul_scratch(&call)));
+    call.scratch = scratch.data();
+    kernels_for<T>().matmul(&call);
+    return std::move(c);
+  });
+}
+
 // (MR, NR): the rows and columns of the product's register tile.
 std::pair<Index, Index> tile(const py::object& dtype) {
   return with_type(py::dtype::from_args(dtype), [](auto zero) {
@@ -346,6 +384,8 @@ void register_testing(py::module_& module) {
   testing.def("matmul", in_state(matmul), arg("a"), arg("b"), arg("over_rows") = false, arg("transpose_a") = false,
               arg("transpose_b") = false, arg("beside") = 0, arg("threads") = 1, arg("weight") = py::none(),
               arg("eta") = 0.0, arg("decay") = 0.0);
+  testing.def("listed_matmul", in_state(listed_matmul), arg("x"), arg("rows"), arg("b"), arg("over_rows") = false,
+              arg("transpose_b") = false);
   testing.def("tile", &tile, arg("dtype"));
   testing.def("fma_peak", in_state(fma_peak), arg("seconds"));
   testing.def(

@@ -67,7 +67,7 @@ FASTBP_INLINE void multiply_add(const T* a, int64_t a_row, V<T> b, int vector, V
   }
 }
 
-// partial: one vector, of which only call->last_lanes columns exist.
+// partial: one vector, of which only call->last_lanes columns exist, or whose columns are listed.
 template <class T, int rows, int vectors, bool partial>
 void multiply_tile_across(const TileCall<T>* call) {
   constexpr int lanes = Vector<T>::lanes, groups = vectors * lanes / 4 + (lanes < 4);
@@ -75,16 +75,23 @@ void multiply_tile_across(const TileCall<T>* call) {
   const int64_t step = call->b_row * (int64_t)sizeof(T), three_steps = 3 * step;  // bytes from column to column
   const T* a = call->a;
   const char* from[partial ? lanes : groups];  // the columns, or every fourth of them
+  int64_t done = 0;  // bytes of the columns
   FASTBP_UNROLL
   for (int g = 0; g < (partial ? lanes : groups); ++g) {
-    from[g] = (const char*)call->b + (partial ? smaller(g, call->last_lanes - 1) : 4 * g) * step;
+    const int64_t column = partial ? smaller(g, call->last_lanes - 1) : 4 * g;
+    from[g] = partial && call->listed.at ? (const char*)(call->listed.at[column] + call->listed.first)
+                                         : (const char*)call->b + column * step;
   }
   const auto column = [&](int64_t c) __attribute__((always_inline)) {
-    return (const T*)(partial ? from[c] : from[c / 4] + (c % 4 == 3 ? three_steps : c % 4 * step));
+    return (const T*)(partial ? from[c] + done : from[c / 4] + (c % 4 == 3 ? three_steps : c % 4 * step));
   };
   const auto advance = [&](int64_t count) __attribute__((always_inline)) {
+    if (partial) {
+      done += count * (int64_t)sizeof(T);
+      return;
+    }
     FASTBP_UNROLL
-    for (int g = 0; g < (partial ? lanes : groups); ++g) from[g] += count * (int64_t)sizeof(T);
+    for (int g = 0; g < groups; ++g) from[g] += count * (int64_t)sizeof(T);
   };
 
   V<T> sum[rows * vectors];

@@ -110,6 +110,11 @@ fastbp::Matmul<T> flipped(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, T*
   f.b = q.a + i0 * q.a_row;
   f.b_row = q.a_col;
   f.b_col = q.a_row;
+  if (q.over_rows) {
+    f.listed.first += i0;
+  } else if (q.listed.at) {
+    f.listed.at += i0;
+  }
   f.c = c;
   f.c_row = kFlippedColumns<T>;
   f.epilogue = nullptr;
@@ -122,17 +127,18 @@ Blocking<T> upright_blocking_of(const fastbp::Matmul<T>& q) {
   constexpr int lanes = Vector<T>::lanes;
   Blocking<T> s = {};
   s.strips = q.m <= kTileRows ? 1 : (q.m + kTileRows - 1) / kTileRows;
-  s.vectors = widest(s.strips == 1 ? (int)q.m : kTileRows);
+  s.vectors = most_vectors(s.strips == 1 ? (int)q.m : kTileRows, q.listed.at);
   const int64_t depth = smaller(q.k, kDepth);
   const int64_t columns = smaller(q.n, kBlockColumns<T>);
 
   const bool outgrows_l1 = depth * q.b_row * (int64_t)sizeof(T) > 24 * 1024;
-  s.across = is_across(q);
+  s.across = q.listed.at ? !q.over_rows : is_across(q);  // (what is listed is b: this product is flipped)
   if (s.across) {  // the columns of a panel are read side by side: where they alias, only those of one vector
     s.strips = (q.m + kMostRowsAcross - 1) / kMostRowsAcross;
-    s.vectors = s.strips == 1 && !aliases(q.b_col * (int64_t)sizeof(T)) ? vectors_across((int)q.m) : 1;
+    const bool side_by_side = s.strips == 1 && !q.listed.at && !aliases(q.b_col * (int64_t)sizeof(T));
+    s.vectors = side_by_side ? vectors_across((int)q.m) : 1;
   }
-  s.pack_b = !s.across && (q.b_col != 1 || (s.strips >= 4 && outgrows_l1));
+  s.pack_b = !s.across && !q.listed.at && (q.b_col != 1 || (s.strips >= 4 && outgrows_l1));
   const bool long_strip = columns > 2 * s.vectors * lanes && depth >= 64;
   const int64_t far_stride = q.a_col == 1 ? q.a_row : q.a_col;
   s.pack_a = long_strip && !s.across && ((q.a_row != 1 && q.a_col != 1) || aliases(far_stride * (int64_t)sizeof(T)));
@@ -152,7 +158,7 @@ Blocking<T> upright_blocking_of(const fastbp::Matmul<T>& q) {
 
 template <class T>
 Blocking<T> blocking_of(const fastbp::Matmul<T>& q) {
-  if (!is_narrow(q)) return upright_blocking_of(q);
+  if (!q.listed.at && !is_narrow(q)) return upright_blocking_of(q);
   Blocking<T> s = upright_blocking_of(flipped(q, 0, smaller(q.m, kFlippedColumns<T>), (T*)nullptr));
   s.flipped = true;
   return s;

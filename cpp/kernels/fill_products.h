@@ -12,6 +12,7 @@ template <class T>
 void fill_products(fastbp::Kernels<T>* kernels) {
   kernels->matmul = matmul<T>;
   kernels->matmul_scratch = matmul_scratch<T>;
+  kernels->matmul_reads_listed = matmul_reads_listed<T>;
   kernels->tile_rows = kTileRows;
   kernels->tile_cols = kTileVectors * Vector<T>::lanes;
 }

@@ -45,6 +45,7 @@ void tile_over_rows(TileCall<T> call, Microkernel<T> kernel, int64_t b_step, int
   const T* a = call.a;
   const T* b = call.b;
   const bool updates = call.updates;
+  const T* const* const list = call.listed.at;
   Rows<T> earlier[kMostLevels];
   call.earlier = earlier;
   for (int64_t p = 0; p < depth; p += fastbp::kRowBlock) {
@@ -62,6 +63,7 @@ void tile_over_rows(TileCall<T> call, Microkernel<T> kernel, int64_t b_step, int
     }
     call.a = a + p * call.a_col;
     call.b = b + p * b_step;
+    if (call.listed.at) call.listed.at = list + p;
     call.k = smaller(fastbp::kRowBlock, depth - p);
     call.earlier_count = count;
     call.out = last ? c : counter.level(level);
@@ -91,14 +93,25 @@ struct Piece {
 
 // For a tile of rows x vectors, the last of which has last_lanes columns.
 template <class T>
-FASTBP_INLINE Microkernel<T> microkernel_of(const Blocking<T>& s, int64_t rows, int64_t vectors, int64_t last_lanes) {
+FASTBP_INLINE Microkernel<T> microkernel_of(const Blocking<T>& s, int64_t rows, int64_t vectors, int64_t last_lanes,
+                                            bool listed) {
   const bool full = last_lanes == Vector<T>::lanes;
   if (s.across) {
-    return !full                                  ? microkernel_across<T, false, true>(rows)
+    return !full || listed                        ? microkernel_across<T, false, true>(rows)
            : vectors == vectors_across((int)rows) ? microkernel_across<T, true, false>(rows)
                                                   : microkernel_across<T, false, false>(rows);
   }
-  return kMaskedLoadsAreFree || !full ? microkernel<T, true>(rows, vectors) : microkernel<T, false>(rows, vectors);
+  const bool masked = kMaskedLoadsAreFree || !full;
+  if (listed) return masked ? microkernel<T, true, true>(rows, vectors) : microkernel<T, false, true>(rows, vectors);
+  return masked ? microkernel<T, true, false>(rows, vectors) : microkernel<T, false, false>(rows, vectors);
+}
+
+// The list of b's rows, across of its columns, from p and j on.
+template <class T>
+FASTBP_INLINE fastbp::RowList<T> list_from(const fastbp::RowList<T>& list, bool across, int64_t p, int64_t j) {
+  if (!list.at) return {};
+  if (across) return {list.at + j, list.first + p};
+  return {list.at + p, list.first + j};
 }
 
 // What becomes of the last sums.
@@ -118,6 +131,7 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
   constexpr int64_t element = (int64_t)sizeof(T);
   const int64_t width = s.vectors * lanes;
   TileCall<T> call;
+  call.listed = {};
   call.k = piece.depth;
   call.wanted = wanted;
   call.contested = q.threads > 1;
@@ -136,12 +150,13 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
     } else {
       call.b = q.b + piece.start * q.b_row + (piece.column + j) * q.b_col;
       call.b_row = s.across ? q.b_col : q.b_row;
+      call.listed = list_from(q.listed, s.across, piece.start, piece.column + j);
     }
     call.a = a;
     call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
     if (piece.panels || q.updates)
       wanted->tile = {(const char*)call.out.at, columns * element, q.c_row * element, rows, 0};
-    const Microkernel<T> kernel = microkernel_of<T>(s, rows, vectors, call.last_lanes);
+    const Microkernel<T> kernel = microkernel_of<T>(s, rows, vectors, call.last_lanes, call.listed.at);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
       alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
       const Counter<T> counter = {local, width, rows * width,
@@ -335,7 +350,7 @@ struct Columns {
 template <class T>
 int64_t matmul_scratch(const fastbp::Matmul<T>* q) {
   if (q->m == 0 || q->n == 0 || q->k == 0) return 0;
-  if (const int64_t apart = columns_apart(*q)) {
+  if (const int64_t apart = q->listed.at ? 0 : columns_apart(*q)) {
     const Columns<T> most(*q, 0, q->n - apart), rest(*q, q->n - apart, apart);
     const int64_t bytes = matmul_scratch(&most.part), other = matmul_scratch(&rest.part);
     return bytes < other ? other : bytes;
@@ -354,6 +369,11 @@ void matmul_with_local_scratch(const fastbp::Matmul<T>& q, const Blocking<T>& s)
   }
 }
 
+template <class T>
+int matmul_reads_listed(const fastbp::Matmul<T>* q) {
+  return is_narrow(*q) && !blocking_of(*q).pack_b;
+}
+
 // Whether the product is one call of a microkernel, on operands as they lie: then there is nothing to be planned.
 template <class T>
 FASTBP_INLINE bool is_one_tile(const fastbp::Matmul<T>& q, bool across) {
@@ -369,6 +389,7 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   Blocking<T> s = {};
   s.across = across;
   TileCall<T> call;
+  call.listed = {};
   Wanted wanted = {{}, {}, {}, q.ahead};
   call.wanted = q.ahead && q.ahead->rows > 0 ? &wanted : nullptr;
   call.k = q.k;
@@ -383,7 +404,7 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   call.earlier = nullptr;
   call.earlier_count = 0;
   call.last_lanes = q.n - (vectors - 1) * lanes;
-  microkernel_of<T>(s, q.m, vectors, call.last_lanes)(&call);
+  microkernel_of<T>(s, q.m, vectors, call.last_lanes, false)(&call);
   if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
 }
 
@@ -400,13 +421,13 @@ template <class T>
 void matmul(const fastbp::Matmul<T>* q) {
   if (q->m == 0 || q->n == 0) return;
   if (q->k == 0) return multiply_empty(*q);
-  if (const int64_t apart = columns_apart(*q)) {
+  if (const int64_t apart = q->listed.at ? 0 : columns_apart(*q)) {
     const Columns<T> most(*q, 0, q->n - apart), rest(*q, q->n - apart, apart);
     matmul(&most.part);
     return matmul(&rest.part);
   }
   const bool across = is_across(*q);
-  if (is_one_tile(*q, across)) return multiply_one_tile(*q, across);
+  if (!q->listed.at && is_one_tile(*q, across)) return multiply_one_tile(*q, across);
   const Blocking<T> s = blocking_of(*q);
   if (s.bytes() > 0 && s.bytes() <= kLocalBytes) {
     matmul_with_local_scratch(*q, s);

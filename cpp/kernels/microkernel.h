@@ -25,6 +25,7 @@ struct TileCall {
   int64_t a_row, a_col;
   const T* b;
   int64_t b_row;  // multiply_tile_across: the stride of j, while p is contiguous
+  fastbp::RowList<T> listed;  // of b's rows, across of its columns, in the place of b and b_row
   Rows<T> out;
   const Rows<T>* earlier;
   int64_t earlier_count;
@@ -68,6 +69,9 @@ constexpr int widest(int rows) {
   return vectors;
 }
 static_assert(widest(kTileRows) == kTileVectors, "the tile fills the registers");
+
+// Listed rows are not worth kernels of more shapes: with few chains it is the second-level cache that they wait for.
+constexpr int most_vectors(int rows, bool listed) { return listed ? kTileVectors : widest(rows); }
 
 // How many base pointers reach all rows of a: the addressing modes of x86 reach rows 0, 1 and 2 from one.
 constexpr int kRowsPerPointer = 3;
@@ -151,7 +155,8 @@ FASTBP_INLINE void claim_tile(const TileCall<T>* call) {
   }
 }
 
-template <class T, int rows, int vectors, bool masked>
+// listed: b's rows are.
+template <class T, int rows, int vectors, bool masked, bool listed>
 void multiply_tile(const TileCall<T>* call) {
   constexpr int pointers = (rows + kRowsPerPointer - 1) / kRowsPerPointer;
   const int64_t a_row = call->a_row, a_col = call->a_col, b_row = call->b_row, last_lanes = call->last_lanes;
@@ -159,6 +164,8 @@ void multiply_tile(const TileCall<T>* call) {
   FASTBP_UNROLL
   for (int g = 0; g < pointers; ++g) a[g] = call->a + g * kRowsPerPointer * a_row;
   const T* b = call->b;
+  const T* const* list = call->listed.at;
+  const int64_t first = call->listed.first;
   Wanted* wanted = call->wanted;
   const bool writes_only_here = call->earlier_count == 0 || call->updates;
   if (call->contested && writes_only_here && call->k >= kClaimDepth) claim_tile<T, rows, vectors>(call);
@@ -168,6 +175,7 @@ void multiply_tile(const TileCall<T>* call) {
   for (int i = 0; i < rows * vectors; ++i) sum[i] = V<T>{};
   for (int64_t p = call->k; p > 0; --p) {
     V<T> b_vectors[vectors];
+    if (listed) b = *list++ + first;
     load_row<T, vectors, masked>(b, last_lanes, b_vectors);
     if (wanted && !fetch_line(wanted)) wanted = nullptr;
     FASTBP_UNROLL
@@ -180,32 +188,33 @@ void multiply_tile(const TileCall<T>* call) {
     }
     FASTBP_UNROLL
     for (int g = 0; g < pointers; ++g) a[g] += a_col;
-    b += b_row;
+    if (!listed) b += b_row;
   }
 
   finish_tile<T, rows, vectors, masked>(call, sum);
 }
 
 // The microkernel for a tile of `rows` x `vectors`; both are clamped to what exists, so that one table fits all sets.
-template <class T, int rows, int vectors, bool masked>
+template <class T, int rows, int vectors, bool masked, bool listed>
 constexpr Microkernel<T> microkernel_for() {
   constexpr int clamped_rows = rows > kTileRows ? kTileRows : rows;
-  constexpr int clamped_vectors = vectors > widest(clamped_rows) ? widest(clamped_rows) : vectors;
-  return multiply_tile<T, clamped_rows, clamped_vectors, masked>;
+  constexpr int most = most_vectors(clamped_rows, listed), clamped_vectors = vectors > most ? most : vectors;
+  return multiply_tile<T, clamped_rows, clamped_vectors, masked, listed>;
 }
 
-template <class T, bool masked>
+template <class T, bool masked, bool listed>
 Microkernel<T> microkernel(int64_t rows, int64_t vectors) {
+#define FASTBP_TILE(R, C) microkernel_for<T, R, C, masked, listed>()
 #define FASTBP_ROW(R)                                                                                                  \
   {                                                                                                                    \
-    microkernel_for<T, R, 1, masked>(), microkernel_for<T, R, 2, masked>(), microkernel_for<T, R, 3, masked>(),        \
-        microkernel_for<T, R, 4, masked>(), microkernel_for<T, R, 5, masked>(), microkernel_for<T, R, 6, masked>(),    \
-        microkernel_for<T, R, 7, masked>(), microkernel_for<T, R, 8, masked>()                                         \
+    FASTBP_TILE(R, 1), FASTBP_TILE(R, 2), FASTBP_TILE(R, 3), FASTBP_TILE(R, 4), FASTBP_TILE(R, 5), FASTBP_TILE(R, 6),  \
+        FASTBP_TILE(R, 7), FASTBP_TILE(R, 8)                                                                           \
   }
   static constexpr Microkernel<T> table[14][kMostVectors] = {
       FASTBP_ROW(1), FASTBP_ROW(2), FASTBP_ROW(3),  FASTBP_ROW(4),  FASTBP_ROW(5),  FASTBP_ROW(6),  FASTBP_ROW(7),
       FASTBP_ROW(8), FASTBP_ROW(9), FASTBP_ROW(10), FASTBP_ROW(11), FASTBP_ROW(12), FASTBP_ROW(13), FASTBP_ROW(14)};
 #undef FASTBP_ROW
+#undef FASTBP_TILE
   return table[rows - 1][vectors - 1];
 }
 

@@ -69,6 +69,14 @@ struct alignas(64) Ahead {
   const int64_t* index;  // the next row's number
   int64_t rows;          // left, the one in hand among them
   int64_t offset;        // in the row in hand: the next line's
+  bool listed;           // whether they will be read where they lie
+};
+
+// Rows that may lie anywhere: element (r, f) is at[r][first + f].
+template <class T>
+struct RowList {
+  const T* const* at;  // null: there is none
+  int64_t first;
 };
 
 // c[i, j] = sum over p of a[i, p] * b[p, j], a[i*a_row + p*a_col], b[p*b_row + j*b_col], c[i*c_row + j].
@@ -89,6 +97,8 @@ struct Matmul {
   void (*epilogue)(void* context, int64_t i0, int64_t i1, int64_t j0, int64_t j1);
   void* context;
   Ahead* ahead;  // may be null
+  // Where a's rows lie (over_rows: those that are summed), if not at `a`: for products that matmul_reads_listed.
+  RowList<T> listed;
   int threads;  // that do products side by side, and read each other's results; up to 1: this one alone
   // Rule 2 only: c is a weight, finite everywhere, and the sums its gradient: c = fma(-eta, sum, fma(-decay, c, c)),
   // plain SGD's step (rule 10). No epilogue, and k is not 0.
@@ -224,6 +234,8 @@ struct Kernels {
 
   int64_t (*matmul_scratch)(const Matmul<T>*);
   void (*matmul)(const Matmul<T>*);
+  // Whether products like this one may have a's rows listed, then with any number of rows.
+  int (*matmul_reads_listed)(const Matmul<T>*);
   int64_t tile_rows, tile_cols;               // MR, NR of the product's register tile
 
   void (*dropout)(const Dropout<T>*);

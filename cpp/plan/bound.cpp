@@ -16,6 +16,7 @@ void Plan<T>::run_bound(const Worker& worker, int begin, int end) {
   Bound<T>& bound = *worker.bound;
   if (bound.rows == 0) bind(worker, begin, end);
   for (const auto& pointer : bound.pointers) *pointer.at = data_of(pointer.value, worker, worker.row) + pointer.offset;
+  for (const auto& listed : bound.lists) *listed.rows = listed_rows(listed.value, worker.thread);
   for (const auto& counted : bound.dropouts)
     count_dropout(*counted.item, frame, worker.row + counted.row, counted.call);
   for (const auto& call : bound.calls)
@@ -35,10 +36,11 @@ void Plan<T>::bind(const Worker& worker, int begin, int end) {
   for (int s = begin; s < end; ++s) {
     const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
     const std::size_t calls = bound.calls.size(), pointers = bound.pointers.size();
-    const std::size_t dropouts = bound.dropouts.size();
+    const std::size_t lists = bound.lists.size(), dropouts = bound.dropouts.size();
     if (bind_stage(stage, worker)) continue;
     bound.calls.resize(calls);
     bound.pointers.resize(pointers);
+    bound.lists.resize(lists);
     bound.dropouts.resize(dropouts);
     bound.calls.push_back(UnboundStage{&stage});
   }
@@ -62,6 +64,8 @@ bool Plan<T>::bind_stage(const Stage& stage, const Worker& worker) {
       if (worker.rows != max_rows_) give_scratch(worker, &product);
       auto& bound = add_call(worker, kernels_.matmul, product);
       move_with(item.operands[0].value, worker, &bound.a);
+      if (lists_of(item.operands[0].value) != nullptr)
+        worker.bound->lists.push_back({&bound.listed, item.operands[0].value});
       move_with(item.operands[1].value, worker, &bound.b);
       move_with(item.output, worker, &bound.c);
       return bind_program(stage, 1, worker, Region{worker.row, product.m, 0, product.n});

@@ -34,6 +34,11 @@ struct Bound {
     int value;
     Index offset;
   };
+  // A product's list of rows, which some runs have.
+  struct Listed {
+    RowList<T>* rows;
+    int value;
+  };
   struct Counted {
     Dropout<T>* call;
     const Item* item;
@@ -44,6 +49,7 @@ struct Bound {
   Index last_rows = 0;  // of the last run that was not one of those
   std::vector<Call> calls;  // never grow beyond what is reserved: pointers and drops point into them
   std::vector<Pointer> pointers;
+  std::vector<Listed> lists;
   std::vector<Counted> dropouts;
 
   void reserve(const Tape& tape) {
@@ -53,6 +59,7 @@ struct Bound {
     operands += measured;
     calls.reserve(kMostTiles * (tape.items.size() + measured));
     pointers.reserve(kMostTiles * operands);
+    lists.reserve(tape.items.size());
     dropouts.reserve(kMostTiles * tape.items.size());
   }
   // Whether runs of so many rows are worth binding to; if it is others than before, what was bound is gone.
@@ -68,6 +75,7 @@ struct Bound {
     rows = 0;
     calls.clear();
     pointers.clear();
+    lists.clear();
     dropouts.clear();
   }
 

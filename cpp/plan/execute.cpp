@@ -131,6 +131,7 @@ Matmul<T> Plan<T>::product_call(const Item& item, const Worker& worker) const {
   whole.ahead = worker.ahead;
   whole.threads = worker.threads;
   whole.a = data_of(item.operands[0].value, worker, worker.row);
+  whole.listed = listed_rows(item.operands[0].value, worker.thread);
   whole.b = data_of(item.operands[1].value, worker, worker.row);
   whole.c = data_of(item.output, worker, worker.row);
   whole.scratch = products_.template as<char>() + product_scratch_ * worker.thread;

@@ -1,4 +1,4 @@
-// Bringing rows to the inputs: which are read where they lie, and how the others are gathered.
+// Bringing rows to the inputs: which are read in place, which are only listed, and how the others are gathered.
 #include <algorithm>
 
 #include "base/cpu.h"
@@ -7,24 +7,84 @@
 namespace fastbp {
 
 template <class T>
+void Plan<T>::allocate_lists() {
+  row_lists_.resize(tape_.inputs.size());
+  for (std::size_t slot = 0; slot < tape_.inputs.size(); ++slot) {
+    const int value = tape_.inputs[slot];
+    if (value < 0 || !may_be_listed(value)) continue;
+    const bool in_block = tape_.values[static_cast<std::size_t>(value)].in_block;
+    row_lists_[slot].each = in_block ? kRowBlock : 0;
+    row_lists_[slot].at.resize(static_cast<std::size_t>(in_block ? kRowBlock * loop_threads_ : max_rows_));
+  }
+}
+
+// Whether the input is read by nothing but products that take a list of their rows, and gain by it. What is measured
+// is copied first, so that it is in L1 then.
+template <class T>
+bool Plan<T>::may_be_listed(int input) const {
+  const Value& value = tape_.values[static_cast<std::size_t>(input)];
+  if (value.measured >= 0) return false;
+  if (std::find(tape_.outputs.begin(), tape_.outputs.end(), input) != tape_.outputs.end()) return false;
+  for (const Item& item : tape_.items) {
+    const bool rows_alike = item.kind == Item::Kind::product ? item.m == 1 && item.k == value.width
+                                                             : item.kind == Item::Kind::product_rows && item.k == 1;
+    for (std::size_t k = 0; k < item.operands.size(); ++k) {
+      if (item.operands[k].value != input) continue;
+      if (k != 0 || !rows_alike) return false;
+      const Matmul<T> call = matmul_of(item, value.in_block ? kRowBlock : max_rows_);
+      if (!kernels_.matmul_reads_listed(&call)) return false;
+    }
+  }
+  return true;
+}
+
+// Those of an input whose rows may be listed, else null.
+template <class T>
+auto Plan<T>::lists_of(int value) const -> const RowLists* {
+  const Value& v = tape_.values[static_cast<std::size_t>(value)];
+  if (v.place != Value::Place::input || row_lists_[static_cast<std::size_t>(v.storage)].at.empty()) return nullptr;
+  return &row_lists_[static_cast<std::size_t>(v.storage)];
+}
+
+// What stands in the place of a product's first operand, if its rows are listed in this run.
+template <class T>
+RowList<T> Plan<T>::listed_rows(int value, int thread) const {
+  const RowLists* lists = lists_of(value);
+  return lists != nullptr && lists->used ? RowList<T>{lists->at.data() + lists->each * thread, 0} : RowList<T>{};
+}
+
+template <class T>
 void Plan<T>::bind_inputs(const Frame& frame) {
   for (int slot = 0; slot < inputs(); ++slot) {
     if (!reads_input(slot)) continue;
     const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
     const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
-    // Whether the rows lie in memory as the kernels want them.
-    const bool augmented = slot == 0 && augmenter_ != nullptr;
-    const bool in_place = frame.row_ids == nullptr && !augmented && source.template is_plain<T>();
+    // Whether the rows lie in memory as the kernels want them, and then also one behind the other.
+    const bool usable = !(slot == 0 && augmenter_ != nullptr) && source.template has_plain_rows<T>();
+    const bool in_place = usable && frame.row_ids == nullptr && source.template is_plain<T>();
+    RowLists& lists = row_lists_[static_cast<std::size_t>(slot)];
+    lists.used = usable && !in_place && !lists.at.empty();
     const char* first = source.data + frame.first_row * source.row_bytes;
     data_[value] = in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : own_[value];
   }
 }
 
-// Rows first + begin .. first + end of the frame to rows begin .. end of out, the first input's augmented.
+// Rows first + begin .. first + end of the frame to rows begin .. end of out, the first input's augmented; or where
+// they lie to those of the thread's list.
 template <class T>
 void Plan<T>::gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread) {
   const Index* ids = frame.row_ids == nullptr ? nullptr : frame.row_ids + first;
-  gather_rows(kernels_, (*frame.inputs)[static_cast<std::size_t>(slot)], ids, frame.first_row + first, begin, end, out);
+  const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
+  RowLists& lists = row_lists_[static_cast<std::size_t>(slot)];
+  if (lists.used) {
+    const T** list = lists.at.data() + lists.each * thread;
+    for (Index r = begin; r < end; ++r) {
+      const Index row = ids == nullptr ? frame.first_row + first + r : ids[r];
+      list[r] = reinterpret_cast<const T*>(source.data + row * source.row_bytes);
+    }
+    return;
+  }
+  gather_rows(kernels_, source, ids, frame.first_row + first, begin, end, out);
   if (slot == 0 && augmenter_ != nullptr)
     augmenter_->run(out, begin, end, {ids, frame.first_row + first, frame.seed, frame.counter}, thread);
 }
@@ -72,7 +132,8 @@ void Plan<T>::choose_ahead(const Worker& worker, Index begin, Index end) const {
     if (!reads_input(slot) || source.sizes.size() != 1) continue;
     const Index bytes = source.sizes[0] * source.strides[0];
     if (bytes <= worker.ahead->bytes || source.rows * source.row_bytes < caches) continue;
-    *worker.ahead = Ahead{source.data, source.row_bytes, bytes, frame.row_ids + begin, end - begin, 0};
+    const bool listed = row_lists_[static_cast<std::size_t>(slot)].used;
+    *worker.ahead = Ahead{source.data, source.row_bytes, bytes, frame.row_ids + begin, end - begin, 0, listed};
   }
 }
 

@@ -35,6 +35,7 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
   allocate_loop();
   place_values(parameters);
   allocate_scratch();
+  allocate_lists();
   bound_.resize(static_cast<std::size_t>(loop_threads_));
   for (Bound<T>& bound : bound_) bound.reserve(tape_);
   if (!augmentation_.steps.empty() && reads_input(0))
@@ -214,6 +215,8 @@ Matmul<T> Plan<T>::share_of(Matmul<T> whole, const Stage& stage, Index rows, int
     *row = part.begin * each;
     whole.m = (part.end - part.begin) * each;
   }
+  if (whole.listed.at != nullptr && whole.over_rows) whole.listed.first += *row;
+  if (whole.listed.at != nullptr && !whole.over_rows) whole.listed.at += *row;
   if (whole.c != nullptr) {
     whole.a += *row * whole.a_row;
     whole.b += *column * whole.b_col;

@@ -100,11 +100,22 @@ class Plan {
   struct Worker;  // what one thread works with
   struct Epilogue;
 
+  // Where an input's rows lie, instead of copies of them; empty if something could not read them like that.
+  struct RowLists {
+    std::vector<const T*> at;  // by row of the batch, in the loop by thread and row of the block
+    Index each = 0;  // rows from thread to thread
+    bool used = false;  // in this run
+  };
+
   void allocate_loop();
   void place_values(Parameters& parameters);
   void allocate_scratch();
   void rebind_shared(int value);
 
+  void allocate_lists();
+  bool may_be_listed(int input) const;
+  auto lists_of(int value) const -> const RowLists*;
+  RowList<T> listed_rows(int value, int thread) const;
   void gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread);
   void gather_inputs(const Frame& frame, int threads, int thread);
   void choose_ahead(const Worker& worker, Index begin, Index end) const;
@@ -170,6 +181,7 @@ class Plan {
   int counter_slots_ = 0;  // of a thread's binary counter
   Augmentation augmentation_;
   std::unique_ptr<Augmenter<T>> augmenter_;  // null: nothing is augmented
+  std::vector<RowLists> row_lists_;  // by input slot
   std::vector<Index> first_max_;  // by group: its first maximal element
   bool stores_all_ = true;
   std::vector<const Update<T>*> updates_;  // by stage of the tail

@@ -19,13 +19,20 @@ struct Source {
   std::vector<Index> sizes, strides;  // of a row's features; strides in bytes, adjacent axes merged where possible
   Index width = 1;
 
-  // Rows of T, one directly after the other: readable in place.
+  // Rows of T, each contiguous.
+  template <class T>
+  bool has_plain_rows() const {
+    const Element own = sizeof(T) == 4 ? Element::f32 : Element::f64;
+    const Index own_bytes = static_cast<Index>(sizeof(T));
+    const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0 && row_bytes % own_bytes == 0;
+    const bool packed = sizes.empty() || (sizes.size() == 1 && strides[0] == own_bytes);
+    return element == own && !swap && aligned && packed;
+  }
+
+  // And one directly after the other: readable in place.
   template <class T>
   bool is_plain() const {
-    const Element own = sizeof(T) == 4 ? Element::f32 : Element::f64;
-    const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0;
-    const bool packed = sizes.empty() || (sizes.size() == 1 && strides[0] == static_cast<Index>(sizeof(T)));
-    return element == own && !swap && aligned && packed && row_bytes == width * static_cast<Index>(sizeof(T));
+    return has_plain_rows<T>() && row_bytes == width * static_cast<Index>(sizeof(T));
   }
 };
 

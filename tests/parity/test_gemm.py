@@ -241,3 +241,47 @@ def test_the_reference_fma_rounds_the_exact_value_once(dtype: str) -> None:
             assert bits(value) == bits(nearest(exact, dtype)), (x, y, z, value)
         else:
             assert value == 0
+
+
+def listed_shapes(dtype: str, over_rows: bool, most: int) -> Iterator[tuple[int, int, int]]:
+    """Every number of columns that can be few, with rows and depths around vectors, pieces and blocks."""
+    rng = np.random.default_rng(9)
+    vector, block = _core.testing.tile(dtype)[1] // 2, ROW_BLOCK if over_rows else FEATURE_BLOCK
+    for n in range(1, 33):
+        depths = rng.choice((1, 2, 3, 4, 5, 17, 64, block - 1, block, block + 1), 3).tolist()
+        if n % 7 == 3:
+            depths += [2 * block + 3, 9 * block + 1] if over_rows else [2 * block + 3]
+        for k in depths:
+            for m in rng.choice((1, 3, vector - 1, vector, vector + 1, 2 * vector + 3, 130, 300), 2).tolist():
+                if m * n * k <= most:
+                    yield m, n, k
+
+
+@pytest.mark.parametrize("over_rows", [False, True], ids=["rule1", "rule2"])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_of_listed_rows_equal_those_of_their_copies(isa: str, dtype: str, over_rows: bool) -> None:
+    rng = np.random.default_rng(10)
+    done = set()
+    for m, n, k in listed_shapes(dtype, over_rows, 100_000 if isa == "generic" else 1_000_000):
+        rows, features = (k, m) if over_rows else (m, k)
+        b, order = operand(rng, (k, n), dtype, "ordinary"), rng.integers(0, rows + 40, rows)
+        for beside, transpose_b in ((0, False), (3, True)):
+            x = operand(rng, (rows + 40, features + beside), dtype, "ordinary")[:, :features]
+            right = np.ascontiguousarray(b.T) if transpose_b else b
+            result = _core.testing.listed_matmul(x, order, right, over_rows, transpose_b)
+            if result is None:
+                continue
+            done.add(n)
+            copies = np.ascontiguousarray(x[order].T if over_rows else x[order])
+            assert_same(result, _core.testing.matmul(copies, b, over_rows=over_rows), (m, k, n, beside))
+    wanted = {1, 2, 7, 10, 14, 20} if isa == "avx512" and dtype == "float32" else {1}
+    assert wanted <= done
+
+
+@pytest.mark.parametrize("over_rows", [False, True], ids=["rule1", "rule2"])
+def test_products_of_listed_rows_equal_the_reference(isa: str, over_rows: bool) -> None:
+    rng = np.random.default_rng(11)
+    x, order = operand(rng, (150, 90), "float32", "extreme"), rng.permutation(150)[:137]
+    b = operand(rng, (137 if over_rows else 90, 3), "float32", "ordinary")
+    expected = matmul_rows(x[order], b) if over_rows else matmul(x[order], b)
+    assert_same(_core.testing.listed_matmul(x, order, b, over_rows), expected)
