@@ -255,11 +255,20 @@ std::vector<Index> shuffled(std::uint64_t seed, std::uint32_t epoch, Index n) {
   return order;
 }
 
+Finish finish_of(const std::string& name) {
+  if (name == "update") return Finish::update;
+  if (name == "add") return Finish::add;
+  if (name == "relu_of_sum") return Finish::relu_of_sum;
+  if (name == "gate") return Finish::gate;
+  refuse("finish must be none, update, add, relu_of_sum or gate, got '" + name + "'");
+}
+
 // a @ b of 2-D arrays with any strides, either transposed first. `beside`: columns of ones that belong to no one lie
-// beside the result, and come back with it. threads: as if so many did products side by side. weight: comes back after
-// the step whose gradient the product is.
+// beside the result, and come back with it. threads: as if so many did products side by side. finish, other, eta,
+// decay: what becomes of the sums, and with what: the weight; or what lies beside them, one row for all or a matrix.
 py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool transpose_a, bool transpose_b,
-                 Index beside, int threads, const py::object& weight, double eta, double decay) {
+                 Index beside, int threads, const std::string& finish, const py::object& other, double eta,
+                 double decay) {
   require_axes(a, 2);
   require_axes(b, 2);
   return with_type(a.dtype(), [&](auto zero) {
@@ -281,14 +290,17 @@ py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool tr
     if (beside > 0) std::fill(call.c, call.c + call.m * call.c_row, T(1));
     call.over_rows = over_rows;
     call.threads = threads;
-    if (!weight.is_none()) {
-      const py::array w = py::array::ensure(weight);
-      require_rows(w);
-      for (Index i = 0; i < call.m; ++i)
-        std::copy_n(elements<T>(w) + i * stride(w, 0), call.n, call.c + i * call.c_row);
-      call.updates = 1;
+    if (finish != "none") {
+      const py::array with = py::array::ensure(other);
+      require_rows(with);
+      call.finish = finish_of(finish);
       call.eta = static_cast<T>(eta);
       call.decay = static_cast<T>(decay);
+      call.beside = elements<T>(with);
+      call.beside_row = with.shape(0) == 1 ? 0 : stride(with, 0);
+      if (call.finish == Finish::update)
+        for (Index i = 0; i < call.m; ++i)
+          std::copy_n(call.beside + i * call.beside_row, call.n, call.c + i * call.c_row);
     }
     const Index bytes = kernels_for<T>().matmul_scratch(&call);
     const Buffer scratch = bytes > 0 ? Buffer(static_cast<std::size_t>(bytes)) : Buffer();
@@ -382,8 +394,8 @@ void register_testing(py::module_& module) {
   testing.def("philox", in_state(philox), arg("counter"), arg("key"));
   testing.def("shuffle", in_state(shuffled), arg("seed"), arg("epoch"), arg("n"));
   testing.def("matmul", in_state(matmul), arg("a"), arg("b"), arg("over_rows") = false, arg("transpose_a") = false,
-              arg("transpose_b") = false, arg("beside") = 0, arg("threads") = 1, arg("weight") = py::none(),
-              arg("eta") = 0.0, arg("decay") = 0.0);
+              arg("transpose_b") = false, arg("beside") = 0, arg("threads") = 1, arg("finish") = "none",
+              arg("other") = py::none(), arg("eta") = 0.0, arg("decay") = 0.0);
   testing.def("listed_matmul", in_state(listed_matmul), arg("x"), arg("rows"), arg("b"), arg("over_rows") = false,
               arg("transpose_b") = false);
   testing.def("tile", &tile, arg("dtype"));

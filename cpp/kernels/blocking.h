@@ -118,7 +118,7 @@ fastbp::Matmul<T> flipped(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, T*
   f.c = c;
   f.c_row = kFlippedColumns<T>;
   f.epilogue = nullptr;
-  f.updates = 0;
+  f.finish = fastbp::Finish::none;
   return f;
 }
 

@@ -44,7 +44,7 @@ void tile_over_rows(TileCall<T> call, Microkernel<T> kernel, int64_t b_step, int
   const int64_t depth = call.k;
   const T* a = call.a;
   const T* b = call.b;
-  const bool updates = call.updates;
+  const fastbp::Finish finish = call.finish;
   const T* const* const list = call.listed.at;
   Rows<T> earlier[kMostLevels];
   call.earlier = earlier;
@@ -67,7 +67,7 @@ void tile_over_rows(TileCall<T> call, Microkernel<T> kernel, int64_t b_step, int
     call.k = smaller(fastbp::kRowBlock, depth - p);
     call.earlier_count = count;
     call.out = last ? c : counter.level(level);
-    call.updates = last && updates;
+    call.finish = last ? finish : fastbp::Finish::none;
     kernel(&call);
   }
 }
@@ -114,12 +114,13 @@ FASTBP_INLINE fastbp::RowList<T> list_from(const fastbp::RowList<T>& list, bool 
   return {list.at + p, list.first + j};
 }
 
-// What becomes of the last sums.
+// What becomes of the last sums of a tile whose first element is (i, j).
 template <class T>
-FASTBP_INLINE void set_update(const fastbp::Matmul<T>& q, TileCall<T>* call) {
-  call->updates = q.updates;
+FASTBP_INLINE void set_finish(const fastbp::Matmul<T>& q, int64_t i, int64_t j, TileCall<T>* call) {
+  call->finish = q.finish;
   call->minus_eta = -q.eta;
   call->minus_decay = q.decay == 0 ? T(0) : -q.decay;  // fma(+0, w, w) is w for every finite w, -0 too
+  call->beside = {q.beside ? q.beside + i * q.beside_row + j : nullptr, q.beside_row};
 }
 
 // `count` strips of `rows` rows each, the first at `row`; more than one only under rule 1 and where a is not packed.
@@ -130,12 +131,12 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
   constexpr int lanes = Vector<T>::lanes;
   constexpr int64_t element = (int64_t)sizeof(T);
   const int64_t width = s.vectors * lanes;
+  const bool updates = q.finish == fastbp::Finish::update;
   TileCall<T> call;
   call.listed = {};
   call.k = piece.depth;
   call.wanted = wanted;
   call.contested = q.threads > 1;
-  set_update(q, &call);
   call.a_row = packed ? 1 : q.a_row;
   call.a_col = packed ? kStripWidth<T> : q.a_col;
   const T* const a = packed ? packed : q.a + row * q.a_row + piece.start * q.a_col;
@@ -154,7 +155,9 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
     }
     call.a = a;
     call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
-    if (piece.panels || q.updates)
+    set_finish(q, row, piece.column + j, &call);
+    if (!piece.last) call.finish = fastbp::Finish::none;
+    if (piece.panels || updates)
       wanted->tile = {(const char*)call.out.at, columns * element, q.c_row * element, rows, 0};
     const Microkernel<T> kernel = microkernel_of<T>(s, rows, vectors, call.last_lanes, call.listed.at);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
@@ -170,6 +173,7 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
         kernel(&call);
         call.a += rows * call.a_row;
         call.out.at += rows * call.out.row;
+        call.beside.at += rows * call.beside.row;
       }
     }
   }
@@ -227,7 +231,7 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piec
   const int64_t strip_size = piece.depth * kStripWidth<T>;
   const int64_t group = s.pack_a ? kGroupStrips : strips.count;
   Wanted wanted = {{}, {}, {}, q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr};
-  const bool asks = piece.panels || q.updates || wanted.gathered;
+  const bool asks = piece.panels || q.finish == fastbp::Finish::update || wanted.gathered;
   const int64_t late = strips.count * 3 / 4;  // what is asked for by then is still in cache at the end
   for (int64_t first = 0; first < strips.count; first += group) {
     const int64_t last = smaller(first + group, strips.count);
@@ -292,18 +296,18 @@ void multiply(const fastbp::Matmul<T>& q, const Blocking<T>& s, char* scratch) {
   }
 }
 
-// Rows i0 .. i1 of the weight c, whose gradients are there already, g_row apart.
+// Rows i0 .. i1 of c from their sums, which are there already, `sums_row` apart; null: they are +0.
 template <class T>
-void update_rows(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, const T* g, int64_t g_row) {
+void finish_rows(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, const T* sums, int64_t sums_row) {
   constexpr int lanes = Vector<T>::lanes;
   TileCall<T> call;
-  set_update(q, &call);
-  for (int64_t i = i0; i < i1; ++i, g += g_row) {
+  for (int64_t i = i0; i < i1; ++i) {
     for (int64_t j = 0; j < q.n; j += lanes) {
+      set_finish(q, i, j, &call);
       call.last_lanes = smaller(lanes, q.n - j);
       call.out = {q.c + i * q.c_row + j, q.c_row};
-      V<T> sum = load_first<T>(g + j, call.last_lanes);
-      update_tile<T, 1, 1, true>(&call, &sum);
+      V<T> sum = sums ? load_first<T>(sums + (i - i0) * sums_row + j, call.last_lanes) : V<T>{};
+      finish_sums<T, 1, 1, true>(&call, &sum);
       store_first<T>(call.out.at, sum, call.last_lanes);
     }
   }
@@ -318,9 +322,11 @@ void multiply_flipped(const fastbp::Matmul<T>& q, char* scratch) {
     const int64_t i1 = smaller(i0 + kFlippedColumns<T>, q.m);
     const fastbp::Matmul<T> part = flipped(q, i0, i1, transposed);
     multiply(part, upright_blocking_of(part), scratch);
-    T* const out = q.updates ? gradients : q.c + i0 * q.c_row;
-    transpose_out<T>(i1 - i0, q.n, transposed, kFlippedColumns<T>, out, q.updates ? q.n : q.c_row);
-    if (q.updates) update_rows(q, i0, i1, gradients, q.n);
+    const bool updates = q.finish == fastbp::Finish::update;
+    T* const out = updates ? gradients : q.c + i0 * q.c_row;
+    const int64_t out_row = updates ? q.n : q.c_row;
+    transpose_out<T>(i1 - i0, q.n, transposed, kFlippedColumns<T>, out, out_row);
+    if (q.finish != fastbp::Finish::none) finish_rows<T>(q, i0, i1, out, out_row);
     if (q.epilogue) q.epilogue(q.context, i0, i1, 0, q.n);
   }
 }
@@ -336,6 +342,7 @@ struct Columns {
     part.n = count;
     part.b += first * q.b_col;
     part.c += first;
+    if (q.beside) part.beside += first;
     part.context = this;
     if (q.epilogue) part.epilogue = epilogue;
   }
@@ -394,7 +401,7 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   call.wanted = q.ahead && q.ahead->rows > 0 ? &wanted : nullptr;
   call.k = q.k;
   call.contested = q.threads > 1;
-  set_update(q, &call);
+  set_finish(q, 0, 0, &call);
   call.a = q.a;
   call.a_row = q.a_row;
   call.a_col = q.a_col;
@@ -411,9 +418,7 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
 // The sums of nothing.
 template <class T>
 void multiply_empty(const fastbp::Matmul<T>& q) {
-  for (int64_t i = 0; i < q.m; ++i) {
-    for (int64_t j = 0; j < q.n; ++j) q.c[i * q.c_row + j] = 0;
-  }
+  finish_rows<T>(q, 0, q.m, nullptr, 0);
   if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
 }
 

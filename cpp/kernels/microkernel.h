@@ -5,6 +5,7 @@
 #include "kernels/fma.h"
 #include "kernels/packing.h"
 #include "kernels/simd.h"
+#include "kernels/table.h"
 
 namespace {
 
@@ -17,7 +18,7 @@ struct Rows {
 
 // One call of a microkernel: out[i, j] = earlier[count-1][i, j] + (... + (earlier[0][i, j] + chain)), where the chain
 // is sum over p of a[i*a_row + p*a_col] * b[p*b_row + j], from +0. The earlier sums are the left operands (rules 1, 2).
-// If `updates`, out is a weight w and all this its gradient g: out = fma(minus_eta, g, fma(minus_decay, w, w)).
+// Then what `finish` says becomes of it.
 template <class T>
 struct TileCall {
   int64_t k;
@@ -32,8 +33,9 @@ struct TileCall {
   int64_t last_lanes;  // columns in the last vector: 1 .. lanes
   Wanted* wanted;  // may be null
   bool contested;  // other processors have read what lies at `out`
-  bool updates;
-  T minus_eta, minus_decay;
+  fastbp::Finish finish;
+  T minus_eta, minus_decay;  // update; fma(minus_decay, w, w) is w where nothing decays
+  Rows<const T> beside;  // add, relu_of_sum, gate
 };
 
 template <class T>
@@ -85,23 +87,50 @@ FASTBP_INLINE void load_row(const T* p, int64_t last_lanes, V<T>* row) {
   }
 }
 
-// The weights at `out` after the step, in place of their gradients. sum: rows x vectors.
-template <class T, int rows, int vectors, bool masked>
-FASTBP_INLINE void update_tile(const TileCall<T>* call, V<T>* sum) {
+// One vector of a tile: s in place of its sums.
+template <class T>
+FASTBP_INLINE V<T> finished(fastbp::Finish finish, V<T> s, V<T> other, V<T> minus_eta, V<T> minus_decay) {
+  switch (finish) {
+    case fastbp::Finish::update: return fma_of(minus_eta, s, fma_of(minus_decay, other, other));
+    case fastbp::Finish::add: return s + other;
+    case fastbp::Finish::relu_of_sum: s = s + other; return V<T>{} > s ? V<T>{} : s;
+    case fastbp::Finish::gate: return other > V<T>{} ? s : V<T>{};
+    default: return s;
+  }
+}
+
+template <class T, int rows, int vectors, bool masked, fastbp::Finish finish>
+FASTBP_INLINE void finish_sums(const TileCall<T>* call, V<T>* sum) {
+  constexpr bool updates = finish == fastbp::Finish::update;
+  const T* at = updates ? call->out.at : call->beside.at;
+  const int64_t row = updates ? call->out.row : call->beside.row;
   const V<T> minus_eta = splat(call->minus_eta), minus_decay = splat(call->minus_decay);
   FASTBP_UNROLL
   for (int i = 0; i < rows; ++i) {
-    V<T> weight[vectors];
-    load_row<T, vectors, masked>(call->out.at + i * call->out.row, call->last_lanes, weight);
+    V<T> other[vectors];
+    load_row<T, vectors, masked>(at + i * row, call->last_lanes, other);
     FASTBP_UNROLL
     for (int v = 0; v < vectors; ++v) {
       V<T>& s = sum[i * vectors + v];
-      s = fma_of(minus_eta, s, fma_of(minus_decay, weight[v], weight[v]));
+      s = finished<T>(finish, s, other[v], minus_eta, minus_decay);
     }
   }
 }
 
-// Adds the earlier sums to a tile's chains and stores it, or updates the weights by it. sum: rows x vectors.
+// What becomes of the sums of a tile: rows x vectors.
+template <class T, int rows, int vectors, bool masked>
+FASTBP_INLINE void finish_sums(const TileCall<T>* call, V<T>* sum) {
+  using fastbp::Finish;
+  switch (call->finish) {
+    case Finish::none: return;
+    case Finish::update: return finish_sums<T, rows, vectors, masked, Finish::update>(call, sum);
+    case Finish::add: return finish_sums<T, rows, vectors, masked, Finish::add>(call, sum);
+    case Finish::relu_of_sum: return finish_sums<T, rows, vectors, masked, Finish::relu_of_sum>(call, sum);
+    case Finish::gate: return finish_sums<T, rows, vectors, masked, Finish::gate>(call, sum);
+  }
+}
+
+// Adds the earlier sums to a tile's chains, finishes and stores it. sum: rows x vectors.
 template <class T, int rows, int vectors, bool masked>
 FASTBP_INLINE void finish_tile(const TileCall<T>* call, V<T>* sum) {
   constexpr int lanes = Vector<T>::lanes;
@@ -118,7 +147,7 @@ FASTBP_INLINE void finish_tile(const TileCall<T>* call, V<T>* sum) {
     }
   }
 
-  if (call->updates) update_tile<T, rows, vectors, masked>(call, sum);
+  finish_sums<T, rows, vectors, masked>(call, sum);
   T* out = call->out.at;
   const int64_t out_row = call->out.row;
   if (!masked || last_lanes == lanes) {  // masked stores cost far more than masked loads
@@ -150,7 +179,7 @@ FASTBP_INLINE void claim_tile(const TileCall<T>* call) {
     FASTBP_UNROLL
     for (int v = 0; v < vectors; ++v) {
       volatile T* const first = call->out.at + i * call->out.row + v * Vector<T>::lanes;
-      *first = call->updates ? *first : T(0);
+      *first = call->finish == fastbp::Finish::update ? *first : T(0);
     }
   }
 }
@@ -167,7 +196,7 @@ void multiply_tile(const TileCall<T>* call) {
   const T* const* list = call->listed.at;
   const int64_t first = call->listed.first;
   Wanted* wanted = call->wanted;
-  const bool writes_only_here = call->earlier_count == 0 || call->updates;
+  const bool writes_only_here = call->earlier_count == 0 || call->finish == fastbp::Finish::update;
   if (call->contested && writes_only_here && call->k >= kClaimDepth) claim_tile<T, rows, vectors>(call);
 
   V<T> sum[rows * vectors];

@@ -79,6 +79,17 @@ struct RowList {
   int64_t first;
 };
 
+// What becomes of a product's sums before they are stored, in the registers of its tiles.
+enum class Finish : int {
+  none,
+  // Rule 2 only: c is a weight, finite everywhere, and the sums its gradient: plain SGD's step (rule 10), c =
+  // fma(-eta, sum, fma(-decay, c, c)).
+  update,
+  add,          // c = sum + b
+  relu_of_sum,  // c = relu(sum + b)
+  gate,         // c = b > 0 ? sum : +0
+};
+
 // c[i, j] = sum over p of a[i, p] * b[p, j], a[i*a_row + p*a_col], b[p*b_row + j*b_col], c[i*c_row + j].
 // c is never read before it is written, unless it is updated. k == 0 gives +0. m or n == 0: nothing happens.
 template <class T>
@@ -100,10 +111,10 @@ struct Matmul {
   // Where a's rows lie (over_rows: those that are summed), if not at `a`: for products that matmul_reads_listed.
   RowList<T> listed;
   int threads;  // that do products side by side, and read each other's results; up to 1: this one alone
-  // Rule 2 only: c is a weight, finite everywhere, and the sums its gradient: c = fma(-eta, sum, fma(-decay, c, c)),
-  // plain SGD's step (rule 10). No epilogue, and k is not 0.
-  int updates;
-  T eta, decay;
+  Finish finish;
+  T eta, decay;  // update
+  const T* beside;  // the others: b[i, j] is at beside[i*beside_row + j]
+  int64_t beside_row;
 };
 
 // Dropout (rule 9). Element (r, c) of a part of a wider array: columns first_col .. first_col+cols of each row;

@@ -66,13 +66,19 @@ class Accesses {
     const Item& product = item(stage_.items.front());
     const int a = product.operands[0].value;
     read(product.operands[1].value, {By::any});
+    const bool finishes = product.finish != Finish::none;
     if (stage_.sharing == Sharing::columns) {
       read(a, {By::any});
+      if (finishes) read(product.operands[2].value, columns(product.n, tape_.column_unit));
       write(product.output, columns(product.n, tape_.column_unit));
       return column_program(1, product.n, tape_.column_unit);
     }
     const bool rows = value(product.output).rows;
     read(a, rows ? Pattern{By::rows, kRowsOfRun} : Pattern{By::any});
+    if (finishes) {
+      const int beside = product.operands[2].value;
+      read(beside, value(beside).rows ? Pattern{By::rows, kRowsOfRun} : Pattern{By::any});
+    }
     write(product.output, {By::rows, rows ? kRowsOfRun : product.m});
     row_program(1);
   }

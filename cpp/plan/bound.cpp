@@ -68,6 +68,7 @@ bool Plan<T>::bind_stage(const Stage& stage, const Worker& worker) {
         worker.bound->lists.push_back({&bound.listed, item.operands[0].value});
       move_with(item.operands[1].value, worker, &bound.b);
       move_with(item.output, worker, &bound.c);
+      if (item.finish != Finish::none) move_with(item.operands[2].value, worker, &bound.beside);
       return bind_program(stage, 1, worker, Region{worker.row, product.m, 0, product.n});
     }
     case Stage::Kind::over_rows:

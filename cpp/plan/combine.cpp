@@ -1,6 +1,8 @@
-// Chains of maps that one kernel knows as a whole: a bias and its activation, an activation's gradient. What lies
-// between is neither stored nor read again. Only where nothing else needs it; the bits are the same (rule 8).
+// Chains that one kernel knows as a whole: a bias and its activation, an activation's gradient, each behind its product
+// or alone. What lies between is neither stored nor read again. Only where nothing else needs it; the bits are the same
+// (rule 8).
 #include <algorithm>
+#include <cmath>
 
 #include "plan/tape.h"
 
@@ -26,6 +28,8 @@ class Combining {
         default: break;
       }
     }
+    for (std::size_t i = 0; i < tape.items.size(); ++i)
+      if (!taken_[i]) finish_product(tape.items[i]);
     std::vector<Item> left;
     for (std::size_t i = 0; i < tape.items.size(); ++i)
       if (!taken_[i]) left.push_back(tape.items[i]);
@@ -53,11 +57,11 @@ class Combining {
     return alike && from.kind == Item::Kind::map && from.op == op ? &from : nullptr;
   }
 
-  bool is_one(const Operand& operand) const {
+  bool is_constant(const Operand& operand, double number) const {
     const Value& value = tape_.values[index(operand.value)];
     if (value.place != Value::Place::constant) return false;
     const std::vector<double>& numbers = tape_.constants[index(value.storage)];
-    return std::all_of(numbers.begin(), numbers.end(), [](double x) { return x == 1.0; });
+    return std::all_of(numbers.begin(), numbers.end(), [number](double x) { return x == number && !std::signbit(x); });
   }
 
   static bool same(const Operand& a, const Operand& b) {
@@ -78,7 +82,7 @@ class Combining {
   void gradient(Item& item) {
     const Operand g = item.operands[0];
     if (const Item* minus = source(item, 1, Op::subtract)) {
-      const Item* square = is_one(minus->operands[0]) ? source(*minus, 1, Op::square) : nullptr;
+      const Item* square = is_constant(minus->operands[0], 1.0) ? source(*minus, 1, Op::square) : nullptr;
       if (square == nullptr) return;
       take(*minus);
       take(*square);
@@ -86,12 +90,46 @@ class Combining {
       item.operands = {square->operands[0], g};
     } else if (const Item* slope = source(item, 1, Op::multiply)) {
       const Item* rest = source(*slope, 1, Op::subtract);
-      if (rest == nullptr || !is_one(rest->operands[0]) || !same(rest->operands[1], slope->operands[0])) return;
+      if (rest == nullptr || !is_constant(rest->operands[0], 1.0) || !same(rest->operands[1], slope->operands[0]))
+        return;
       take(*slope);
       take(*rest);
       item.op = Op::sigmoid_gradient;
       item.operands = {slope->operands[0], g};
     }
+  }
+
+  // A map of a product's sums and of what lies beside them is the end of the product. Fewer columns than a vector may
+  // have are computed along the rows, where a map of its own is faster.
+  void finish_product(Item& item) {
+    if (item.kind != Item::Kind::map) return;
+    const bool adds = item.op == Op::add || item.op == Op::relu_of_sum;
+    const bool gates = item.op == Op::where_positive && is_constant(item.operands[2], 0.0);
+    if (!adds && !gates) return;
+    for (std::size_t k : {0, 1}) {
+      const Operand& sums = item.operands[k];
+      const Operand beside = item.operands[1 - k];
+      if ((gates && k == 0) || readers_[index(sums.value)] != 1 || maker_[index(sums.value)] < 0) continue;
+      const Item& product = tape_.items[index(maker_[index(sums.value)])];
+      if (product.kind != Item::Kind::product || !reaches(product, item, beside)) continue;
+      Item whole = product;
+      whole.finish = gates ? Finish::gate : item.op == Op::add ? Finish::add : Finish::relu_of_sum;
+      whole.operands.push_back(beside);
+      whole.output = item.output;
+      take(product);
+      item = whole;
+      return;
+    }
+  }
+
+  // Whether a product with one row for each row of the run has all rows and columns of the map's result, and the other
+  // operand is one row for all of them, or a matrix like the result.
+  bool reaches(const Item& product, const Item& map, const Operand& beside) const {
+    const Value &out = tape_.values[index(map.output)], &sums = tape_.values[index(product.output)];
+    const Value& other = tape_.values[index(beside.value)];
+    const bool alike = product.m == 1 && sums.rows && out.rows && out.width == product.n && sums.width == product.n;
+    const bool row = beside.row_stride == 0 && !other.rows, matrix = beside.row_stride == product.n && other.rows;
+    return alike && product.n >= kLanes && product.finish == Finish::none && beside.col_stride == 1 && (row || matrix);
   }
 
   Tape& tape_;

@@ -134,6 +134,7 @@ Matmul<T> Plan<T>::product_call(const Item& item, const Worker& worker) const {
   whole.listed = listed_rows(item.operands[0].value, worker.thread);
   whole.b = data_of(item.operands[1].value, worker, worker.row);
   whole.c = data_of(item.output, worker, worker.row);
+  if (item.finish != Finish::none) whole.beside = data_of(item.operands[2].value, worker, worker.row);
   whole.scratch = products_.template as<char>() + product_scratch_ * worker.thread;
   return whole;
 }

@@ -180,6 +180,8 @@ Matmul<T> Plan<T>::matmul_of(const Item& item, Index rows) const {
     p.over_rows = 1;
     return p;
   }
+  p.finish = item.finish;
+  if (item.finish != Finish::none) p.beside_row = item.operands[2].row_stride;
   p.m = a.rows ? item.m * rows : item.m;
   p.k = item.k;
   p.a_row = item.transpose_a ? 1 : item.k;
@@ -221,6 +223,7 @@ Matmul<T> Plan<T>::share_of(Matmul<T> whole, const Stage& stage, Index rows, int
     whole.a += *row * whole.a_row;
     whole.b += *column * whole.b_col;
     whole.c += *row * whole.c_row + *column;
+    if (whole.beside != nullptr) whole.beside += *row * whole.beside_row + *column;
   }
   return whole;
 }

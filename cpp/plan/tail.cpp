@@ -80,7 +80,7 @@ Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker& worker, int thread
   if (worker.thread > 0 && stage.sharing == Sharing::one) return {};
   Matmul<T> whole = product_call(tape_.items[static_cast<std::size_t>(stage.items.front())], worker);
   whole.c = updates_[k]->weight;
-  whole.updates = 1;
+  whole.finish = Finish::update;
   whole.eta = updates_[k]->scalar[0];
   whole.decay = updates_[k]->decay;
   Index row, column;

@@ -73,6 +73,7 @@ struct Item {
   bool zero_first = false;              // move: what no copy writes is +0
   Index m = 0, n = 0, k = 0;            // products; m or k is per row where the operand has rows
   bool transpose_a = false, transpose_b = false;
+  Finish finish = Finish::none;         // product: with operand 2
   std::vector<Index> dims;              // first_max: the shape
   std::vector<bool> reduced;            // first_max: the axes that a group spans; [0] is the rows
 };

@@ -113,3 +113,38 @@ def test_a_slope_of_one_column_is_spread_over_all(dtype: str) -> None:
         of_tanh = t.add("subtract", one, t.add("square", y))
         of_sigmoid = t.add("multiply", y, t.add("subtract", one, y))
         t.check([t.add("multiply", g, of_tanh), t.add("multiply", g, of_sigmoid)])
+
+
+@DTYPES
+@pytest.mark.parametrize("width", [15, 16, 33])
+def test_what_ends_a_product_and_what_only_looks_like_it(width: int, dtype: str) -> None:
+    """A row or a matrix added from either side, a relu, a gate; and operands of other shapes, results read twice."""
+    for rows in (1, 30):
+        t = Twins(dtype, rows, seed=width + rows, special=rows == 1)
+        zero, minus_zero, one = (t.add("constant", numbers=[number]) for number in (0.0, -0.0, 1.0))
+        x, square = t.with_rows(5), t.plain(width, width)
+
+        def product(x: int = x) -> int:
+            return t.add("matmul", x, t.plain(5, width), integers=[0, 0])
+
+        row, matrix, column, scalar = t.plain(width), t.with_rows(width), t.with_rows(1), t.plain()
+        one_row = t.plain(1, width)
+        ends = [t.add("add", product(), other) for other in (row, matrix, column, scalar, one_row, product())]
+        ends += [t.add("add", other, product()) for other in (row, matrix, column)]
+        ends += [t.add("relu", end) for end in ends]
+        ends += [t.add("where_positive", gate, product(), zero) for gate in (matrix, row, column)]
+        ends += [t.add("where_positive", matrix, product(), other) for other in (minus_zero, one, matrix)]
+        ends += [t.add("where_positive", product(), matrix, zero), t.add("where_positive", matrix, zero, product())]
+        late = t.add("matmul", t.add("tanh", product()), square, integers=[0, 0])  # beside the sums of an early product
+        ends += [t.add("add", product(), late), t.add("relu", t.add("add", late, product()))]
+        twice = product()
+        ends += [t.add("add", twice, twice), t.add("add", t.add("add", twice, row), matrix)]
+        for end in ends:
+            t.check([end])
+        t.check(ends)
+        three = t.add("matmul", t.with_rows(3, 5), t.plain(5, width), integers=[0, 0])  # three rows for each
+        t.check([t.add("relu", t.add("add", three, row)), three])
+        blocks = t.add("matmul", t.with_rows(520), t.plain(520, width), integers=[0, 0])  # two pieces of k
+        t.check([t.add("relu", t.add("add", blocks, row))])
+        weights = t.add("matmul", t.plain(7, 5), t.plain(5, width), integers=[0, 0])  # without rows
+        t.check([t.add("add", weights, row)])

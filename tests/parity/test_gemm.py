@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cache
 from typing import NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from compare import assert_same, bits
 from fastbp import _core
+from fastbp.reference import elementwise
 from fastbp.reference.fma import fma
 from fastbp.reference.gemm import FEATURE_BLOCK, ROW_BLOCK, matmul, matmul_rows
 
@@ -169,6 +170,9 @@ def test_a_product_that_updates_its_weight_takes_the_step_of_its_sums(isa: str, 
             continue
         w = operand(rng, g.shape, dtype, "ordinary")
         w[::3] *= 0.0  # +0 and -0
+        if np.isfinite(a).all():
+            b, g = b.copy(), g.copy()
+            b[:, ::5] = g[:, ::5] = 0.0  # gradients of +0, which leave a weight's zero its sign
         eta, decay = np.array([(0.1, 0.0), (0.03, 1e-4)][number % 2], dtype)
         expected = fma(-eta, g, fma(-decay, w, w) if decay else w)
         for layout in range(2):
@@ -179,11 +183,51 @@ def test_a_product_that_updates_its_weight_takes_the_step_of_its_sums(isa: str, 
                 transpose_a=bool(layout),
                 beside=(number + layout) % 3,
                 threads=1 + (number // 4 + layout) % 2,
-                weight=w,
+                finish="update",
+                other=w,
                 eta=float(eta),
                 decay=float(decay),
             )
             assert_same(result[:, : b.shape[1]], expected, (a.shape, b.shape, layout))
+            assert (result[:, b.shape[1] :] == 1).all(), (a.shape, b.shape, layout)
+
+
+FINISHES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "add": lambda sums, other: sums + other,
+    "relu_of_sum": lambda sums, other: elementwise.relu(sums + other),
+    "gate": lambda sums, other: elementwise.where_positive(other, sums, np.zeros_like(sums)),
+}
+
+
+@pytest.mark.parametrize("finish", FINISHES)
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_a_product_that_finishes_its_sums_gives_the_maps_of_them(isa: str, dtype: str, finish: str) -> None:
+    """With one row for all rows, a bias, or with a matrix; by both rules, for a product may have several pieces."""
+    rng = np.random.default_rng(17)
+    cases = [(False, product) for product in products(dtype, False) + narrow_products(dtype, False)]
+    cases += [(True, product) for product in products(dtype, True)[:20]]
+    for number, (over_rows, (a, b, sums)) in enumerate(cases):
+        if isa == "generic" and a.size * b.shape[1] > GENERIC_MOST // 4:
+            continue
+        other = operand(rng, sums.shape if number % 2 else (1, sums.shape[1]), dtype, "ordinary")
+        other[:, ::3] *= 0.0
+        if other.size:
+            other[-1, -1] = (np.nan, np.inf, -np.inf, 0.0)[number % 4]
+        with np.errstate(all="ignore"):
+            expected = FINISHES[finish](sums, np.broadcast_to(other, sums.shape))
+        for layout in range(4) if number % 5 == 0 else [number % 4]:
+            result = _core.testing.matmul(
+                np.ascontiguousarray(a.T) if layout & 1 else a,
+                np.ascontiguousarray(b.T) if layout & 2 else b,
+                over_rows=over_rows,
+                transpose_a=bool(layout & 1),
+                transpose_b=bool(layout & 2),
+                beside=number % 3,
+                threads=1 + number % 2,
+                finish=finish,
+                other=other,
+            )
+            assert_same(result[:, : b.shape[1]], expected, (a.shape, b.shape, layout, number))
             assert (result[:, b.shape[1] :] == 1).all(), (a.shape, b.shape, layout)
 
 

@@ -104,7 +104,7 @@ def test_settings_that_change_within_a_fit_hold_from_the_next_step_on(change: st
 
     class Change(bp.Callback):
         def on_train_batch_end(self, batch: int, logs: object = None) -> None:
-            if batch == 1:
+            if batch == 0:
                 for name, value in CHANGES[change].items():
                     setattr(self.model.optimizer, name, value)
 
