@@ -92,9 +92,6 @@ def polynomials() -> dict[str, tuple[str, Real, Real, mp.mpf, mp.mpf, int]]:
     def erf_weight(a: mp.mpf) -> mp.mpf:
         return erfc(a) * LN2 * a / mp.erf(a) if a > 0 else LN2 * mp.sqrt(mp.pi) / 2
 
-    def tanh_over(z: mp.mpf) -> mp.mpf:
-        return mp.tanh(mp.sqrt(z)) / mp.sqrt(z) if z > 0 else one
-
     return {
         "exp_single": (
             "(exp(r) - 1 - r)/r^2, |r| <= log(2)/2",
@@ -103,14 +100,6 @@ def polynomials() -> dict[str, tuple[str, Real, Real, mp.mpf, mp.mpf, int]]:
             -LN2 / 2 * mp.mpf("1.0001"),
             LN2 / 2 * mp.mpf("1.0001"),
             4,
-        ),
-        "tanh_single": (
-            "(tanh(a)/a - 1)/z in z = a^2, a <= 0.9",
-            quotient(lambda z: (tanh_over(z) - 1) / z),
-            lambda z: (z + mp.mpf("0.001")) / tanh_over(z),
-            zero,
-            mp.mpf("0.9") ** 2,
-            6,
         ),
         "expm1_short": (
             "(2^r - 1)/r, |r| <= 1/2",
@@ -259,8 +248,50 @@ def scalars() -> dict[str, tuple[str, list[float]]]:
     }
 
 
+def tanh_pieces() -> tuple[str, list[float]]:
+    """float32 tanh on eight pieces of 0 ... 9.1875: what its numbers are, and they, eight of a kind.
+
+    A piece is where 2 + 3.25 a, which grows from 2 to 32, has one exponent and one first bit of its fraction.
+    """
+    seams = [(mp.mpf(2) ** power * first - 2) / 3.25 for power in range(1, 5) for first in (1, 1.5)]
+    pieces = [tanh_piece(low, high) for low, high in zip(seams, [*seams[1:], mp.mpf("9.1875")])]
+    error = max(error for _, error in pieces)
+    print(f"{'tanh_single':16} degree  7  error 2^{float(mp.log(error, 2)):.1f}   tanh(a) on 8 pieces, a <= 9.1875")
+    kinds = "centres c of 8 pieces of tanh, tanh(c), coefficients of d, d^2, ... in tanh(c + d); 8 numbers of each"
+    return kinds, np.transpose([numbers for numbers, _ in pieces]).ravel().tolist()
+
+
+def tanh_piece(low: mp.mpf, high: mp.mpf) -> tuple[list[float], mp.mpf]:
+    """A piece's centre c, tanh(c) and the coefficients of p in tanh(c + d) = tanh(c) + d p(d); and the error.
+
+    tanh(c) is nearly a float32, so that there is one rounding. c lies beyond the middle: where tanh hardly grows, d
+    must be small, or rounded results step down. The first piece has tanh(a) = a + a p(a), p(0) = 0.
+    """
+    if low == 0:
+        near = quotient(lambda a: (mp.tanh(a) / a - 1) / a)
+        coefficients, error = remez(near, lambda a: a + mp.mpf("0.001"), low, high, 5)
+        return [0.0, 0.0, 0.0, *map(single, coefficients)], error
+    center = tanh_center(low + (high - low) * 0.6)
+    value = mp.tanh(center)
+    slope = quotient(lambda d: (mp.tanh(center + d) - value) / d)
+    coefficients, error = remez(slope, lambda d: abs(d) + (high - low) / 100, low - center, high - center, 6)
+    return [center, single(value), *map(single, coefficients)], error
+
+
+def tanh_center(near: mp.mpf) -> float:
+    """The float32 nearest to `near` whose tanh is within 1/256 ulp of a float32."""
+    below = above = np.float32(float(near))
+    while True:
+        for center in (float(above), float(below)):
+            value = mp.tanh(center)
+            if abs(single(value) - value) < float(np.spacing(np.float32(single(value)))) / 256:
+                return center
+        above, below = np.nextafter(above, np.float32(np.inf)), np.nextafter(below, np.float32(0))
+
+
 def main() -> None:
     constants = scalars()
+    constants["tanh_single"] = tanh_pieces()
     for name, (meaning, f, weight, low, high, degree) in polynomials().items():
         coefficients, error = remez(f, weight, low, high, degree)
         print(f"{name:16} degree {degree:2}  error 2^{float(mp.log(error, 2)):.1f}   {meaning}")

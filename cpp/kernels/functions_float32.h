@@ -49,13 +49,8 @@ FASTBP_INLINE Reduced32 reduce_exp(F32 t, float bias) {
   const float round = kRound32 + bias;
   const F32 shifted = fma_of(t, splat(kLog2ESingle), splat(round));
   const F32 n = shifted - round;
-  return {shifted, n, fma_of(n, splat(-kLn2PartsSingle[0]), t)};
-}
-// The same with the low part of n log(2), for n that may be large.
-FASTBP_INLINE Reduced32 reduce_exp_wide(F32 t, float bias) {
-  Reduced32 reduced = reduce_exp(t, bias);
-  reduced.r = fma_of(reduced.n, splat(-kLn2PartsSingle[1]), reduced.r);
-  return reduced;
+  const F32 high = fma_of(n, splat(-kLn2PartsSingle[0]), t);
+  return {shifted, n, fma_of(n, splat(-kLn2PartsSingle[1]), high)};
 }
 // (exp(r) - 1) / r, |r| <= log(2)/2: exp(r) is fma(r, this, 1), with one rounding of a number near 1.
 FASTBP_INLINE F32 expm1_over(F32 r) { return fma_of(r, horner(r, kExpSingle), splat(1.0f)); }
@@ -73,24 +68,42 @@ FASTBP_INLINE F32 scaled_by(F32 x, F32 n, F32 shifted) {
 }
 
 FASTBP_INLINE F32 exp_of(F32 x) {
-  const Reduced32 e = reduce_exp_wide(at_least(at_most(x, 89.0f), -105.0f), 254.0f);
+  const Reduced32 e = reduce_exp(at_least(at_most(x, 89.0f), -105.0f), 254.0f);
   return scaled_by(fma_of(e.r, expm1_over(e.r), splat(1.0f)), e.n, e.shifted);
 }
 
-// tanh(a) = a + a^3 p(a^2) below 0.9, from there on 1 - 2 / (e^2a + 1), where errors of the quotient count little.
+// Number index % 8 of eight, by lane.
+FASTBP_INLINE F32 one_of_eight(const float* numbers, U32 index) {
+#if defined(__AVX512F__)
+  const F32 twice = {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7],
+                     numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7]};
+  return (F32)_mm512_permutexvar_ps((__m512i)index, (__m512)twice);
+#elif defined(__AVX2__)
+  return (F32)_mm256_permutevar8x32_ps(_mm256_loadu_ps(numbers), (__m256i)index);
+#else
+  F32 chosen;
+  for (int i = 0; i < Vector<float>::lanes; ++i) chosen[i] = numbers[index[i] & 7];
+  return chosen;
+#endif
+}
+
+// tanh(c + d) = tanh(c) + d p(d) on eight pieces with centres c; in the first, c is 0 and a itself stands for tanh(c).
 FASTBP_INLINE F32 tanh_of(F32 x) {
-  const F32 a = at_most(magnitude(x), 9.25f);
-  const F32 square = a * a;
-  const F32 near = fma_of(square * a, horner(square, kTanhSingle), a);
-  const Reduced32 e = reduce_exp(a + a, 127.0f);
-  const F32 scale = (F32)((U32)e.shifted << 23);
-  const F32 far = 1.0f - 2.0f / fma_of(scale * e.r, expm1_over(e.r), scale + 1.0f);
-  return (F32)((U32)select(a < 0.9f, near, far) | ((U32)x & kSignBit32));
+  constexpr int kinds = sizeof kTanhSingle / sizeof kTanhSingle[0] / 8;
+  const F32 a = at_most(magnitude(x), 9.1875f);
+  const F32 place = fma_of(a, splat(3.25f), splat(2.0f));
+  const U32 piece = (U32)place >> 22;  // its lowest bits: those of the exponent and the fraction's first
+  const F32 d = a - one_of_eight(kTanhSingle, piece);
+  F32 p = one_of_eight(kTanhSingle + 8 * (kinds - 1), piece);
+#pragma GCC unroll 16
+  for (int kind = kinds - 2; kind >= 2; --kind) p = fma_of(p, d, one_of_eight(kTanhSingle + 8 * kind, piece));
+  const F32 base = select(place < 3.0f, a, one_of_eight(kTanhSingle + 8, piece));
+  return (F32)((U32)fma_of(p, d, base) | ((U32)x & kSignBit32));
 }
 
 // With -|x| = n log(2) - r: sigmoid(-|x|) = 2^n / (e^r + 2^n); for positive x 1 less that.
 FASTBP_INLINE F32 sigmoid_of(F32 x) {
-  const Reduced32 e = reduce_exp_wide(at_least((F32)((U32)x | kSignBit32), -105.0f), 254.0f);
+  const Reduced32 e = reduce_exp(at_least((F32)((U32)x | kSignBit32), -105.0f), 254.0f);
   const F32 r = -e.r;
   const F32 scale = scaled_by(splat(1.0f), e.n, e.shifted), slope = expm1_over(r);
   const F32 high = fma_of(r, slope, scale + 1.0f);

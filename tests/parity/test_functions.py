@@ -147,7 +147,11 @@ def test_float32_is_nearly_always_correctly_rounded_or_within_an_ulp(name: str, 
 
 
 # Where the errors are largest: beside the seams of the sequences and where results become subnormal.
-WORST_RANGES = {"exp": [(-104.0, -86.0), (-1.1, 1.1), (26.0, 27.5)], "tanh": [(0.85, 1.0)], "sigmoid": [(-104.0, 1.1)]}
+WORST_RANGES = {
+    "exp": [(-104.0, -86.0), (-1.1, 1.1), (26.0, 27.5)],
+    "tanh": [(0.3, 1.3), (1.8, 2.2)],
+    "sigmoid": [(-104.0, 1.1)],
+}
 
 
 @pytest.mark.parametrize("name", IN_FLOAT32)
@@ -279,6 +283,18 @@ def test_increasing_functions_increase(name: str, dtype: str) -> None:
     y = getattr(functions, name)(np.sort(x))
     slack = 0 if dtype == "float32" else 2 * np.spacing(np.abs(y[:-1]))  # its error may show where a function is flat
     assert np.all(y[1:] >= y[:-1] - slack)
+
+
+def neighbours(low: float, high: float) -> Array:
+    """All float32 between two of one sign."""
+    return np.arange(*np.array([low, high], np.float32).view(np.uint32), dtype=np.uint32).view(np.float32)
+
+
+def test_float32_tanh_never_steps_down_at_its_seams_or_where_it_hardly_grows() -> None:
+    seams = (np.array([3, 4, 6, 8, 12, 16, 24]) - 2) / 3.25
+    for low, high in [*zip(seams * (1 - 1e-4), seams * (1 + 1e-4)), (6.2, 6.9), (8.9, 9.2)]:
+        x = neighbours(low, high)
+        assert np.all(np.diff(in_core("tanh", x)) >= 0), (low, high)
 
 
 @both_dtypes

@@ -20,6 +20,7 @@ Words = NDArray[np.uint32]
 SIGN_BIT = np.uint32(0x80000000)
 ONE = np.float32(1)
 TWO = np.float32(2)
+TANH = np.array(TANH_SINGLE, np.float32).reshape(-1, 8)
 ROUND = np.float32(12582912)  # 1.5 * 2^23: adding it rounds to an integer, found in the lowest bits
 
 
@@ -66,13 +67,8 @@ def reduce_exp(t: Singles, bias: float) -> Reduced:
     bias_and_round = ROUND + np.float32(bias)
     shifted = fma(t, np.float32(LOG2_E_SINGLE), bias_and_round)
     n = shifted - bias_and_round
-    return Reduced(shifted, n, fma(n, np.float32(-LN2_PARTS_SINGLE[0]), t))
-
-
-def reduce_exp_wide(t: Singles, bias: float) -> Reduced:
-    """The same with the low part of n log(2), for n that may be large."""
-    shifted, n, r = reduce_exp(t, bias)
-    return Reduced(shifted, n, fma(n, np.float32(-LN2_PARTS_SINGLE[1]), r))
+    high = fma(n, np.float32(-LN2_PARTS_SINGLE[0]), t)
+    return Reduced(shifted, n, fma(n, np.float32(-LN2_PARTS_SINGLE[1]), high))
 
 
 def expm1_over(r: Singles) -> Singles:
@@ -87,24 +83,27 @@ def scaled_by(x: Singles, shifted: Singles) -> Singles:
 
 
 def exp(x: Singles) -> Singles:
-    e = reduce_exp_wide(at_least(at_most(x, 89.0), -105.0), 254.0)
+    e = reduce_exp(at_least(at_most(x, 89.0), -105.0), 254.0)
     return scaled_by(fma(e.r, expm1_over(e.r), ONE), e.shifted)
 
 
 def tanh(x: Singles) -> Singles:
-    """a + a^3 p(a^2) for a = |x| < 0.9, from there on 1 - 2 / (e^2a + 1), where errors of the quotient count little."""
-    a = at_most(magnitude(x), 9.25)
-    square = a * a
-    near = fma(square * a, horner(square, TANH_SINGLE), a)
-    e = reduce_exp(a + a, 127.0)
-    scale = power_of_two(words(e.shifted))
-    far = ONE - TWO / fma(scale * e.r, expm1_over(e.r), scale + ONE)
-    return (words(np.where(a < np.float32(0.9), near, far)) | (words(x) & SIGN_BIT)).view(np.float32)
+    """tanh(c + d) = tanh(c) + d p(d) on eight pieces with centres c; in the first, c is 0 and a stands for tanh(c)."""
+    a = at_most(magnitude(x), 9.1875)
+    place = fma(a, np.float32(3.25), TWO)
+    piece = words(place) >> np.uint32(22) & np.uint32(7)  # of the exponent and the fraction's first bit
+    center, value, *coefficients = TANH[:, piece]
+    d = a - center
+    p = coefficients.pop()
+    for coefficient in coefficients[::-1]:
+        p = fma(p, d, coefficient)
+    result = fma(p, d, np.where(place < np.float32(3), a, value))
+    return (words(result) | (words(x) & SIGN_BIT)).view(np.float32)
 
 
 def sigmoid(x: Singles) -> Singles:
     """With -|x| = n log(2) - r: sigmoid(-|x|) = 2^n / (e^r + 2^n); for positive x 1 less that."""
-    e = reduce_exp_wide(at_least((words(x) | SIGN_BIT).view(np.float32), -105.0), 254.0)
+    e = reduce_exp(at_least((words(x) | SIGN_BIT).view(np.float32), -105.0), 254.0)
     r = -e.r
     scale, slope = scaled_by(np.ones_like(x), e.shifted), expm1_over(r)
     high = fma(r, slope, scale + ONE)
