@@ -96,7 +96,11 @@ void Function<T>::run(Frame frame, Index rows, Index at_a_time, Cancel cancel, B
   pace.start();
   run_team(threads, [&](Team& team, int thread) {
     if (thread == 0) return drive(team);
-    for (team.barrier(thread); !over; team.barrier(thread)) plan.run(frame, team, thread);
+    for (;;) {
+      team.barrier(thread);
+      if (over) return;
+      plan.run(frame, team, thread);
+    }
   });
   pace.pause();
 }

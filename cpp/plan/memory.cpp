@@ -166,8 +166,10 @@ class Placement {
       bool wanted = (value.place == Value::Place::arena && !shares) || gathered;
       if (wanted && value.in_block == in_block) values.push_back(static_cast<int>(v));
     }
-    std::stable_sort(values.begin(), values.end(),
-                     [&](int a, int b) { return size(tape_.values[a]) > size(tape_.values[b]); });
+    std::sort(values.begin(), values.end(), [&](int a, int b) {
+      const Index size_a = size(tape_.values[a]), size_b = size(tape_.values[b]);
+      return size_a != size_b ? size_a > size_b : a < b;
+    });
     std::vector<int> placed;
     for (int v : values) {
       Value& value = tape_.values[v];

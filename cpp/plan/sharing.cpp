@@ -1,6 +1,7 @@
 // Stages to threads: how many threads a run is worth, what each stage shares out among them, and in which order.
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "plan/access.h"
 
@@ -184,11 +185,14 @@ class SharingOut {
       if (value.rows) kept += value.width * rows_ * request_.element_bytes;
     const bool wanted = kept <= kKeptBytes && request_.team != TeamChoice::always_columns;
     if (tape_.threads > 1 && !has_loop() && wanted) {
-      const int sections = count_sections();
+      const int last = count_sections();
       for (std::size_t s = static_cast<std::size_t>(tape_.tail_begin); s < tape_.stages.size(); ++s)
-        tape_.stages[s].section = sections;
-      std::stable_sort(tape_.stages.begin(), tape_.stages.end(),
-                       [](const Stage& a, const Stage& b) { return a.section < b.section; });
+        tape_.stages[s].section = last;
+      std::vector<std::vector<Stage>> sections(static_cast<std::size_t>(last) + 1);
+      for (Stage& stage : tape_.stages) sections[static_cast<std::size_t>(stage.section)].push_back(std::move(stage));
+      tape_.stages.clear();
+      for (std::vector<Stage>& section : sections)
+        for (Stage& stage : section) tape_.stages.push_back(std::move(stage));
     } else {
       for (std::size_t s = 0; s < tape_.stages.size(); ++s) tape_.stages[s].section = static_cast<int>(s);
     }
