@@ -136,6 +136,8 @@ void multiply_tile_across(const TileCall<T>* call) {
 constexpr int kMostRowsAcross = 16;
 #elif defined(__AVX2__)
 constexpr int kMostRowsAcross = 10;
+#elif defined(__aarch64__)
+constexpr int kMostRowsAcross = 16;
 #else
 constexpr int kMostRowsAcross = 4;
 #endif

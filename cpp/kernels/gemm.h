@@ -385,7 +385,8 @@ int matmul_reads_listed(const fastbp::Matmul<T>* q) {
 template <class T>
 FASTBP_INLINE bool is_one_tile(const fastbp::Matmul<T>& q, bool across) {
   constexpr int lanes = Vector<T>::lanes;
-  if (q.m > kTileRows || q.k > (q.over_rows ? fastbp::kRowBlock : kDepth) || is_narrow(q)) return false;
+  if (q.m > (across ? kMostRowsAcross : kTileRows)) return false;
+  if (q.k > (q.over_rows ? fastbp::kRowBlock : kDepth) || is_narrow(q)) return false;
   return across ? q.n <= lanes : q.b_col == 1 && (q.n <= kTileVectors * lanes || q.n <= widest((int)q.m) * lanes);
 }
 

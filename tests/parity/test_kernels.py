@@ -376,8 +376,10 @@ def test_gathering(element: str, dtype: str) -> None:
 def test_every_half_is_converted_exactly() -> None:
     source = np.arange(65536, dtype=np.uint16).view(np.float16).reshape(256, 256)
     for dtype in ("float32", "float64"):
+        with np.errstate(invalid="ignore"):  # where NumPy has an instruction for it, it speaks of signalling NaNs
+            expected = source.astype(dtype)
         for _ in every_isa():
-            assert_same(kernel.gather(source, None, dtype), source.astype(dtype))
+            assert_same(kernel.gather(source, None, dtype), expected)
 
 
 def test_unaligned_records_are_gathered() -> None:
