@@ -3,12 +3,6 @@
 
 #include "kernels/simd.h"
 
-#ifdef __clang__
-#define FASTBP_UNROLL _Pragma("unroll")
-#else
-#define FASTBP_UNROLL _Pragma("GCC unroll 32")
-#endif
-
 namespace {
 
 #ifdef __clang__

@@ -37,6 +37,12 @@
 
 #define FASTBP_INLINE static inline __attribute__((always_inline))
 
+#ifdef __clang__
+#define FASTBP_UNROLL _Pragma("unroll")
+#else
+#define FASTBP_UNROLL _Pragma("GCC unroll 32")
+#endif
+
 namespace {
 
 typedef float F32 __attribute__((vector_size(FASTBP_VECTOR_BYTES)));
@@ -107,10 +113,12 @@ FASTBP_INLINE V<T> load_first(const T* p, int64_t count) {
     return (V<T>)_mm256_maskload_pd(p, first_double_words(count));
   }
 #else
+  // No loop up to count: compilers make a call of memcpy of it, and that in the middle of a product's chains.
   V<T> v = {};
-  T lanes[Vector<T>::lanes] = {};
-  for (int64_t i = 0; i < count; ++i) lanes[i] = p[i];
-  __builtin_memcpy(&v, lanes, sizeof v);
+  FASTBP_UNROLL
+  for (int i = 0; i < Vector<T>::lanes; ++i) {
+    if (i < count) v[i] = p[i];
+  }
   return v;
 #endif
 }
@@ -129,9 +137,10 @@ FASTBP_INLINE void store_first(T* p, V<T> v, int64_t count) {
     _mm256_maskstore_pd(p, first_double_words(count), (__m256d)v);
   }
 #else
-  T lanes[Vector<T>::lanes];
-  __builtin_memcpy(lanes, &v, sizeof v);
-  for (int64_t i = 0; i < count; ++i) p[i] = lanes[i];
+  FASTBP_UNROLL
+  for (int i = 0; i < Vector<T>::lanes; ++i) {
+    if (i < count) p[i] = v[i];
+  }
 #endif
 }
 
