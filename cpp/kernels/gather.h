@@ -36,6 +36,19 @@ struct Half {
   }
 };
 
+// A 64-bit integer for float32. Where clang vectorises this conversion on aarch64 it goes by way of float64 and so
+// rounds twice (LLVM bug 86711). Here float64 holds everything, for what is beyond 2^53 is first rounded to odd, at
+// 2^11.
+template <class Stored>
+struct Long {
+  typedef Stored stored;
+  static constexpr Stored most = (Stored)1 << 53, least = (Stored)-1 < (Stored)1 ? (Stored)-most : 0;
+  FASTBP_INLINE double value(Stored x) {
+    const Stored odd = (x & 0x7ff) != 0 ? (x | 0x800) & ~(Stored)0x7ff : x;
+    return (double)(x > least && x < most ? x : odd);
+  }
+};
+
 template <class T, class Source>
 void gather_elements(const Gather<T>& call) {
   using Stored = typename Source::stored;
@@ -55,6 +68,15 @@ void gather_elements(const Gather<T>& call) {
         out[c] = (T)Source::value(x);
       }
     }
+  }
+}
+
+template <class T, class Stored>
+void gather_long(const Gather<T>& call) {
+  if constexpr (sizeof(T) == 4) {
+    gather_elements<T, Long<Stored>>(call);
+  } else {
+    gather_elements<T, Plain<Stored>>(call);
   }
 }
 
@@ -144,8 +166,8 @@ void gather(const Gather<T>* call) {
     case Element::u16: return gather_elements<T, Plain<uint16_t>>(*call);
     case Element::i32: return gather_elements<T, Plain<int32_t>>(*call);
     case Element::u32: return gather_elements<T, Plain<uint32_t>>(*call);
-    case Element::i64: return gather_elements<T, Plain<int64_t>>(*call);
-    case Element::u64: return gather_elements<T, Plain<uint64_t>>(*call);
+    case Element::i64: return gather_long<T, int64_t>(*call);
+    case Element::u64: return gather_long<T, uint64_t>(*call);
     case Element::boolean: return gather_elements<T, Boolean>(*call);
   }
 }

@@ -352,9 +352,16 @@ def any_source(element: str, shape: tuple[int, int]) -> np.ndarray:
     if element == "?":
         return rng.random(shape) < 0.5
     source = rng.integers(0, 256, (*shape, np.dtype(element).itemsize), np.uint8).view(element)[..., 0]
-    if element == "u8":
-        source = source >> rng.integers(0, 60, shape).astype(np.uint64)
-        source.flat[:4] = [2**63 + 2**39, 2**63 + 2**39 + 1, 2**24 + 1, 2**64 - 1][: source.size]
+    if source.dtype.kind in "iu" and source.itemsize == 8:
+        source = source >> rng.integers(0, 60, shape).astype(element)
+        # In and beside the middle of two float32, where a rounding to float64 on the way shows.
+        bits = np.iinfo(element).bits - (source.dtype.kind == "i")
+        middles = [2**e + 2 ** (e - 24) * odd + d for e in range(24, bits) for odd in (1, 3) for d in (-1, 0, 1)]
+        signed = [np.iinfo(element).max, np.iinfo(element).min, *middles]
+        if source.dtype.kind == "i":
+            signed += [-middle for middle in middles]
+        count = source.size // 2
+        source.flat[:count] = rng.permutation(np.array(signed, element))[:count]
     return source
 
 
