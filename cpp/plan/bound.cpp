@@ -97,7 +97,7 @@ bool Plan<T>::bind_program(const Stage& stage, std::size_t first_item, const Wor
       all = bind_item(stage, tape_.items[static_cast<std::size_t>(stage.items[k])], worker, tile);
     if (all)
       for (int value : stage.measured)
-        move_with(value, worker, &add_call(worker, kernels_.magnitude, magnitude_call(value, worker, tile)).in);
+        move_with(value, worker, &add_call(worker, kernels_.magnitude, magnitude_call(stage, value, worker, tile)).in);
   });
   return all;
 }

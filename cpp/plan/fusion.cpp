@@ -193,7 +193,8 @@ class Fusion {
       const bool looped = stage >= tape_.loop_begin && stage < tape_.loop_end;
       if (looped || tape_.stages[stage].kind != Stage::Kind::product_rows) continue;
       const Item& product = tape_.items[tape_.stages[stage].items.front()];
-      in_tail[stage] = can_be_measured(product) && is_worth_measuring(product, request);
+      const bool empty = product.k == 0;  // a product of nothing updates nothing
+      in_tail[stage] = !empty && can_be_measured(product) && is_worth_measuring(product, request);
       if (in_tail[stage]) tape_.values[value].place = Value::Place::unstored;
     }
     move_tail(in_tail);

@@ -131,7 +131,7 @@ class Plan {
   Index magnitudes_per_thread() const;
   T* magnitude_of(const Value& value, int thread) const;
   void forget_magnitudes(int thread);
-  Magnitude<T> magnitude_call(int value, const Worker& worker, const Region& tile) const;
+  Magnitude<T> magnitude_call(const Stage& stage, int value, const Worker& worker, const Region& tile) const;
   void measure(const Stage& stage, const Worker& worker, const Region& tile) const;
   void run_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region);
   void run_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);

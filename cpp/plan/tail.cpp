@@ -28,17 +28,20 @@ void Plan<T>::forget_magnitudes(int thread) {
   if (count > 0) std::fill_n(magnitudes_.template as<T>() + count * thread, count, T(0));
 }
 
+// Of a part of a value that the stage has written: whole rows, or rows and columns of its product, which may have
+// several rows to one of the value.
 template <class T>
-Magnitude<T> Plan<T>::magnitude_call(int value, const Worker& worker, const Region& tile) const {
+Magnitude<T> Plan<T>::magnitude_call(const Stage& stage, int value, const Worker& worker, const Region& tile) const {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
-  const Index columns = tile.columns < 0 ? v.width : tile.columns;
-  return {tile.rows, columns, data_of(value, worker, tile.row) + tile.column, v.width, magnitude_of(v, worker.thread)};
+  const Index width = tile.columns < 0 ? v.width : stage.width, columns = tile.columns < 0 ? width : tile.columns;
+  const T* const first = data_of(value, worker, worker.row) + (tile.row - worker.row) * width + tile.column;
+  return {tile.rows, columns, first, width, magnitude_of(v, worker.thread)};
 }
 
 template <class T>
 void Plan<T>::measure(const Stage& stage, const Worker& worker, const Region& tile) const {
   for (int value : stage.measured) {
-    const Magnitude<T> call = magnitude_call(value, worker, tile);
+    const Magnitude<T> call = magnitude_call(stage, value, worker, tile);
     kernels_.magnitude(&call);
   }
 }

@@ -39,6 +39,15 @@ def with_a_shared_layer(features: int, units: int, dtype: str) -> bp.Model:
     return bp.Model(x, bp.Dense(CLASSES, activation="softmax")(hidden), seed=3, dtype=dtype)
 
 
+def with_several_rows_in_each(features: int, units: int, dtype: str) -> bp.Model:
+    """Products whose results have three rows for each of the batch, and are operands of others as they are."""
+    x = bp.Input((features,))
+    hidden = bp.reshape(bp.Dense(3 * features)(x), (3, features))
+    for _ in range(2):
+        hidden = bp.Dense(units, use_bias=False)(hidden)
+    return bp.Model(x, bp.Dense(CLASSES, activation="softmax")(bp.Flatten()(hidden)), seed=4, dtype=dtype)
+
+
 def with_a_frozen_layer(features: int, units: int, dtype: str) -> bp.Model:
     model = sequential()(features, units, dtype)
     model.layers[2].trainable = False
@@ -49,6 +58,7 @@ NETS: dict[str, Build] = {
     "plain": sequential(),
     "no bias": sequential(use_bias=False),
     "a layer called twice": with_a_shared_layer,
+    "several rows in each": with_several_rows_in_each,
     "a frozen layer": with_a_frozen_layer,
     "a penalty adds to the gradient": sequential(kernel_regularizer=bp.L2(0.01)),
     "rates and decays of their own": sequential(learning_rate_multiplier=0.5, weight_decay_multiplier=3.0),
@@ -155,6 +165,33 @@ def test_a_step_that_overflows_writes_nothing(where: str) -> None:
             model.fit(x, 0 * y, batch_size=16, shuffle=False, verbose=0)
         assert (caught.value.epoch, caught.value.step) == (0, 0)
         compare(model.get_weights(), weights, place)
+
+
+@pytest.mark.parametrize("row", range(3))
+def test_the_bound_looks_at_all_rows_of_a_product(row: int) -> None:
+    """Of three rows for each of the batch one is huge: 1e20, times deltas of 1e10 and a rate of 1e8."""
+    x = np.full((64, 3, 2), 1e-15)
+    x[:, row] = 1e3
+    for place in everywhere():
+        hidden = [bp.Dense(9, use_bias=False), bp.Dense(9, use_bias=False)]
+        model = bp.Sequential([bp.Input((3, 2)), *hidden, bp.Flatten(), bp.Dense(1, use_bias=False)])
+        model.compile(bp.SGD(1e8), "mse")
+        weights = [np.full((2, 9), 1e17), np.zeros((9, 9)), np.full((27, 1), 1e10)]
+        model.set_weights(weights)
+        with pytest.raises(bp.NonFiniteError, match=r"dense_1/kernel .* its update"):
+            model.fit(x, np.ones((64, 1)), batch_size=64, verbose=0)
+        compare(model.get_weights(), [weight.astype(np.float32) for weight in weights], place)
+
+
+def test_a_product_of_nothing_leaves_its_weight_as_it_is() -> None:
+    """Rows of 0 x 3 numbers."""
+    for place in everywhere():
+        model = bp.Sequential([bp.Input((0, 3)), bp.Dense(5), bp.Flatten(), bp.Dense(1)])
+        model.compile(bp.SGD(0.5), "mse")
+        model.build()
+        before = model.get_weights()
+        model.fit(np.zeros((4, 0, 3)), np.ones((4, 1)), verbose=0)
+        compare(model.get_weights(), [*before[:3], np.ones(1, np.float32)], place)
 
 
 @pytest.mark.parametrize("optimizer", ["plain", "momentum"])
