@@ -145,10 +145,12 @@ template <class T>
 void Plan<T>::give_scratch(const Worker& worker, Matmul<T>* product) {
   const Index bytes = kernels_.matmul_scratch(product);
   if (bytes <= worker.product_bytes) return;
-  std::vector<Buffer>& more = more_scratch_[static_cast<std::size_t>(worker.thread)];
-  if (more.empty() || static_cast<Index>(more.back().bytes()) < bytes)
-    more.emplace_back(static_cast<std::size_t>(bytes));
-  product->scratch = more.back().data();
+  Buffer& more = more_scratch_[static_cast<std::size_t>(worker.thread)];
+  if (static_cast<Index>(more.bytes()) < bytes) {
+    more = Buffer();  // before there is another
+    more = Buffer(static_cast<std::size_t>(bytes));
+  }
+  product->scratch = more.data();
 }
 
 // Tile by tile, so that what the items hand each other stays in cache.

@@ -174,7 +174,7 @@ class Plan {
   Buffer arena_, own_outputs_, constants_;
   std::vector<Ahead> ahead_;  // by thread: the rows that it gathers next
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread, but for the last
-  std::vector<std::vector<Buffer>> more_scratch_;  // by thread; all are kept, for bound calls point at them
+  std::vector<Buffer> more_scratch_;  // by thread: of products; replaced where it does not do
   Index program_scratch_ = 0;  // elements per thread
   Index product_scratch_ = 0;  // bytes per thread of a team, or in the loop; who runs alone has all
   int loop_threads_ = 1;

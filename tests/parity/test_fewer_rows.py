@@ -6,6 +6,7 @@ import fastbp as bp
 import numpy as np
 import pytest
 from compare import assert_same, everywhere, share, share_as_usual
+from fastbp import _core
 
 
 def compiled(units: int, dtype: str = "float32", backend: str = "core") -> bp.Sequential:
@@ -49,5 +50,22 @@ def test_rows_that_are_packed_as_a_whole_where_more_are_not(threads: int) -> Non
         after.fit(x[4096:], y[4096:], batch_size=1000, shuffle=False, verbose=0)  # a plan of its own
         for result, wanted in zip(model.get_weights(), after.get_weights(), strict=True):
             assert_same(result, wanted, threads)
+    finally:
+        share_as_usual()
+
+
+def test_batches_that_grow_again_and_again_keep_little_scratch() -> None:
+    """Each size wants more than the one before; the last 13 MB of packed rows, and 3 MB of sums."""
+    random = np.random.default_rng(0)
+    x, y = random.random((4096, 1024), np.float32), random.random((4096, 1), np.float32)
+    share(1)
+    try:
+        model = compiled(300)
+        model.train_on_batch(x, y)
+        before = _core.testing.allocated()[0]
+        for rows in range(400, 2800, 100):
+            model.train_on_batch(x[:rows], y[:rows])
+        taken = _core.testing.allocated()[0] - before
+        assert 13e6 < taken < 20e6, taken
     finally:
         share_as_usual()
