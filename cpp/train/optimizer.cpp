@@ -147,6 +147,7 @@ double Optimizer<T>::largest_after(double largest, double gradient) const {
   constexpr double kRoundings = 1 + 1e-6;
   double after = largest;
   for (const Update<T>& update : updates_) {
+    if (update.gradient != nullptr) continue;
     const double decay = std::fabs(static_cast<double>(update.decay)),
                  eta = std::fabs(static_cast<double>(update.scalar[0]));
     after = std::max(after, (largest * (1 + decay) + eta * gradient) * kRoundings);

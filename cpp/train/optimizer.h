@@ -39,7 +39,7 @@ class Optimizer {
   bool is_plain() const;
   // Whether all weights are within +-limit: this thread's part of them.
   bool weights_within(double limit, int threads, int thread) const;
-  // How large weights within +-largest may be after the step, where gradients are within +-gradient.
+  // How large weights within +-largest may be after the step, those whose gradients are nowhere, but within +-gradient.
   double largest_after(double largest, double gradient) const;
 
   void begin_step();

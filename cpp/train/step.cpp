@@ -31,11 +31,11 @@ bool Trainer<T>::gradients_small(int threads, int thread) const {
 // come to the same answer.
 template <class T>
 bool Trainer<T>::is_settled(Run& run, double bound, Team& team, int thread) {
+  const bool known = values_small_ && largest_ <= kSmall;
   bool small;
-  if (values_small_ && largest_ <= kSmall && stored_ <= kStoredForEach) {
+  if (known && stored_ <= kStoredForEach && !shows_weights_) {
     small = gradients_small(1, 0);
   } else {
-    const bool known = values_small_ && largest_ <= kSmall;
     run.small_before[static_cast<std::size_t>(thread)] =
         gradients_small(team.size(), thread) && (known || optimizer_.weights_within(kSmall / 2, team.size(), thread));
     team.barrier(thread);

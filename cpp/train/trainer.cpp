@@ -86,6 +86,10 @@ void Trainer<T>::prepare(Index batch_size, const Augmentation& augmentation) {
     std::fill_n(updates_weights.begin(), asks ? figures_ : 0, false);
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size, augmentation, updates_weights);
     asks_for_updates_ = asks;
+    largest_ = std::numeric_limits<double>::infinity();
+    shows_weights_ = false;
+    for (int i = 0; i < figures_; ++i)
+      shows_weights_ = shows_weights_ || plan_->output(i).place == Value::Place::parameter;
     pace_ = Pace(plan_->threads(), plan_->cost(), shares_always());
     pace_of_calls_ = Pace(plan_->threads(), plan_->cost(), shares_always());
   }

@@ -105,8 +105,10 @@ class Trainer {
   Pace pace_, pace_of_calls_;  // of a fit's steps; of single ones, which wake a team each
   bool asks_for_updates_ = false;  // of the plan: gradients that need not be stored are not
   Index stored_ = 0;  // elements of all gradients that the plan stores
+  bool shows_weights_ = false;  // a figure is a weight as it lies: all threads must have read before one writes
   bool values_small_ = false;  // every weight and every state of the optimiser is known to be within +-2^60
-  double largest_ = std::numeric_limits<double>::infinity();  // after a step in products: no weight is larger
+  // After a step in products: no weight whose gradient the plan does not store is larger.
+  double largest_ = std::numeric_limits<double>::infinity();
   std::uint64_t own_writes_ = 0;  // the parameters' `writes` after the last `step`: if unchanged, that still holds
 };
 

@@ -194,6 +194,24 @@ def test_a_product_of_nothing_leaves_its_weight_as_it_is() -> None:
         compare(model.get_weights(), [*before[:3], np.ones(1, np.float32)], place)
 
 
+def test_a_figure_that_is_a_weight_is_read_before_the_step() -> None:
+    """No thread writes before all have read, however far ahead it is."""
+    x, y = data(192, 40)
+
+    def outcome(backend: str) -> list[float]:
+        head = bp.Dense(1)
+        model = bp.Sequential([bp.Input((40,)), bp.Dense(64, activation="tanh"), head], seed=1)
+        model.build()
+        model.compile(bp.SGD(0.1), "mse", metrics=[lambda y, p: bp.reshape(head.bias, ())], backend=backend)
+        history = model.fit(x, y[:, None], batch_size=32, epochs=3, verbose=0).history
+        return [value for values in history.values() for value in values]
+
+    expected = outcome("reference")
+    assert len(expected) == 6
+    for place in everywhere():
+        assert [outcome("core") for _ in range(5)] == [expected] * 5, place
+
+
 @pytest.mark.parametrize("optimizer", ["plain", "momentum"])
 def test_only_plain_steps_go_without_their_gradients(optimizer: str) -> None:
     """What a training allocates beside its weights: with plain SGD less than the gradients would take."""
