@@ -1,7 +1,7 @@
 // Items to stages: greedy, in the order of the items. A row-local item joins the stage that produces the last of its
 // operands, so that it finds them in cache; a product takes the maps that follow it as its epilogue. Then, where the
 // rows are many and either the weights small or the values of all rows huge, the stages that work on rows become one
-// loop over blocks of rows.
+// loop over blocks of rows; without one, products that only update weights come last (tail.cpp).
 #include <algorithm>
 
 #include "plan/tape.h"

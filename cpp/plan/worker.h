@@ -1,4 +1,4 @@
-// What the threads that run a tape pass around; for execute.cpp, bound.cpp and loop.cpp alone.
+// What the threads that run a tape pass around; only for the files that run it.
 #pragma once
 
 #include <algorithm>
