@@ -124,7 +124,7 @@ def test_what_ends_a_product_and_what_only_looks_like_it(width: int, dtype: str)
         zero, minus_zero, one = (t.add("constant", numbers=[number]) for number in (0.0, -0.0, 1.0))
         x, square = t.with_rows(5), t.plain(width, width)
 
-        def product(x: int = x) -> int:
+        def product(t: Twins = t, x: int = x) -> int:
             return t.add("matmul", x, t.plain(5, width), integers=[0, 0])
 
         row, matrix, column, scalar = t.plain(width), t.with_rows(width), t.with_rows(1), t.plain()
