@@ -133,6 +133,8 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
   const int64_t width = s.vectors * lanes;
   const bool updates = q.finish == fastbp::Finish::update;
   TileCall<T> call;
+  call.finish = fastbp::Finish::none;
+  call.beside = {};
   call.listed = {};
   call.k = piece.depth;
   call.wanted = wanted;
@@ -155,8 +157,7 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Pie
     }
     call.a = a;
     call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
-    set_finish(q, row, piece.column + j, &call);
-    if (!piece.last) call.finish = fastbp::Finish::none;
+    if (piece.last && q.finish != fastbp::Finish::none) set_finish(q, row, piece.column + j, &call);
     if (piece.panels || updates)
       wanted->tile = {(const char*)call.out.at, columns * element, q.c_row * element, rows, 0};
     const Microkernel<T> kernel = microkernel_of<T>(s, rows, vectors, call.last_lanes, call.listed.at);

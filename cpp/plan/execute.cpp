@@ -8,11 +8,10 @@ namespace fastbp {
 
 template <class T>
 typename Plan<T>::Worker Plan<T>::worker_of(const Frame& frame, int thread) {
-  Worker worker{};
+  Worker worker;
   worker.frame = &frame;
   worker.thread = thread;
   worker.rows = frame.rows;
-  worker.threads = 1;
   worker.product_bytes = product_scratch_;
   worker.ahead = &ahead_[static_cast<std::size_t>(thread)];
   worker.scratch = programs_.template as<T>() + program_scratch_ * thread;

@@ -5,6 +5,11 @@
 #include "plan/worker.h"
 
 namespace fastbp {
+namespace {
+
+constexpr Index kListedBytes = 32 * 1024;  // rows that take no more are in L1 once they are copied
+
+}  // namespace
 
 template <class T>
 void Plan<T>::allocate_lists() {
@@ -24,6 +29,8 @@ template <class T>
 bool Plan<T>::may_be_listed(int input) const {
   const Value& value = tape_.values[static_cast<std::size_t>(input)];
   if (value.measured >= 0) return false;
+  const Index rows = value.in_block ? kRowBlock : max_rows_;
+  if (!shares_always() && rows * value.width * static_cast<Index>(sizeof(T)) <= kListedBytes) return false;
   if (std::find(tape_.outputs.begin(), tape_.outputs.end(), input) != tape_.outputs.end()) return false;
   for (const Item& item : tape_.items) {
     const bool rows_alike = item.kind == Item::Kind::product ? item.m == 1 && item.k == value.width
@@ -31,7 +38,7 @@ bool Plan<T>::may_be_listed(int input) const {
     for (std::size_t k = 0; k < item.operands.size(); ++k) {
       if (item.operands[k].value != input) continue;
       if (k != 0 || !rows_alike) return false;
-      const Matmul<T> call = matmul_of(item, value.in_block ? kRowBlock : max_rows_);
+      const Matmul<T> call = matmul_of(item, rows);
       if (!kernels_.matmul_reads_listed(&call)) return false;
     }
   }

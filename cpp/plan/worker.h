@@ -19,15 +19,16 @@ template <class T>
 struct Plan<T>::Worker {
   const Frame* frame;
   int thread;
-  Index row, rows;
-  int threads;  // that do products side by side; in the loop each has its own
+  Index row = 0, rows;
+  int threads = 1;  // that do products side by side; in the loop each has its own
   Index product_bytes;  // of scratch
   T* scratch;  // of programs
-  Bound<T>* bound;  // null: the stages run as the tape says
   Ahead* ahead;  // the rows that this thread gathers next
-  T* block;    // in the loop: the values of the block
-  T* sums;     // in the loop: the block's part of every sum over rows
+  Bound<T>* bound = nullptr;  // null: the stages run as the tape says
+  T* block = nullptr;  // in the loop: the values of the block
+  T* sums = nullptr;  // in the loop: the block's part of every sum over rows
   // In the loop: rule 2's binary counter. slot[level] holds a sum of 2^level blocks or null; the rest are free.
+  // Set where the loop begins: there is much of it.
   static constexpr int kLevels = 48;
   T* slot[kLevels];
   T* free[kLevels];
