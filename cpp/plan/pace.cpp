@@ -13,7 +13,9 @@ constexpr int kHopeless = 3;       // times as long as alone: once is enough
 constexpr int kTooSlow = 4;        // times what the probe promised
 constexpr auto kShortestHold = 10ms;
 constexpr auto kLongestHold = 2s;
-constexpr int kLoserShare = 40;    // the slower mode's part of a probe takes at most one 40th of the time
+constexpr int kLoserShare = 100;   // the slower mode's part of a probe takes at most one 100th of the time
+constexpr auto kLongWindow = 2ms;  // no single interruption decides it,
+constexpr double kClear = 1.4;     // so once is enough where one mode takes so many times as long
 
 long steps_in(double nanoseconds, double step) {
   return static_cast<long>(std::clamp(nanoseconds / std::max(step, 1.0), 1.0, 1000.0));
@@ -58,30 +60,38 @@ void Pace::begin_probe() {
 void Pace::step_done() {
   if (!has_choice_ || ++steps_ < steps_per_window_) return;
   const Clock::time_point now = Clock::now();
-  window_done(before_ + (now - window_began_), now);
+  window_done(before_ + (now - window_began_));
   window_began_ = now;
   before_ = Duration::zero();
   steps_ = 0;
 }
 
-void Pace::window_done(Duration took, Clock::time_point now) {
+bool Pace::is_clear() const {
+  if (best_[0] == Duration::max() || best_[1] == Duration::max()) return false;
+  if (best_[1] / kHopeless > best_[0]) return true;
+  const auto [shorter, longer] = std::minmax(best_[0], best_[1]);
+  return shorter >= kLongWindow && longer > kClear * shorter;
+}
+
+void Pace::window_done(Duration took) {
+  worked_ += took;
   if (probe_ < kProbe) {
     best_[together_] = std::min(best_[together_], took);
     probing_[together_] += took;
     together_ = !together_;
-    if (best_[1] != Duration::max() && best_[1] / kHopeless > best_[0]) probe_ = kProbe - 1;
+    if (is_clear()) probe_ = kProbe - 1;
     if (++probe_ < kProbe) return;
     together_ = best_[1] < best_[0];
     // Threads that met on one processor make a probe wrong, and do not stay there for long.
     if (together_ != team_won_) hold_ = kShortestHold;
     team_won_ = together_;
-    hold_until_ = now + std::max<Duration>(hold_, kLoserShare * probing_[!together_]);
+    hold_until_ = worked_ + std::max<Duration>(hold_, kLoserShare * probing_[!together_]);
     hold_ = std::min<Duration>(2 * hold_, kLongestHold);
     return;
   }
   slow_ = took > kTooSlow * best_[together_] ? slow_ + 1 : 0;
   if (slow_ == 2) hold_ = kShortestHold;
-  if (slow_ == 2 || now >= hold_until_) begin_probe();
+  if (slow_ == 2 || worked_ >= hold_until_) begin_probe();
 }
 
 }  // namespace fastbp

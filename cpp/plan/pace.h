@@ -24,7 +24,8 @@ class Pace {
   using Clock = std::chrono::steady_clock;
   using Duration = Clock::duration;
 
-  void window_done(Duration took, Clock::time_point now);
+  void window_done(Duration took);
+  bool is_clear() const;  // of the windows of this probe, which mode is faster
   void begin_probe();
 
   bool has_choice_ = false;
@@ -38,7 +39,8 @@ class Pace {
   Duration best_[2], probing_[2];  // by mode: the shortest window and all of them, of the last probe
   Duration hold_{};                // from the end of a probe to the next
   int slow_ = 0;                   // windows in a row that were far slower than the probe promised
-  Clock::time_point window_began_, hold_until_;
+  Duration worked_{}, hold_until_{};  // time between start and pause alone
+  Clock::time_point window_began_;
 };
 
 }  // namespace fastbp
