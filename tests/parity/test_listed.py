@@ -59,10 +59,12 @@ def train(backend: Any, dtype: str, columns: list[int], fits: list[dict[str, Any
     return values
 
 
-def compare(dtype: str, columns: list[int], fits: list[dict[str, Any]], **kind: Any) -> None:
+def assert_equals_the_reference(dtype: str, columns: list[int], fits: list[dict[str, Any]], **kind: Any) -> None:
     expected = train(reference, dtype, columns, fits, **kind)
     for place in everywhere():
-        for number, (value, wanted) in enumerate(zip(train(_core, dtype, columns, fits, **kind), expected)):
+        for number, (value, wanted) in enumerate(
+            zip(train(_core, dtype, columns, fits, **kind), expected, strict=True)
+        ):
             assert_same(value, wanted, (place, number))
 
 
@@ -79,19 +81,19 @@ def test_trainings_may_change_what_the_rows_come_as(
         for form in FORMS
         for shuffle in (True, False)
     ]
-    compare(dtype, columns, fits)
+    assert_equals_the_reference(dtype, columns, fits)
 
 
 def test_an_input_that_not_only_products_read_is_copied() -> None:
     fits = [{"inputs": data_in("contiguous", "float32", 37, 10), "batch_size": size} for size in (64, ROWS)]
-    compare("float32", [10], fits, also_read=True)
+    assert_equals_the_reference("float32", [10], fits, also_read=True)
 
 
 def test_new_images_in_every_epoch_are_no_rows_of_the_data() -> None:
     data = data_in("contiguous", "float32", 36, 3)
     augment = ([("flip", [0.5, 0.5]), ("noise", [0.1])], (6, 6, 1))
     plain, augmented = ({"inputs": data, "batch_size": 64, "augment": kind} for kind in (None, augment))
-    compare("float32", [3], [plain, augmented, plain, augmented])
+    assert_equals_the_reference("float32", [3], [plain, augmented, plain, augmented])
 
 
 @pytest.mark.parametrize("batch_size", [None, 16])
@@ -130,7 +132,7 @@ def test_each_thread_has_a_list_of_its_own() -> None:
     try:
         for threads in (2, 3):
             share(threads)
-            for value, wanted in zip(train(_core, "float32", [10], [fit]), expected):
+            for value, wanted in zip(train(_core, "float32", [10], [fit]), expected, strict=True):
                 assert_same(value, wanted, threads)
     finally:
         share_as_usual()

@@ -84,7 +84,7 @@ def trained(
     return [*model.get_weights(), np.array(history["loss"]), np.array(losses)]
 
 
-def compare(results: list[np.ndarray], expected: list[np.ndarray], what: object) -> None:
+def assert_all_same(results: list[np.ndarray], expected: list[np.ndarray], what: object) -> None:
     for result, wanted in zip(results, expected, strict=True):
         assert_same(result, wanted, what)
 
@@ -96,7 +96,7 @@ def test_training_equals_the_reference(shape: tuple[int, int, int], name: str, d
     decay = 0.01 * (SHAPES.index(shape) % 2)
     expected = trained(NETS[name], shape, dtype, "reference", bp.SGD(0.3, weight_decay=decay))
     for place in everywhere():
-        compare(trained(NETS[name], shape, dtype, "core", bp.SGD(0.3, weight_decay=decay)), expected, place)
+        assert_all_same(trained(NETS[name], shape, dtype, "core", bp.SGD(0.3, weight_decay=decay)), expected, place)
 
 
 CHANGES: dict[str, dict[str, Any]] = {
@@ -125,7 +125,7 @@ def test_settings_that_change_within_a_fit_hold_from_the_next_step_on(change: st
     unchanged = trained(NETS["plain"], (24, 7, 9), "float32", "reference", bp.SGD(0.2))
     assert not np.array_equal(expected[0], unchanged[0])
     for place in everywhere():
-        compare(outcome("core"), expected, (change, place))
+        assert_all_same(outcome("core"), expected, (change, place))
 
 
 @pytest.mark.parametrize("scale", [1e19, 1e30])
@@ -142,7 +142,7 @@ def test_where_the_bound_settles_nothing_the_step_is_tried_first(scale: float) -
 
     expected = outcome("reference")
     for place in everywhere():
-        compare(outcome("core"), expected, (scale, place))
+        assert_all_same(outcome("core"), expected, (scale, place))
 
 
 @pytest.mark.parametrize("where", ["every gradient", "one gradient"])
@@ -164,7 +164,7 @@ def test_a_step_that_overflows_writes_nothing(where: str) -> None:
         with pytest.raises(bp.NonFiniteError, match="its update") as caught:
             model.fit(x, 0 * y, batch_size=16, shuffle=False, verbose=0)
         assert (caught.value.epoch, caught.value.step) == (0, 0)
-        compare(model.get_weights(), weights, place)
+        assert_all_same(model.get_weights(), weights, place)
 
 
 @pytest.mark.parametrize("row", range(3))
@@ -180,7 +180,7 @@ def test_the_bound_looks_at_all_rows_of_a_product(row: int) -> None:
         model.set_weights(weights)
         with pytest.raises(bp.NonFiniteError, match=r"dense_1/kernel .* its update"):
             model.fit(x, np.ones((64, 1)), batch_size=64, verbose=0)
-        compare(model.get_weights(), [weight.astype(np.float32) for weight in weights], place)
+        assert_all_same(model.get_weights(), [weight.astype(np.float32) for weight in weights], place)
 
 
 def test_a_product_of_nothing_leaves_its_weight_as_it_is() -> None:
@@ -191,7 +191,7 @@ def test_a_product_of_nothing_leaves_its_weight_as_it_is() -> None:
         model.build()
         before = model.get_weights()
         model.fit(np.zeros((4, 0, 3)), np.ones((4, 1)), verbose=0)
-        compare(model.get_weights(), [*before[:3], np.ones(1, np.float32)], place)
+        assert_all_same(model.get_weights(), [*before[:3], np.ones(1, np.float32)], place)
 
 
 def test_a_figure_that_is_a_weight_is_read_before_the_step() -> None:
