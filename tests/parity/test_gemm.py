@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -96,6 +96,19 @@ def products(dtype: str, over_rows: bool) -> list[Product]:
     return result
 
 
+def product_in(layout: int, a: np.ndarray, b: np.ndarray, **options: Any) -> np.ndarray:
+    """a @ b by the core; layout: bit 0 has a's columns contiguous and bit 1 b's, each given transposed."""
+    transpose_a, transpose_b = bool(layout & 1), bool(layout & 2)
+    result: np.ndarray = _core.testing.matmul(
+        np.ascontiguousarray(a.T) if transpose_a else a,
+        np.ascontiguousarray(b.T) if transpose_b else b,
+        transpose_a=transpose_a,
+        transpose_b=transpose_b,
+        **options,
+    )
+    return result
+
+
 @pytest.mark.parametrize("over_rows", [False, True], ids=["rule1", "rule2"])
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_products_equal_the_reference_in_every_layout(isa: str, dtype: str, over_rows: bool) -> None:
@@ -103,16 +116,9 @@ def test_products_equal_the_reference_in_every_layout(isa: str, dtype: str, over
         if isa == "generic" and a.size * b.shape[1] > GENERIC_MOST:
             continue
         for layout in range(4) if isa != "generic" else [number % 4]:
-            transpose_a, transpose_b = bool(layout & 1), bool(layout & 2)
-            result = _core.testing.matmul(
-                np.ascontiguousarray(a.T) if transpose_a else a,
-                np.ascontiguousarray(b.T) if transpose_b else b,
-                over_rows=over_rows,
-                transpose_a=transpose_a,
-                transpose_b=transpose_b,
-                threads=1 + (number // 4 + layout) % 2,
-            )
-            assert_same(result, expected, (a.shape, b.shape, transpose_a, transpose_b))
+            threads = 1 + (number // 4 + layout) % 2
+            result = product_in(layout, a, b, over_rows=over_rows, threads=threads)
+            assert_same(result, expected, (a.shape, b.shape, layout))
 
 
 @cache
@@ -148,12 +154,11 @@ def test_products_with_few_columns_write_their_columns_alone(isa: str, dtype: st
         if isa == "generic" and a.size * b.shape[1] > GENERIC_MOST // 8:
             continue
         for layout in range(4):
-            result = _core.testing.matmul(
-                np.ascontiguousarray(a.T) if layout & 1 else a,
-                np.ascontiguousarray(b.T) if layout & 2 else b,
+            result = product_in(
+                layout,
+                a,
+                b,
                 over_rows=over_rows,
-                transpose_a=bool(layout & 1),
-                transpose_b=bool(layout & 2),
                 beside=(number + layout) % 3,
                 threads=1 + (number // 4 + layout) % 2,
             )
@@ -176,11 +181,11 @@ def test_a_product_that_updates_its_weight_takes_the_step_of_its_sums(isa: str, 
         eta, decay = np.array([(0.1, 0.0), (0.03, 1e-4)][number % 2], dtype)
         expected = fma(-eta, g, fma(-decay, w, w) if decay else w)
         for layout in range(2):
-            result = _core.testing.matmul(
-                np.ascontiguousarray(a.T) if layout else a,
+            result = product_in(
+                layout,
+                a,
                 b,
                 over_rows=True,
-                transpose_a=bool(layout),
                 beside=(number + layout) % 3,
                 threads=1 + (number // 4 + layout) % 2,
                 finish="update",
@@ -216,12 +221,11 @@ def test_a_product_that_finishes_its_sums_gives_the_maps_of_them(isa: str, dtype
         with np.errstate(all="ignore"):
             expected = FINISHES[finish](sums, np.broadcast_to(other, sums.shape))
         for layout in range(4) if number % 5 == 0 else [number % 4]:
-            result = _core.testing.matmul(
-                np.ascontiguousarray(a.T) if layout & 1 else a,
-                np.ascontiguousarray(b.T) if layout & 2 else b,
+            result = product_in(
+                layout,
+                a,
+                b,
                 over_rows=over_rows,
-                transpose_a=bool(layout & 1),
-                transpose_b=bool(layout & 2),
                 beside=number % 3,
                 threads=1 + number % 2,
                 finish=finish,
