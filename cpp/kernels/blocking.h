@@ -37,17 +37,7 @@ constexpr int64_t kFlippedRows = 31;
 // operand takes a load of its own.
 constexpr int64_t kBesideAcross = kMaskedLoadsAreFree ? 1 : 4;
 
-// How a product is done.
-template <class T>
-struct Blocking {
-  bool flipped;  // cT = bT aT: vectors lie along the rows of c
-  bool across;  // b's k is contiguous and few rows use it: transposed in registers
-  bool pack_a, pack_whole_a, pack_b;
-  int64_t strips;  // of nearly equal height
-  int64_t vectors;  // a panel's width
-  int64_t a_bytes, b_bytes, slot_bytes;
-  int64_t bytes() const { return a_bytes + b_bytes + slot_bytes; }
-};
+using fastbp::Blocking;
 
 // Rows a power of two of bytes apart share few sets of the first-level cache.
 FASTBP_INLINE bool aliases(int64_t stride_bytes) { return stride_bytes % 2048 == 0; }
@@ -123,9 +113,9 @@ fastbp::Matmul<T> flipped(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, T*
 }
 
 template <class T>
-Blocking<T> upright_blocking_of(const fastbp::Matmul<T>& q) {
+Blocking upright_blocking_of(const fastbp::Matmul<T>& q) {
   constexpr int lanes = Vector<T>::lanes;
-  Blocking<T> s = {};
+  Blocking s = {};
   s.strips = q.m <= kTileRows ? 1 : (q.m + kTileRows - 1) / kTileRows;
   s.vectors = most_vectors(s.strips == 1 ? (int)q.m : kTileRows, q.listed.at);
   const int64_t depth = smaller(q.k, kDepth);
@@ -157,9 +147,9 @@ Blocking<T> upright_blocking_of(const fastbp::Matmul<T>& q) {
 }
 
 template <class T>
-Blocking<T> blocking_of(const fastbp::Matmul<T>& q) {
+Blocking blocking_of(const fastbp::Matmul<T>& q) {
   if (!q.listed.at && !is_narrow(q)) return upright_blocking_of(q);
-  Blocking<T> s = upright_blocking_of(flipped(q, 0, smaller(q.m, kFlippedColumns<T>), (T*)nullptr));
+  Blocking s = upright_blocking_of(flipped(q, 0, smaller(q.m, kFlippedColumns<T>), (T*)nullptr));
   s.flipped = true;
   return s;
 }

@@ -11,6 +11,7 @@ namespace {
 template <class T>
 void fill_products(fastbp::Kernels<T>* kernels) {
   kernels->matmul = matmul<T>;
+  kernels->matmul_prepare = matmul_prepare<T>;
   kernels->matmul_scratch = matmul_scratch<T>;
   kernels->matmul_reads_listed = matmul_reads_listed<T>;
   kernels->tile_rows = kTileRows;

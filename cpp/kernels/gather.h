@@ -101,9 +101,11 @@ void copy_rows(const Gather<T>& call) {
 template <class T>
 void gather_same(const Gather<T>& call) {
   const int64_t bytes = call.cols * (int64_t)sizeof(T);
-  if (call.col_bytes != (int64_t)sizeof(T) || bytes < 16) return gather_elements<T, Plain<T>>(call);
-  if (bytes < FASTBP_VECTOR_BYTES) return copy_rows<T, 16>(call);
-  return copy_rows<T, FASTBP_VECTOR_BYTES>(call);
+  if (call.col_bytes != (int64_t)sizeof(T) && call.cols > 1) return gather_elements<T, Plain<T>>(call);
+  if (bytes >= FASTBP_VECTOR_BYTES) return copy_rows<T, FASTBP_VECTOR_BYTES>(call);
+  if (bytes >= 16) return copy_rows<T, 16>(call);
+  if (bytes >= 8) return copy_rows<T, 8>(call);
+  if (bytes >= 4) return copy_rows<T, 4>(call);
 }
 
 FASTBP_INLINE int64_t bytes_of(Element element) {

@@ -93,7 +93,7 @@ struct Piece {
 
 // For a tile of rows x vectors, the last of which has last_lanes columns.
 template <class T>
-FASTBP_INLINE Microkernel<T> microkernel_of(const Blocking<T>& s, int64_t rows, int64_t vectors, int64_t last_lanes,
+FASTBP_INLINE Microkernel<T> microkernel_of(const Blocking& s, int64_t rows, int64_t vectors, int64_t last_lanes,
                                             bool listed) {
   const bool full = last_lanes == Vector<T>::lanes;
   if (s.across) {
@@ -126,7 +126,7 @@ FASTBP_INLINE void set_finish(const fastbp::Matmul<T>& q, int64_t i, int64_t j, 
 // `count` strips of `rows` rows each, the first at `row`; more than one only under rule 1 and where a is not packed.
 // packed: the strip, or null.
 template <class T>
-void multiply_strips(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece, int64_t row, int64_t rows,
+void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece, int64_t row, int64_t rows,
                      int64_t count, const T* packed, Wanted* wanted) {
   constexpr int lanes = Vector<T>::lanes;
   constexpr int64_t element = (int64_t)sizeof(T);
@@ -217,7 +217,7 @@ constexpr int64_t kEpilogueElements = 4096;
 // How many strips, of those before `last`, are done at once: small products would spend their time between the tiles.
 // Not where a strip has several panels, which read its part of a in turn, nor more than one call of the epilogue takes.
 template <class T>
-FASTBP_INLINE int64_t strips_at_once(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece,
+FASTBP_INLINE int64_t strips_at_once(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece,
                                      const Strips& strips, int64_t strip, int64_t last) {
   if (s.pack_a || q.over_rows || piece.columns > s.vectors * Vector<T>::lanes) return 1;
   const int64_t alike = (strip < strips.taller ? smaller(strips.taller, last) : last) - strip;
@@ -228,7 +228,7 @@ FASTBP_INLINE int64_t strips_at_once(const fastbp::Matmul<T>& q, const Blocking<
 // The strips of one piece. Packed strips of a are made group by group: for this block of columns alone, or in the first
 // one for all (pack_whole_a).
 template <class T>
-void multiply_piece(const fastbp::Matmul<T>& q, const Blocking<T>& s, const Piece<T>& piece, const Strips& strips) {
+void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece, const Strips& strips) {
   const int64_t strip_size = piece.depth * kStripWidth<T>;
   const int64_t group = s.pack_a ? kGroupStrips : strips.count;
   Wanted wanted = {{}, {}, {}, q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr};
@@ -274,7 +274,7 @@ Soon next_of(const fastbp::Matmul<T>& q, const Piece<T>& piece) {
 }
 
 template <class T>
-void multiply(const fastbp::Matmul<T>& q, const Blocking<T>& s, char* scratch) {
+void multiply(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch) {
   constexpr int lanes = Vector<T>::lanes;
   const int64_t height = s.strips == 1 ? q.m : q.m / s.strips;
   const Strips strips = {s.strips, height, q.m - height * s.strips};
@@ -368,21 +368,17 @@ int64_t matmul_scratch(const fastbp::Matmul<T>* q) {
 }
 
 template <class T>
-void matmul_with_local_scratch(const fastbp::Matmul<T>& q, const Blocking<T>& s) {
-  alignas(64) char local[kLocalBytes];
-  if (s.flipped) {
-    multiply_flipped(q, local);
-  } else {
-    multiply(q, s, local);
-  }
-}
-
-template <class T>
 int matmul_reads_listed(const fastbp::Matmul<T>* q) {
   return is_narrow(*q) && !blocking_of(*q).pack_b;
 }
 
-// Whether the product is one call of a microkernel, on operands as they lie: then there is nothing to be planned.
+// Whether the product is one call of a microkernel, on operands as they lie: then there is nothing to be planned. With
+// few fma (kTiny) no other way could be faster.
+constexpr int64_t kTiny = 128;
+template <class T>
+FASTBP_INLINE bool is_tiny(const fastbp::Matmul<T>& q) {
+  return q.m <= kTileRows && q.n <= Vector<T>::lanes && q.m * q.k <= kTiny && q.b_col == 1 && !q.listed.at;
+}
 template <class T>
 FASTBP_INLINE bool is_one_tile(const fastbp::Matmul<T>& q, bool across) {
   constexpr int lanes = Vector<T>::lanes;
@@ -395,7 +391,7 @@ template <class T>
 void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   constexpr int lanes = Vector<T>::lanes;
   const int64_t vectors = (q.n + lanes - 1) / lanes;
-  Blocking<T> s = {};
+  Blocking s = {};
   s.across = across;
   TileCall<T> call;
   call.listed = {};
@@ -424,8 +420,45 @@ void multiply_empty(const fastbp::Matmul<T>& q) {
   if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
 }
 
+// In blocks, with scratch of its own where little is needed.
+template <class T>
+void multiply_blocks(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch) {
+  if (s.flipped) {
+    multiply_flipped(q, scratch);
+  } else {
+    multiply(q, s, scratch);
+  }
+}
+template <class T>
+void multiply_blocks_here(const fastbp::Matmul<T>& q, const Blocking& s) {
+  alignas(64) char local[kLocalBytes];
+  multiply_blocks(q, s, local);
+}
+
+template <class T>
+Blocking chosen(const fastbp::Matmul<T>& q) {
+  using Way = Blocking::Way;
+  Blocking s = {};
+  const bool tiny = is_tiny(q), across = !tiny && is_across(q);
+  if (tiny || (!q.listed.at && is_one_tile(q, across))) {
+    s.way = across ? Way::one_tile_across : Way::one_tile;
+    return s;
+  }
+  s = blocking_of(q);
+  s.way = Way::blocks;
+  return s;
+}
+
+template <class T>
+void multiply_as(const fastbp::Matmul<T>& q, const Blocking& s) {
+  if (s.way != Blocking::Way::blocks) return multiply_one_tile(q, s.way == Blocking::Way::one_tile_across);
+  if (s.bytes() > 0 && s.bytes() <= kLocalBytes) return multiply_blocks_here(q, s);
+  multiply_blocks(q, s, (char*)q.scratch);
+}
+
 template <class T>
 void matmul(const fastbp::Matmul<T>* q) {
+  if (q->blocking.way != Blocking::Way::unknown) return multiply_as(*q, q->blocking);
   if (q->m == 0 || q->n == 0) return;
   if (q->k == 0) return multiply_empty(*q);
   if (const int64_t apart = q->listed.at ? 0 : columns_apart(*q)) {
@@ -433,16 +466,13 @@ void matmul(const fastbp::Matmul<T>* q) {
     matmul(&most.part);
     return matmul(&rest.part);
   }
-  const bool across = is_across(*q);
-  if (!q->listed.at && is_one_tile(*q, across)) return multiply_one_tile(*q, across);
-  const Blocking<T> s = blocking_of(*q);
-  if (s.bytes() > 0 && s.bytes() <= kLocalBytes) {
-    matmul_with_local_scratch(*q, s);
-  } else if (s.flipped) {
-    multiply_flipped(*q, (char*)q->scratch);
-  } else {
-    multiply(*q, s, (char*)q->scratch);
-  }
+  multiply_as(*q, chosen(*q));
+}
+
+template <class T>
+void matmul_prepare(fastbp::Matmul<T>* q) {
+  const bool is_empty = q->m == 0 || q->n == 0 || q->k == 0;
+  q->blocking = is_empty || columns_apart(*q) ? Blocking{} : chosen(*q);
 }
 
 }  // namespace

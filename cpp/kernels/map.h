@@ -218,21 +218,6 @@ struct sigmoid_gradient : Cheap {
 
 }  // namespace operation
 
-// Many rows of one call as one long row, where every operand allows it: contiguous throughout, or one number.
-template <class T, class Op>
-FASTBP_INLINE void collapse(Map<T>& call, int operands) {
-  if (call.rows <= 1 || call.out_row != call.cols) return;
-  for (int i = 0; i < operands; ++i) {
-    if (i == 1 && !Op::reads_second) continue;
-    const bool contiguous = call.row_stride[i] == call.cols && (call.col_stride[i] == 1 || call.cols == 1);
-    const bool number = call.row_stride[i] == 0 && (call.col_stride[i] == 0 || call.cols == 1);
-    if (!contiguous && !number) return;
-  }
-  for (int i = 0; i < operands; ++i) call.col_stride[i] = call.row_stride[i] == 0 ? 0 : 1;
-  call.cols *= call.rows;
-  call.rows = 1;
-}
-
 template <class T, class Op, int operands>
 struct MapRow {
   const T* in[3];
@@ -303,8 +288,13 @@ FASTBP_INLINE void map_columns(const Map<T>& call) {
 template <class T, class Op, int operands>
 void map_kernel(const Map<T>* caller) {
   constexpr int lanes = Vector<T>::lanes;
-  Map<T> call = *caller;
-  collapse<T, Op>(call, operands);
+  if (caller->rows == 1 && caller->cols <= lanes) {
+    const int64_t cols = caller->cols;
+    if (cols <= 0) return;
+    const MapRow<T, Op, operands> row(*caller, 0);
+    return store_part<T>(caller->out, row.template result<false>(*caller, 0, cols), cols);
+  }
+  const Map<T> call = *caller;  // its own: what is written could otherwise be the caller's
   if (call.cols <= 0) return;
   bool contiguous = true;
   for (int i = 0; i < operands; ++i) contiguous &= call.col_stride[i] == 1;

@@ -90,6 +90,19 @@ enum class Finish : int {
   gate,         // c = b > 0 ? sum : +0
 };
 
+// How a product is done: the kernels' own choice, of all that a product is but for where its operands lie.
+struct Blocking {
+  enum class Way : int { unknown, one_tile, one_tile_across, blocks };
+  Way way;
+  bool flipped;  // cT = bT aT: vectors lie along the rows of c
+  bool across;  // b's k is contiguous and few rows use it: transposed in registers
+  bool pack_a, pack_whole_a, pack_b;
+  int64_t strips;  // of nearly equal height
+  int64_t vectors;  // a panel's width
+  int64_t a_bytes, b_bytes, slot_bytes;
+  int64_t bytes() const { return a_bytes + b_bytes + slot_bytes; }
+};
+
 // c[i, j] = sum over p of a[i, p] * b[p, j], a[i*a_row + p*a_col], b[p*b_row + j*b_col], c[i*c_row + j].
 // c is never read before it is written, unless it is updated. k == 0 gives +0. m or n == 0: nothing happens.
 template <class T>
@@ -115,6 +128,7 @@ struct Matmul {
   T eta, decay;  // update
   const T* beside;  // the others: b[i, j] is at beside[i*beside_row + j]
   int64_t beside_row;
+  Blocking blocking;  // what matmul_prepare chose for repeated calls of the same sizes; else nothing
 };
 
 // Dropout (rule 9). Element (r, c) of a part of a wider array: columns first_col .. first_col+cols of each row;
@@ -245,6 +259,7 @@ struct Kernels {
 
   int64_t (*matmul_scratch)(const Matmul<T>*);
   void (*matmul)(const Matmul<T>*);
+  void (*matmul_prepare)(Matmul<T>*);  // for calls that differ in where their operands lie alone, not listed
   // Whether products like this one may have a's rows listed, then with any number of rows.
   int (*matmul_reads_listed)(const Matmul<T>*);
   int64_t tile_rows, tile_cols;               // MR, NR of the product's register tile

@@ -207,15 +207,20 @@ FASTBP_INLINE M<T> updated_vector(const Update<T>& call, const UpdateScalars<T, 
 template <class T, class Rule, int states, int scalars, bool write>
 FASTBP_INLINE int updated(const Update<T>& caller, T limit) {
   constexpr int lanes = Vector<T>::lanes;
-  const Update<T> call = caller;  // its own: what is written could otherwise be the caller's
   UpdateScalars<T, scalars> with;
-  for (int i = 0; i < scalars; ++i) with.c[i] = splat<T>(call.scalar[i]);
-  with.minus_decay = splat<T>(-call.decay);
-  with.shrink = splat<T>(call.shrink);
-  with.decays = call.decay != 0;
-  with.shrinks = call.shrink != 0;
-  with.more = call.more;
+  for (int i = 0; i < scalars; ++i) with.c[i] = splat<T>(caller.scalar[i]);
+  with.minus_decay = splat<T>(-caller.decay);
+  with.shrink = splat<T>(caller.shrink);
+  with.decays = caller.decay != 0;
+  with.shrinks = caller.shrink != 0;
+  with.more = caller.more;
   const bool plain = !with.more && !with.shrinks;
+  if (plain && caller.rows == 1 && caller.cols < lanes) {
+    const M<T> bits =
+        updated_vector<T, Rule, states, scalars, write, true>(caller, with, caller.gradient, 0, caller.cols);
+    return all_within<T>(first_lanes<T>(caller.cols) & bits, limit);
+  }
+  const Update<T> call = caller;  // its own: what is written could otherwise be the caller's
   M<T> largest = {};
   for (int64_t row = 0; row < call.rows; ++row) {
     const T* gradient = call.gradient + row * call.gradient_row;

@@ -56,12 +56,13 @@ bool Plan<T>::bind_stage(const Stage& stage, const Worker& worker) {
       return bind_program(stage, 0, worker, Region{0, 1, 0, stage.by_columns ? stage.width : -1});
     case Stage::Kind::product:
     case Stage::Kind::product_rows: {
-      const Item& item = tape_.items[static_cast<std::size_t>(stage.items.front())];
-      Matmul<T> product = product_call(item, worker);
+      const Item& item = tape_.first_item(stage);
+      Matmul<T> product = product_call(stage, worker);
       if (product.m == 0 || product.n == 0) return true;
       if (stage.items.size() > 1 && product.m * product.n * static_cast<Index>(sizeof(T)) > kEpilogueBytes)
         return false;
       if (worker.rows != max_rows_ && kernels_.matmul_scratch(&product) > worker.product_bytes) return false;
+      if (lists_of(item.operands[0].value) == nullptr) kernels_.matmul_prepare(&product);
       auto& bound = add_call(worker, kernels_.matmul, product);
       move_with(item.operands[0].value, worker, &bound.a);
       if (lists_of(item.operands[0].value) != nullptr)

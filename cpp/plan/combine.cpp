@@ -9,9 +9,12 @@
 namespace fastbp {
 namespace {
 
+constexpr Index kTiny = 64;  // rows x features of a product that is done at one go
+
 class Combining {
  public:
-  explicit Combining(Tape& tape) : tape_(tape), maker_(tape.values.size(), -1), readers_(tape.values.size(), 0) {
+  Combining(const TapeRequest& request, Tape& tape)
+      : max_rows_(request.max_rows), tape_(tape), maker_(tape.values.size(), -1), readers_(tape.values.size(), 0) {
     for (std::size_t i = 0; i < tape.items.size(); ++i) {
       maker_[index(tape.items[i].output)] = static_cast<int>(i);
       for (const Operand& operand : tape.items[i].operands) ++readers_[index(operand.value)];
@@ -100,7 +103,7 @@ class Combining {
   }
 
   // A map of a product's sums and of what lies beside them is the end of the product. Fewer columns than a vector may
-  // have are computed along the rows, where a map of its own is faster.
+  // have are computed along the rows, unless there are few rows too, and then a map of its own is faster.
   void finish_product(Item& item) {
     if (item.kind != Item::Kind::map) return;
     const bool adds = item.op == Op::add || item.op == Op::relu_of_sum;
@@ -129,9 +132,11 @@ class Combining {
     const Value& other = tape_.values[index(beside.value)];
     const bool alike = product.m == 1 && sums.rows && out.rows && out.width == product.n && sums.width == product.n;
     const bool row = beside.row_stride == 0 && !other.rows, matrix = beside.row_stride == product.n && other.rows;
-    return alike && product.n >= kLanes && product.finish == Finish::none && beside.col_stride == 1 && (row || matrix);
+    const bool is_wide = product.n >= kLanes || max_rows_ * product.k <= kTiny;
+    return alike && is_wide && product.finish == Finish::none && beside.col_stride == 1 && (row || matrix);
   }
 
+  const Index max_rows_;
   Tape& tape_;
   std::vector<int> maker_;  // by value: the item that computes it, or -1
   std::vector<int> readers_;  // by value: operands, and outputs asked for
@@ -140,6 +145,6 @@ class Combining {
 
 }  // namespace
 
-void combine(Tape& tape) { Combining combining(tape); }
+void combine(const TapeRequest& request, Tape& tape) { Combining combining(request, tape); }
 
 }  // namespace fastbp

@@ -51,11 +51,20 @@ void Plan<T>::run(const Frame& frame, Team& team, int thread) {
     if (s == tape_.loop_begin && s < tape_.loop_end) {
       run_loop(frame, std::min(loop_threads_, team.size()), team, thread);
       s = tape_.loop_end - 1;
-    } else if (thread == 0 || stage.sharing != Sharing::one) {
-      run_stage(stage, worker, stage.sharing == Sharing::one ? 1 : team.size());
+    } else {
+      run_part(stage, worker, team.size());
     }
   }
   team.barrier(thread);
+}
+
+// What a thread of a team has to do of a stage.
+template <class T>
+void Plan<T>::run_part(const Stage& stage, const Worker& worker, int threads) {
+  if (stage.sharing != Sharing::one)
+    run_stage(stage, worker, threads);
+  else if (worker.thread == 0)
+    run_stage(stage, worker, 1);
 }
 
 // The worker's rows of a stage, or its share of them where `threads` share the stage.
@@ -101,7 +110,7 @@ template <class T>
 void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads) {
   const int thread = threads == 1 ? 0 : worker.thread;
   Epilogue epilogue{this, &stage, &worker, 0, 0};
-  const Matmul<T> whole = product_call(tape_.items[static_cast<std::size_t>(stage.items.front())], worker);
+  const Matmul<T> whole = product_call(stage, worker);
   Matmul<T> part = share_of(whole, stage, worker.rows, threads, thread, &epilogue.row, &epilogue.column);
   epilogue.row += worker.row;
   if (stage.items.size() > 1 || !stage.measured.empty()) {
@@ -125,9 +134,10 @@ void Plan<T>::multiply(Matmul<T> part, const Worker& worker, int threads) {
 }
 
 template <class T>
-Matmul<T> Plan<T>::product_call(const Item& item, const Worker& worker) const {
+Matmul<T> Plan<T>::product_call(const Stage& stage, const Worker& worker) const {
+  const Item& item = tape_.first_item(stage);
   Matmul<T> whole = matmul_of(item, worker.rows);
-  whole.ahead = worker.ahead;
+  whole.ahead = stage.asks_ahead ? worker.ahead : nullptr;
   whole.threads = worker.threads;
   whole.a = data_of(item.operands[0].value, worker, worker.row);
   whole.listed = listed_rows(item.operands[0].value, worker.thread);
@@ -192,6 +202,24 @@ T* Plan<T>::address(const Stage& stage, int value, const Worker& worker, const R
   return data_of(value, worker, tile.row) + tile.column * col_stride;
 }
 
+namespace {
+
+// Many rows of one call as one long row, where every operand allows it: contiguous throughout, or one number.
+template <class T>
+void collapse(Map<T>& call, std::size_t operands) {
+  if (call.rows <= 1 || call.out_row != call.cols) return;
+  for (std::size_t i = 0; i < operands; ++i) {
+    const bool contiguous = call.row_stride[i] == call.cols && (call.col_stride[i] == 1 || call.cols == 1);
+    const bool number = call.row_stride[i] == 0 && (call.col_stride[i] == 0 || call.cols == 1);
+    if (!contiguous && !number) return;
+  }
+  for (std::size_t i = 0; i < operands; ++i) call.col_stride[i] = call.row_stride[i] == 0 ? 0 : 1;
+  call.cols *= call.rows;
+  call.rows = 1;
+}
+
+}  // namespace
+
 template <class T>
 Map<T> Plan<T>::map_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
@@ -213,6 +241,7 @@ Map<T> Plan<T>::map_call(const Stage& stage, const Item& item, const Worker& wor
   map.integer = item.integer;
   if (item.op == Op::divide_by_count)
     map.scalar[0] = static_cast<T>(item.integer * (item.count_rows ? worker.frame->rows : 1));
+  collapse(map, item.operands.size());
   return map;
 }
 

@@ -100,7 +100,7 @@ class Fusion {
   // Large plain maps stay apart from the rest so that threads can share their columns.
   bool fits(const Item& item, const Stage& stage) const {
     if (stage.kind != Stage::Kind::plain || stage.items.empty()) return true;
-    const Item& first = tape_.items[stage.items.front()];
+    const Item& first = tape_.first_item(stage);
     bool wide = is_wide_map(item), stage_wide = is_wide_map(first);
     return wide == stage_wide && (!wide || tape_.values[item.output].width == tape_.values[first.output].width);
   }
@@ -116,7 +116,7 @@ class Fusion {
 
   // May the item run on a part of the rows and columns of the product that stage computes?
   bool is_epilogue(const Item& item, int stage) const {
-    const Item& product = tape_.items[tape_.stages[stage].items.front()];
+    const Item& product = tape_.first_item(tape_.stages[stage]);
     const Value& result = tape_.values[product.output];
     const Value& output = tape_.values[item.output];
     bool elementwise = item.kind == Item::Kind::map || item.kind == Item::Kind::dropout;
@@ -141,7 +141,7 @@ class Fusion {
     return stage.kind == Stage::Kind::over_rows || stage.kind == Stage::Kind::product_rows;
   }
   bool has_rows(const Stage& stage) const {
-    return sums_rows(stage) || tape_.values[tape_.items[stage.items.front()].output].rows;
+    return sums_rows(stage) || tape_.values[tape_.first_item(stage).output].rows;
   }
 
   // Moves the stages that work on rows behind those that they need and before those that need their sums.
@@ -192,14 +192,14 @@ class Fusion {
       if (!request.updates_weights[i] || stage < 0 || uses[value] != 1) continue;
       const bool looped = stage >= tape_.loop_begin && stage < tape_.loop_end;
       if (looped || tape_.stages[stage].kind != Stage::Kind::product_rows) continue;
-      const Item& product = tape_.items[tape_.stages[stage].items.front()];
+      const Item& product = tape_.first_item(tape_.stages[stage]);
       const bool empty = product.k == 0;  // a product of nothing updates nothing
       in_tail[stage] = !empty && can_be_measured(product) && is_worth_measuring(product, request);
       if (in_tail[stage]) tape_.values[value].place = Value::Place::unstored;
     }
     move_tail(in_tail);
     for (std::size_t s = static_cast<std::size_t>(tape_.tail_begin); s < tape_.stages.size(); ++s)
-      for (const Operand& operand : tape_.items[tape_.stages[s].items.front()].operands) {
+      for (const Operand& operand : tape_.first_item(tape_.stages[s]).operands) {
         Value& value = tape_.values[operand.value];
         if (value.measured >= 0) continue;
         value.measured = tape_.measured++;
@@ -267,7 +267,7 @@ class Fusion {
   // Which stages can be cut by columns: epilogues, and plain maps of one width.
   void columns() {
     for (Stage& stage : tape_.stages) {
-      const Index width = tape_.values[tape_.items[stage.items.front()].output].width;
+      const Index width = tape_.values[tape_.first_item(stage).output].width;
       if (stage.kind == Stage::Kind::plain) {
         stage.width = width;
         stage.by_columns = std::all_of(stage.items.begin(), stage.items.end(), [&](int i) {

@@ -7,6 +7,7 @@
 namespace fastbp {
 namespace {
 
+constexpr Index kLine = 64;
 constexpr Index kListedBytes = 32 * 1024;  // rows that take no more are in L1 once they are copied
 
 }  // namespace
@@ -43,6 +44,29 @@ bool Plan<T>::may_be_listed(int input) const {
     }
   }
   return true;
+}
+
+// The rows that come next are asked for as late as there is time for it, by the last products of a run or a block: till
+// they are read nothing else should drive them out of the cache again.
+template <class T>
+void Plan<T>::choose_who_asks() {
+  constexpr Index kWorkForLine = 1024;  // fma, for each line that is asked for
+  const bool has_loop = tape_.loop_end > tape_.loop_begin;
+  const Index rows = has_loop ? kRowBlock : max_rows_;
+  Index bytes = 0;
+  for (int input : tape_.inputs)
+    if (input >= 0)
+      bytes =
+          std::max(bytes, rows * tape_.values[static_cast<std::size_t>(input)].width * static_cast<Index>(sizeof(T)));
+  const int begin = has_loop ? tape_.loop_begin : 0;
+  Index work = 0;
+  for (int s = has_loop ? tape_.loop_end : static_cast<int>(tape_.stages.size()); s-- > begin;) {
+    Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
+    if (stage.kind != Stage::Kind::product && stage.kind != Stage::Kind::product_rows) continue;
+    stage.asks_ahead = work < bytes / kLine * kWorkForLine;
+    const Matmul<T> product = matmul_of(tape_.first_item(stage), rows);
+    work += product.m * product.n * product.k;
+  }
 }
 
 // Those of an input whose rows may be listed, else null.

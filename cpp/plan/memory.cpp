@@ -220,7 +220,7 @@ void place(const TapeRequest& request, Tape& tape) { Placement(request, tape); }
 Tape build_tape(const TapeRequest& request) {
   Tape tape;
   lower(request, tape);
-  combine(tape);
+  combine(request, tape);
   fuse(request, tape);
   share_out(request, tape);
   place(request, tape);

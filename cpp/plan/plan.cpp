@@ -30,12 +30,13 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
   tape_ =
       build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes, available_threads_,
                   std::max<Index>(kernels_.tile_cols, 8), augmentation.row_cost(), team_choice, updates_weights});
-  stores_all_ = tape_.tail_begin == static_cast<int>(tape_.stages.size());
-  updates_.resize(tape_.stages.size() - static_cast<std::size_t>(tape_.tail_begin));
+  stores_all_ = tape_.tail_size() == 0;
+  updates_.resize(tape_.tail_size());
   allocate_loop();
   place_values(parameters);
   allocate_scratch();
   allocate_lists();
+  choose_who_asks();
   bound_.resize(static_cast<std::size_t>(loop_threads_));
   for (Bound<T>& bound : bound_) bound.reserve(tape_);
   if (!augmentation_.steps.empty() && reads_input(0))
@@ -132,7 +133,7 @@ void Plan<T>::allocate_scratch() {
     if (stage.kind != Stage::Kind::product && stage.kind != Stage::Kind::product_rows) continue;
     const bool looped = static_cast<int>(s) >= tape_.loop_begin && static_cast<int>(s) < tape_.loop_end;
     const Index rows = looped ? kRowBlock : max_rows_;
-    Matmul<T> whole = matmul_of(tape_.items[stage.items.front()], rows);
+    Matmul<T> whole = matmul_of(tape_.first_item(stage), rows);
     for (int threads : {1, tape_.threads}) {
       whole.threads = looped ? 1 : threads;
       const int shares = looped || stage.sharing == Sharing::one ? 1 : threads;
@@ -210,7 +211,7 @@ Matmul<T> Plan<T>::share_of(Matmul<T> whole, const Stage& stage, Index rows, int
     *column = part.begin;
     whole.n = part.end - part.begin;
   } else {
-    const Item& item = tape_.items[static_cast<std::size_t>(stage.items.front())];
+    const Item& item = tape_.first_item(stage);
     const bool of_run = tape_.values[static_cast<std::size_t>(item.output)].rows;
     Share part = share(of_run ? rows : whole.m, threads, thread, 1);
     const Index each = of_run ? item.m : 1;

@@ -118,11 +118,13 @@ class Plan {
   RowList<T> listed_rows(int value, int thread) const;
   void gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread);
   void gather_inputs(const Frame& frame, int threads, int thread);
+  void choose_who_asks();
   void choose_ahead(const Worker& worker, Index begin, Index end) const;
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
   void run_block(Worker& worker, Index block);
   T* fold(Worker& worker, T* total);
   void combine_units(Index blocks, Index unit, int threads, int thread);
+  void run_part(const Stage& stage, const Worker& worker, int threads);
   void run_stage(const Stage& stage, const Worker& worker, int threads);
   void run_product(const Stage& stage, const Worker& worker, int threads);
   void multiply(Matmul<T> part, const Worker& worker, int threads);
@@ -146,7 +148,7 @@ class Plan {
   Dropout<T> dropout_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const;
   void count_dropout(const Item& item, const Frame& frame, Index row, Dropout<T>* call) const;
   OverRows<T> over_rows_call(const Item& item, const Worker& worker, Share columns) const;
-  Matmul<T> product_call(const Item& item, const Worker& worker) const;
+  Matmul<T> product_call(const Stage& stage, const Worker& worker) const;
   auto row_kernel(Op op) const -> void (*)(const RowMap<T>*);
   void give_scratch(const Worker& worker, Matmul<T>* product);
   void run_bound(const Worker& worker, int begin, int end);

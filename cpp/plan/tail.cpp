@@ -50,8 +50,8 @@ void Plan<T>::measure(const Stage& stage, const Worker& worker, const Region& ti
 template <class T>
 double Plan<T>::unstored_bound(const Frame& frame, int threads) const {
   double bound = 0;
-  for (std::size_t s = static_cast<std::size_t>(tape_.tail_begin); s < tape_.stages.size(); ++s) {
-    const Item& item = tape_.items[static_cast<std::size_t>(tape_.stages[s].items.front())];
+  for (std::size_t k = 0; k < tape_.tail_size(); ++k) {
+    const Item& item = tape_.first_item(tape_.tail(k));
     double product = static_cast<double>(frame.rows * item.k);
     for (const Operand& operand : item.operands) {
       double largest = 0;
@@ -70,18 +70,16 @@ double Plan<T>::unstored_bound(const Frame& frame, int threads) const {
 template <class T>
 void Plan<T>::bind_update(int i, const Update<T>* update) {
   const int value = tape_.outputs[static_cast<std::size_t>(i)];
-  for (std::size_t k = 0; k < updates_.size(); ++k) {
-    const Stage& stage = tape_.stages[static_cast<std::size_t>(tape_.tail_begin) + k];
-    if (tape_.items[static_cast<std::size_t>(stage.items.front())].output == value) updates_[k] = update;
-  }
+  for (std::size_t k = 0; k < updates_.size(); ++k)
+    if (tape_.first_item(tape_.tail(k)).output == value) updates_[k] = update;
 }
 
 // A thread's part of the product of stage k of the tail, as the update of its weight; nothing where others do it.
 template <class T>
 Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker& worker, int threads) const {
-  const Stage& stage = tape_.stages[static_cast<std::size_t>(tape_.tail_begin) + k];
+  const Stage& stage = tape_.tail(k);
   if (worker.thread > 0 && stage.sharing == Sharing::one) return {};
-  Matmul<T> whole = product_call(tape_.items[static_cast<std::size_t>(stage.items.front())], worker);
+  Matmul<T> whole = product_call(stage, worker);
   whole.c = updates_[k]->weight;
   whole.finish = Finish::update;
   whole.eta = updates_[k]->scalar[0];
@@ -122,11 +120,7 @@ void Plan<T>::store_all() {
 template <class T>
 void Plan<T>::run_tail(const Frame& frame, int threads, int thread) {
   const Worker worker = worker_in_team(frame, threads, thread);
-  for (std::size_t s = static_cast<std::size_t>(tape_.tail_begin); s < tape_.stages.size(); ++s) {
-    const Stage& stage = tape_.stages[s];
-    if (thread == 0 || stage.sharing != Sharing::one)
-      run_stage(stage, worker, stage.sharing == Sharing::one ? 1 : threads);
-  }
+  for (std::size_t k = 0; k < tape_.tail_size(); ++k) run_part(tape_.tail(k), worker, threads);
 }
 
 template class Plan<float>;

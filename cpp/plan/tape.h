@@ -94,6 +94,7 @@ struct Stage {
   std::vector<int> items;      // a product comes first, the rest is its epilogue
   Sharing sharing = Sharing::one;
   int section = 0;             // what share_out put between the same two barriers
+  bool asks_ahead = true;      // products: for the rows that will be gathered next
   bool by_columns = false;     // plain maps of one width: threads share the columns
   Index width = 0;             // by_columns, products: columns
   Index tile_elements = 0;     // capacity of one local slot where all have one width (epilogues, by_columns)
@@ -116,6 +117,9 @@ struct Tape {
   // Stages tail_begin .. are the products whose results are unstored. None needs another, nothing needs them.
   int tail_begin = 0;
   int measured = 0;  // values that they read
+  std::size_t tail_size() const { return stages.size() - static_cast<std::size_t>(tail_begin); }
+  const Stage& tail(std::size_t k) const { return stages[static_cast<std::size_t>(tail_begin) + k]; }
+  const Item& first_item(const Stage& stage) const { return items[static_cast<std::size_t>(stage.items.front())]; }
   // Stages loop_begin .. loop_end - 1 run one block of kRowBlock rows after another, so that a block's values are still
   // in cache when the next stage reads them; sums over rows are added up as rule 2 says. Empty: no such loop.
   int loop_begin = 0, loop_end = 0;
@@ -150,7 +154,7 @@ Tape build_tape(const TapeRequest& request);
 
 // The passes, in lowering.cpp, combine.cpp, fusion.cpp, sharing.cpp, memory.cpp and barriers.cpp.
 void lower(const TapeRequest& request, Tape& tape);
-void combine(Tape& tape);
+void combine(const TapeRequest& request, Tape& tape);
 void fuse(const TapeRequest& request, Tape& tape);
 void share_out(const TapeRequest& request, Tape& tape);
 void place(const TapeRequest& request, Tape& tape);

@@ -249,6 +249,10 @@ bool Optimizer<T>::all_are(Kernel kernel, int threads, int thread) const {
   bool all = true;
   for (const Update<T>& whole : updates_) {
     if (whole.gradient == nullptr) continue;
+    if (threads == 1) {
+      all = kernel(&whole) && all;
+      continue;
+    }
     const Share part = share(whole.cols, threads, thread, 64);
     Update<T> update = whole;
     update.cols = part.end - part.begin;

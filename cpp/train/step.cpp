@@ -47,7 +47,7 @@ bool Trainer<T>::is_settled(Run& run, double bound, Team& team, int thread) {
 // The gradients that `run` has not stored.
 template <class T>
 void Trainer<T>::make_gradients(Run& run, Team& team, int thread) {
-  team.barrier(thread);
+  team.barrier(thread);  // everyone has asked whether the plan stores them
   if (thread == 0) store_gradients();
   team.barrier(thread);
   plan_->run_tail(run.frame, team.size(), thread);
