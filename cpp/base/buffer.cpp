@@ -1,8 +1,10 @@
 #include "base/buffer.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -30,11 +32,6 @@ void count(std::size_t bytes) {
   }
 }
 
-void release(void* data, std::size_t bytes) {
-  std::free(data);
-  bytes_now.fetch_sub(bytes, std::memory_order_relaxed);
-}
-
 Error out_of_memory(std::size_t bytes) {
   constexpr double kMebibyte = 1024.0 * 1024.0;
   char message[96];
@@ -47,23 +44,57 @@ Error out_of_memory(std::size_t bytes) {
 // processor remembers the places of.
 constexpr std::size_t kHugePage = std::size_t(2) << 20;
 
-// Asks for huge pages, as many as fit into [data, data + bytes), before memory is first touched. A wish: without them
-// everything is slower and nothing else.
-void wish_for_huge_pages([[maybe_unused]] void* data, [[maybe_unused]] std::size_t bytes) {
-#ifdef MADV_HUGEPAGE
-  static_cast<void>(madvise(data, bytes / kHugePage * kHugePage, MADV_HUGEPAGE));
+// So large buffers are pages of their own, all zero and in memory only once they are touched: room for copies of rows
+// that turn out to be read where they lie costs nothing.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr std::size_t kOwnPages = std::size_t(-1);  // the sanitiser watches the heap alone
+#else
+constexpr std::size_t kOwnPages = 128 * 1024;
 #endif
+
+std::size_t rounded_up(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
+
+// Null: there is no memory. Huge pages begin at multiples of their size; they are a wish: without them everything is
+// slower and nothing else.
+void* map_pages(std::size_t bytes) {
+  const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), whole = rounded_up(bytes, page);
+  const std::size_t more = bytes >= kHugePage ? kHugePage : 0;
+  if (whole < bytes || whole + more < whole) return nullptr;
+  void* const mapped = mmap(nullptr, whole + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) return nullptr;
+  if (more == 0) return mapped;
+  char* const first = static_cast<char*>(mapped);
+  const std::size_t before = (kHugePage - reinterpret_cast<std::uintptr_t>(mapped) % kHugePage) % kHugePage;
+  if (before > 0) munmap(first, before);
+  if (more > before) munmap(first + before + whole, more - before);
+#ifdef MADV_HUGEPAGE
+  static_cast<void>(madvise(first + before, bytes / kHugePage * kHugePage, MADV_HUGEPAGE));
+#endif
+  return first + before;
+}
+
+void* allocate(std::size_t bytes) {
+  if (bytes >= kOwnPages) return map_pages(bytes);
+  void* data = nullptr;
+  if (posix_memalign(&data, kAlignment, bytes) != 0) return nullptr;
+  return std::memset(data, 0, bytes);
+}
+
+void release(void* data, std::size_t bytes) {
+  if (bytes >= kOwnPages)
+    munmap(data, rounded_up(bytes, static_cast<std::size_t>(sysconf(_SC_PAGESIZE))));
+  else
+    std::free(data);
+  bytes_now.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
 }  // namespace
 
 Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
-  const bool huge = bytes >= kHugePage;
-  if (told_to_fail() || posix_memalign(&data_, huge ? kHugePage : kAlignment, bytes) != 0) throw out_of_memory(bytes);
+  data_ = told_to_fail() ? nullptr : allocate(bytes);
+  if (data_ == nullptr) throw out_of_memory(bytes);
   count(bytes);
-  if (huge) wish_for_huge_pages(data_, bytes);
-  std::memset(data_, 0, bytes);
 }
 
 Buffer::Buffer(Buffer&& other) noexcept

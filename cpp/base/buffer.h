@@ -1,4 +1,5 @@
-// The only allocator of numeric memory: aligned, zero-initialised on request, and able to fail on demand in tests.
+// The only allocator of numeric memory: aligned, zero, if large in memory only where it is touched, and able to fail on
+// demand in tests.
 #pragma once
 
 #include <cstddef>
