@@ -73,6 +73,8 @@ void set_num_threads(int n) {
   chosen_threads.store(n);
 }
 
+int chosen_num_threads() { return chosen_threads.load(std::memory_order_relaxed); }
+
 int get_num_threads() {
   const int n = chosen_threads.load();
   return n > 0 ? n : default_threads();

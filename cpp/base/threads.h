@@ -15,6 +15,7 @@ namespace fastbp {
 constexpr int kMostThreads = 1024;  // OpenMP ends the process when a thread cannot start, so nobody may ask for 10^6
 
 void set_num_threads(int n);  // 0: the default (FASTBP_NUM_THREADS, else available_processors()); Error(value) outside
+int chosen_num_threads();  // what set_num_threads said last
 int get_num_threads();  // the most threads that a plan may use; Error(value) where FASTBP_NUM_THREADS is wrong
 bool threads_forbidden();  // true in a forked child of a process that had imported fastbp
 const char* openmp_runtime();  // e.g. "OpenMP 4.5 (libgomp)" or "none: built serial"

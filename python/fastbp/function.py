@@ -74,7 +74,8 @@ class CompiledFunction:
 
     def _evaluated(self, arrays: Sequence[np.ndarray]) -> Any:
         self._store.refresh()
-        results = [r if r.ndim else r[()] for r in self._function(arrays, counter=self._calls)]
+        values = self._function(arrays, counter=self._calls) if self._calls else self._function(arrays)
+        results = [r if r.ndim else r[()] for r in values]
         self._calls += self._training
         count = len(self._outputs)
         value = results[0] if self._single else results[:count]
