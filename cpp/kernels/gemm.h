@@ -93,10 +93,10 @@ struct Piece {
 
 // For a tile of rows x vectors, the last of which has last_lanes columns.
 template <class T>
-FASTBP_INLINE Microkernel<T> microkernel_of(const Blocking& s, int64_t rows, int64_t vectors, int64_t last_lanes,
+FASTBP_INLINE Microkernel<T> microkernel_of(bool across, int64_t rows, int64_t vectors, int64_t last_lanes,
                                             bool listed) {
   const bool full = last_lanes == Vector<T>::lanes;
-  if (s.across) {
+  if (across) {
     return !full || listed                        ? microkernel_across<T, false, true>(rows)
            : vectors == vectors_across((int)rows) ? microkernel_across<T, true, false>(rows)
                                                   : microkernel_across<T, false, false>(rows);
@@ -120,6 +120,7 @@ FASTBP_INLINE void set_finish(const fastbp::Matmul<T>& q, int64_t i, int64_t j, 
   call->finish = q.finish;
   call->minus_eta = -q.eta;
   call->minus_decay = q.decay == 0 ? T(0) : -q.decay;  // fma(+0, w, w) is w for every finite w, -0 too
+  if (q.finish == fastbp::Finish::none) return;
   call->beside = {q.beside ? q.beside + i * q.beside_row + j : nullptr, q.beside_row};
 }
 
@@ -157,10 +158,10 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<
     }
     call.a = a;
     call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
-    if (piece.last && q.finish != fastbp::Finish::none) set_finish(q, row, piece.column + j, &call);
+    if (piece.last) set_finish(q, row, piece.column + j, &call);
     if (piece.panels || updates)
       wanted->tile = {(const char*)call.out.at, columns * element, q.c_row * element, rows, 0};
-    const Microkernel<T> kernel = microkernel_of<T>(s, rows, vectors, call.last_lanes, call.listed.at);
+    const Microkernel<T> kernel = microkernel_of<T>(s.across, rows, vectors, call.last_lanes, call.listed.at);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
       alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
       const Counter<T> counter = {local, width, rows * width,
@@ -391,12 +392,14 @@ template <class T>
 void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   constexpr int lanes = Vector<T>::lanes;
   const int64_t vectors = (q.n + lanes - 1) / lanes;
-  Blocking s = {};
-  s.across = across;
   TileCall<T> call;
   call.listed = {};
-  Wanted wanted = {{}, {}, {}, q.ahead};
-  call.wanted = q.ahead && q.ahead->rows > 0 ? &wanted : nullptr;
+  Wanted wanted;
+  call.wanted = nullptr;
+  if (q.ahead && q.ahead->rows > 0) {
+    wanted = {{}, {}, {}, q.ahead};
+    call.wanted = &wanted;
+  }
   call.k = q.k;
   call.contested = q.threads > 1;
   set_finish(q, 0, 0, &call);
@@ -409,7 +412,7 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   call.earlier = nullptr;
   call.earlier_count = 0;
   call.last_lanes = q.n - (vectors - 1) * lanes;
-  microkernel_of<T>(s, q.m, vectors, call.last_lanes, false)(&call);
+  microkernel_of<T>(across, q.m, vectors, call.last_lanes, false)(&call);
   if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
 }
 

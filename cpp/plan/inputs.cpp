@@ -155,14 +155,14 @@ template <class T>
 void Plan<T>::choose_ahead(const Worker& worker, Index begin, Index end) const {
   static const Index caches = 2 * cache_sizes().l2;
   const Frame& frame = *worker.frame;
-  *worker.ahead = Ahead{};
+  worker.ahead->rows = worker.ahead->bytes = 0;
   end = std::min(end, frame.rows + frame.rows_after);
   if (frame.row_ids == nullptr || begin >= end) return;
   for (int slot = 0; slot < inputs(); ++slot) {
     const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
-    if (!reads_input(slot) || source.sizes.size() != 1) continue;
+    if (source.rows * source.row_bytes < caches || !reads_input(slot) || source.sizes.size() != 1) continue;
     const Index bytes = source.sizes[0] * source.strides[0];
-    if (bytes <= worker.ahead->bytes || source.rows * source.row_bytes < caches) continue;
+    if (bytes <= worker.ahead->bytes) continue;
     const bool listed = row_lists_[static_cast<std::size_t>(slot)].used;
     *worker.ahead = Ahead{source.data, source.row_bytes, bytes, frame.row_ids + begin, end - begin, 0, listed};
   }

@@ -19,16 +19,23 @@ void simplify(Source& source) {
   }
   sizes.resize(kept);
   strides.resize(kept);
+
+  const bool single = source.element == Element::f32;
+  const Index bytes = single ? 4 : 8;
+  const bool aligned = reinterpret_cast<std::uintptr_t>(source.data) % static_cast<std::uintptr_t>(bytes) == 0 &&
+                       source.row_bytes % bytes == 0;
+  const bool packed = kept == 0 || (kept == 1 && strides[0] == bytes);
+  source.plain_rows = (single || source.element == Element::f64) && !source.swap && aligned && packed;
 }
 
 namespace {
 
-// All axes but the last are walked here, the last by the kernel.
+// All axes but the last are walked here, the last, and the only one of most, by the kernel.
 template <class T>
 void gather_axes(const Kernels<T>& kernels, const Source& source, std::size_t axis, Gather<T> g) {
-  if (axis + 1 >= source.sizes.size()) {
-    g.cols = source.sizes.empty() ? 1 : source.sizes[axis];
-    g.col_bytes = source.sizes.empty() ? 0 : source.strides[axis];
+  if (axis + 1 == source.sizes.size()) {
+    g.cols = source.sizes[axis];
+    g.col_bytes = source.strides[axis];
     kernels.gather(&g);
     return;
   }
@@ -47,7 +54,7 @@ template <class T>
 void gather_rows(const Kernels<T>& kernels, const Source& source, const Index* index, Index first, Index begin,
                  Index end, T* out) {
   if (begin >= end || source.width == 0) return;
-  Gather<T> g{};
+  Gather<T> g;
   g.rows = end - begin;
   g.source = source.data;
   g.row_bytes = source.row_bytes;
@@ -57,7 +64,10 @@ void gather_rows(const Kernels<T>& kernels, const Source& source, const Index* i
   g.first = first + begin;
   g.out = out + begin * source.width;
   g.out_row = source.width;
-  gather_axes(kernels, source, 0, g);
+  if (source.sizes.size() > 1) return gather_axes(kernels, source, 0, g);
+  g.cols = source.width;
+  g.col_bytes = source.sizes.empty() ? 0 : source.strides[0];
+  kernels.gather(&g);
 }
 
 template void gather_rows<float>(const Kernels<float>&, const Source&, const Index*, Index, Index, Index, float*);

@@ -18,15 +18,12 @@ struct Source {
   Index row_bytes = 0;
   std::vector<Index> sizes, strides;  // of a row's features; strides in bytes, adjacent axes merged where possible
   Index width = 1;
+  bool plain_rows = false;  // float32 or float64 in this machine's order, aligned, each row contiguous
 
   // Rows of T, each contiguous.
   template <class T>
   bool has_plain_rows() const {
-    const Element own = sizeof(T) == 4 ? Element::f32 : Element::f64;
-    const Index own_bytes = static_cast<Index>(sizeof(T));
-    const bool aligned = reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0 && row_bytes % own_bytes == 0;
-    const bool packed = sizes.empty() || (sizes.size() == 1 && strides[0] == own_bytes);
-    return element == own && !swap && aligned && packed;
+    return plain_rows && element == (sizeof(T) == 4 ? Element::f32 : Element::f64);
   }
 
   // And one directly after the other: readable in place.
@@ -36,7 +33,7 @@ struct Source {
   }
 };
 
-// Merges axes that one stride can walk, drops axes of size 1, sets width.
+// Merges axes that one stride can walk, drops axes of size 1, sets width and plain_rows.
 void simplify(Source& source);
 
 // Rows begin .. end of a batch whose rows are source[index[i]], or source[first + i] where index is null, to out
