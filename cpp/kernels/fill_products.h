@@ -2,7 +2,7 @@
 // FASTBP_FILL_PRODUCTS.
 #pragma once
 
-#include "kernels/gemm.h"
+#include "kernels/matmul.h"
 #include "kernels/peak.h"
 #include "kernels/table.h"
 

@@ -103,7 +103,7 @@ class Combining {
   }
 
   // A map of a product's sums and of what lies beside them is the end of the product. Fewer columns than a vector may
-  // have are computed along the rows, unless there are few rows too, and then a map of its own is faster.
+  // have are computed along the rows, where a map of its own is faster; unless there are few rows too.
   void finish_product(Item& item) {
     if (item.kind != Item::Kind::map) return;
     const bool adds = item.op == Op::add || item.op == Op::relu_of_sum;

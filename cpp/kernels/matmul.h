@@ -1,0 +1,156 @@
+// The way in which a product is done: last columns apart, one call of a microkernel, or blocks (gemm.h).
+#pragma once
+
+#include "kernels/gemm.h"
+
+namespace {
+
+constexpr int64_t kLocalBytes = 8 * 1024;  // scratch up to this comes from the stack
+
+// The columns first .. first + count of a product, as one of their own.
+template <class T>
+struct Columns {
+  fastbp::Matmul<T> part;
+  const fastbp::Matmul<T>& whole;
+  int64_t first;
+
+  Columns(const fastbp::Matmul<T>& q, int64_t begin, int64_t count) : part(q), whole(q), first(begin) {
+    part.n = count;
+    part.b += first * q.b_col;
+    part.c += first;
+    if (q.beside) part.beside += first;
+    part.context = this;
+    if (q.epilogue) part.epilogue = epilogue;
+  }
+  Columns(const Columns&) = delete;
+
+  static void epilogue(void* context, int64_t i0, int64_t i1, int64_t j0, int64_t j1) {
+    const Columns& own = *(const Columns*)context;
+    own.whole.epilogue(own.whole.context, i0, i1, own.first + j0, own.first + j1);
+  }
+};
+
+template <class T>
+int64_t matmul_scratch(const fastbp::Matmul<T>* q) {
+  if (q->m == 0 || q->n == 0 || q->k == 0) return 0;
+  if (const int64_t apart = q->listed.at ? 0 : columns_apart(*q)) {
+    const Columns<T> most(*q, 0, q->n - apart), rest(*q, q->n - apart, apart);
+    const int64_t bytes = matmul_scratch(&most.part), other = matmul_scratch(&rest.part);
+    return bytes < other ? other : bytes;
+  }
+  const int64_t bytes = blocking_of(*q).bytes();
+  return bytes <= kLocalBytes ? 0 : bytes;
+}
+
+// Whether the product may have a's rows listed, however many they are.
+template <class T>
+int matmul_reads_listed(const fastbp::Matmul<T>* q) {
+  return is_narrow(*q) && !blocking_of(*q).pack_b;
+}
+
+// Whether the product is one call of a microkernel, on operands as they lie: then there is nothing to be planned. With
+// few fma (kTiny) no other way could be faster.
+constexpr int64_t kTiny = 128;
+template <class T>
+FASTBP_INLINE bool is_tiny(const fastbp::Matmul<T>& q) {
+  return q.m <= kTileRows && q.n <= Vector<T>::lanes && q.m * q.k <= kTiny && q.b_col == 1 && !q.listed.at;
+}
+template <class T>
+FASTBP_INLINE bool is_one_tile(const fastbp::Matmul<T>& q, bool across) {
+  constexpr int lanes = Vector<T>::lanes;
+  if (q.m > (across ? kMostRowsAcross : kTileRows)) return false;
+  if (q.k > (q.over_rows ? fastbp::kRowBlock : kDepth) || is_narrow(q)) return false;
+  return across ? q.n <= lanes : q.b_col == 1 && (q.n <= kTileVectors * lanes || q.n <= widest((int)q.m) * lanes);
+}
+
+template <class T>
+void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
+  constexpr int lanes = Vector<T>::lanes;
+  const int64_t vectors = (q.n + lanes - 1) / lanes;
+  TileCall<T> call;
+  call.listed = {};
+  Wanted wanted;
+  call.wanted = nullptr;
+  if (q.ahead && q.ahead->rows > 0) {
+    wanted = {{}, {}, {}, q.ahead};
+    call.wanted = &wanted;
+  }
+  call.k = q.k;
+  call.contested = q.threads > 1;
+  set_finish(q, 0, 0, &call);
+  call.a = q.a;
+  call.a_row = q.a_row;
+  call.a_col = q.a_col;
+  call.b = q.b;
+  call.b_row = across ? q.b_col : q.b_row;
+  call.out = {q.c, q.c_row};
+  call.earlier = nullptr;
+  call.earlier_count = 0;
+  call.last_lanes = q.n - (vectors - 1) * lanes;
+  microkernel_of<T>(across, q.m, vectors, call.last_lanes, false)(&call);
+  if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
+}
+
+// The sums of nothing.
+template <class T>
+void multiply_empty(const fastbp::Matmul<T>& q) {
+  finish_rows<T>(q, 0, q.m, nullptr, 0);
+  if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
+}
+
+// In blocks, with scratch of its own where little is needed.
+template <class T>
+void multiply_blocks(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch) {
+  if (s.flipped) {
+    multiply_flipped(q, scratch);
+  } else {
+    multiply(q, s, scratch);
+  }
+}
+template <class T>
+void multiply_blocks_here(const fastbp::Matmul<T>& q, const Blocking& s) {
+  alignas(64) char local[kLocalBytes];
+  multiply_blocks(q, s, local);
+}
+
+template <class T>
+Blocking chosen(const fastbp::Matmul<T>& q) {
+  using Way = Blocking::Way;
+  Blocking s = {};
+  const bool tiny = is_tiny(q), across = !tiny && is_across(q);
+  if (tiny || (!q.listed.at && is_one_tile(q, across))) {
+    s.way = across ? Way::one_tile_across : Way::one_tile;
+    return s;
+  }
+  s = blocking_of(q);
+  s.way = Way::blocks;
+  return s;
+}
+
+template <class T>
+void multiply_as(const fastbp::Matmul<T>& q, const Blocking& s) {
+  if (s.way != Blocking::Way::blocks) return multiply_one_tile(q, s.way == Blocking::Way::one_tile_across);
+  if (s.bytes() > 0 && s.bytes() <= kLocalBytes) return multiply_blocks_here(q, s);
+  multiply_blocks(q, s, (char*)q.scratch);
+}
+
+template <class T>
+void matmul(const fastbp::Matmul<T>* q) {
+  if (q->blocking.way != Blocking::Way::unknown) return multiply_as(*q, q->blocking);
+  if (q->m == 0 || q->n == 0) return;
+  if (q->k == 0) return multiply_empty(*q);
+  if (const int64_t apart = q->listed.at ? 0 : columns_apart(*q)) {
+    const Columns<T> most(*q, 0, q->n - apart), rest(*q, q->n - apart, apart);
+    matmul(&most.part);
+    return matmul(&rest.part);
+  }
+  multiply_as(*q, chosen(*q));
+}
+
+template <class T>
+void matmul_prepare(fastbp::Matmul<T>* q) {
+  const bool is_empty = q->m == 0 || q->n == 0 || q->k == 0;
+  q->blocking = is_empty || columns_apart(*q) ? Blocking{} : chosen(*q);
+}
+
+}  // namespace
