@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -44,10 +45,17 @@ Error out_of_memory(std::size_t bytes) {
 // processor remembers the places of.
 constexpr std::size_t kHugePage = std::size_t(2) << 20;
 
-// So large buffers are pages of their own, all zero and in memory only once they are touched: room for copies of rows
-// that turn out to be read where they lie costs nothing.
+// Buffers from this size on are pages of their own, all zero and in memory only once they are touched: room for copies
+// of rows that turn out to be read where they lie costs nothing. Sanitisers watch the heap alone.
 #if defined(__SANITIZE_ADDRESS__)
-constexpr std::size_t kOwnPages = std::size_t(-1);  // the sanitiser watches the heap alone
+#define FASTBP_HEAP_ALONE 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FASTBP_HEAP_ALONE 1
+#endif
+#endif
+#if defined(FASTBP_HEAP_ALONE)
+constexpr std::size_t kOwnPages = std::numeric_limits<std::size_t>::max();
 #else
 constexpr std::size_t kOwnPages = 128 * 1024;
 #endif

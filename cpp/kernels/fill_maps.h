@@ -7,6 +7,7 @@
 #include "kernels/norms.h"
 #include "kernels/random.h"
 #include "kernels/reduce.h"
+#include "kernels/softmax.h"
 #include "kernels/update.h"
 
 #ifndef FASTBP_FILL_MAPS

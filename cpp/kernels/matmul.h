@@ -48,13 +48,13 @@ int matmul_reads_listed(const fastbp::Matmul<T>* q) {
   return is_narrow(*q) && !blocking_of(*q).pack_b;
 }
 
-// Whether the product is one call of a microkernel, on operands as they lie: then there is nothing to be planned. With
-// few fma (kTiny) no other way could be faster.
-constexpr int64_t kTiny = 128;
+// Whether the product takes so few fma that nothing is faster than one call of a microkernel, even with few columns.
+constexpr int64_t kTiny = 128;  // m x k
 template <class T>
 FASTBP_INLINE bool is_tiny(const fastbp::Matmul<T>& q) {
   return q.m <= kTileRows && q.n <= Vector<T>::lanes && q.m * q.k <= kTiny && q.b_col == 1 && !q.listed.at;
 }
+// Whether it is one call anyway, on operands as they lie: then there is nothing to be planned.
 template <class T>
 FASTBP_INLINE bool is_one_tile(const fastbp::Matmul<T>& q, bool across) {
   constexpr int lanes = Vector<T>::lanes;
@@ -98,7 +98,6 @@ void multiply_empty(const fastbp::Matmul<T>& q) {
   if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
 }
 
-// In blocks, with scratch of its own where little is needed.
 template <class T>
 void multiply_blocks(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch) {
   if (s.flipped) {
@@ -107,6 +106,7 @@ void multiply_blocks(const fastbp::Matmul<T>& q, const Blocking& s, char* scratc
     multiply(q, s, scratch);
   }
 }
+// With scratch from the stack.
 template <class T>
 void multiply_blocks_here(const fastbp::Matmul<T>& q, const Blocking& s) {
   alignas(64) char local[kLocalBytes];

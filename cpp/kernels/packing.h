@@ -1,97 +1,9 @@
 // Copies of parts of an operand in the order in which the microkernels read them.
 #pragma once
 
-#include "kernels/simd.h"
+#include "kernels/transpose.h"
 
 namespace {
-
-#ifdef __clang__
-#define FASTBP_SHUFFLE(MaskT, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
-#else
-#define FASTBP_SHUFFLE(MaskT, a, b, ...) __builtin_shuffle(a, b, (MaskT){__VA_ARGS__})
-#endif
-
-// {a0, b0, a1, b1, ...}: the lower halves, and the upper halves, of two vectors interleaved. With AVX2, where crossing
-// the middle of a vector costs more, of each half of the vectors; halves_low and halves_high then join halves first.
-#if FASTBP_VECTOR_BYTES == 64
-FASTBP_INLINE F32 interleave_low(F32 a, F32 b) {
-  return FASTBP_SHUFFLE(I32, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-}
-FASTBP_INLINE F32 interleave_high(F32 a, F32 b) {
-  return FASTBP_SHUFFLE(I32, a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-}
-FASTBP_INLINE F64 interleave_low(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
-FASTBP_INLINE F64 interleave_high(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
-#elif FASTBP_VECTOR_BYTES == 32
-FASTBP_INLINE F32 interleave_low(F32 a, F32 b) { return FASTBP_SHUFFLE(I32, a, b, 0, 8, 1, 9, 4, 12, 5, 13); }
-FASTBP_INLINE F32 interleave_high(F32 a, F32 b) { return FASTBP_SHUFFLE(I32, a, b, 2, 10, 3, 11, 6, 14, 7, 15); }
-FASTBP_INLINE F64 interleave_low(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 0, 4, 2, 6); }
-FASTBP_INLINE F64 interleave_high(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 1, 5, 3, 7); }
-FASTBP_INLINE F32 halves_low(F32 a, F32 b) { return FASTBP_SHUFFLE(I32, a, b, 0, 1, 2, 3, 8, 9, 10, 11); }
-FASTBP_INLINE F32 halves_high(F32 a, F32 b) { return FASTBP_SHUFFLE(I32, a, b, 4, 5, 6, 7, 12, 13, 14, 15); }
-FASTBP_INLINE F64 halves_low(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 0, 1, 4, 5); }
-FASTBP_INLINE F64 halves_high(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 2, 3, 6, 7); }
-#else
-FASTBP_INLINE F32 interleave_low(F32 a, F32 b) { return FASTBP_SHUFFLE(I32, a, b, 0, 4, 1, 5); }
-FASTBP_INLINE F32 interleave_high(F32 a, F32 b) { return FASTBP_SHUFFLE(I32, a, b, 2, 6, 3, 7); }
-FASTBP_INLINE F64 interleave_low(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 0, 2); }
-FASTBP_INLINE F64 interleave_high(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 1, 3); }
-#endif
-
-// The same of every 16 bytes of the vectors.
-#if FASTBP_VECTOR_BYTES == 64
-FASTBP_INLINE F32 interleave_low_pieces(F32 a, F32 b) {
-  return FASTBP_SHUFFLE(I32, a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
-}
-FASTBP_INLINE F32 interleave_high_pieces(F32 a, F32 b) {
-  return FASTBP_SHUFFLE(I32, a, b, 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31);
-}
-FASTBP_INLINE F64 interleave_low_pieces(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 0, 8, 2, 10, 4, 12, 6, 14); }
-FASTBP_INLINE F64 interleave_high_pieces(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 1, 9, 3, 11, 5, 13, 7, 15); }
-#else
-template <class Vector>
-FASTBP_INLINE Vector interleave_low_pieces(Vector a, Vector b) {
-  return interleave_low(a, b);
-}
-template <class Vector>
-FASTBP_INLINE Vector interleave_high_pieces(Vector a, Vector b) {
-  return interleave_high(a, b);
-}
-#endif
-
-// count x count elements, transposed in registers: interleaving row i with row i + count/2, log2(count) times over.
-template <class T, int count>
-FASTBP_INLINE void transpose_square(V<T>* rows) {
-  FASTBP_UNROLL
-  for (int stage = 1; stage < count; stage *= 2) {
-    V<T> next[count];
-    FASTBP_UNROLL
-    for (int i = 0; i < count / 2; ++i) {
-      next[2 * i] = interleave_low(rows[i], rows[i + count / 2]);
-      next[2 * i + 1] = interleave_high(rows[i], rows[i + count / 2]);
-    }
-    FASTBP_UNROLL
-    for (int i = 0; i < count; ++i) rows[i] = next[i];
-  }
-}
-
-// lanes x lanes elements, transposed in registers.
-template <class T>
-FASTBP_INLINE void transpose(V<T>* rows) {
-  constexpr int lanes = Vector<T>::lanes;
-#if FASTBP_VECTOR_BYTES == 32
-  FASTBP_UNROLL
-  for (int i = 0; i < lanes / 2; ++i) {
-    V<T> low = halves_low(rows[i], rows[i + lanes / 2]);
-    rows[i + lanes / 2] = halves_high(rows[i], rows[i + lanes / 2]);
-    rows[i] = low;
-  }
-  transpose_square<T, lanes / 2>(rows);
-  transpose_square<T, lanes / 2>(rows + lanes / 2);
-#else
-  transpose_square<T, lanes>(rows);
-#endif
-}
 
 FASTBP_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 

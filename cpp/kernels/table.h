@@ -90,7 +90,7 @@ enum class Finish : int {
   gate,         // c = b > 0 ? sum : +0
 };
 
-// How a product is done: the kernels' own choice, of all that a product is but for where its operands lie.
+// How a product is done: the kernels' own choice, from everything about it but its operands' addresses.
 struct Blocking {
   enum class Way : int { unknown, one_tile, one_tile_across, blocks };
   Way way;
@@ -128,7 +128,7 @@ struct Matmul {
   T eta, decay;  // update
   const T* beside;  // the others: b[i, j] is at beside[i*beside_row + j]
   int64_t beside_row;
-  Blocking blocking;  // what matmul_prepare chose for repeated calls of the same sizes; else nothing
+  Blocking blocking;  // what matmul_prepare chose, else nothing
 };
 
 // Dropout (rule 9). Element (r, c) of a part of a wider array: columns first_col .. first_col+cols of each row;
@@ -259,7 +259,9 @@ struct Kernels {
 
   int64_t (*matmul_scratch)(const Matmul<T>*);
   void (*matmul)(const Matmul<T>*);
-  void (*matmul_prepare)(Matmul<T>*);  // for calls that differ in where their operands lie alone, not listed
+  // Chooses `blocking` for repeated calls that differ in their operands' addresses alone, none of them listed; or
+  // leaves the choice to each call (`unknown`: nothing to compute, or two products in one).
+  void (*matmul_prepare)(Matmul<T>*);
   // Whether products like this one may have a's rows listed, then with any number of rows.
   int (*matmul_reads_listed)(const Matmul<T>*);
   int64_t tile_rows, tile_cols;               // MR, NR of the product's register tile

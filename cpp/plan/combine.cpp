@@ -9,7 +9,7 @@
 namespace fastbp {
 namespace {
 
-constexpr Index kTiny = 64;  // rows x features of a product that is done at one go
+constexpr Index kOneTile = 64;  // rows x features: such a product is one register tile, whatever its columns
 
 class Combining {
  public:
@@ -103,7 +103,7 @@ class Combining {
   }
 
   // A map of a product's sums and of what lies beside them is the end of the product. Fewer columns than a vector may
-  // have are computed along the rows, where a map of its own is faster; unless there are few rows too.
+  // have are computed along the rows, where a map of its own is faster; but not where there are few rows too.
   void finish_product(Item& item) {
     if (item.kind != Item::Kind::map) return;
     const bool adds = item.op == Op::add || item.op == Op::relu_of_sum;
@@ -132,8 +132,8 @@ class Combining {
     const Value& other = tape_.values[index(beside.value)];
     const bool alike = product.m == 1 && sums.rows && out.rows && out.width == product.n && sums.width == product.n;
     const bool row = beside.row_stride == 0 && !other.rows, matrix = beside.row_stride == product.n && other.rows;
-    const bool is_wide = product.n >= kLanes || max_rows_ * product.k <= kTiny;
-    return alike && is_wide && product.finish == Finish::none && beside.col_stride == 1 && (row || matrix);
+    const bool pays = product.n >= kLanes || max_rows_ * product.k <= kOneTile;
+    return alike && pays && product.finish == Finish::none && beside.col_stride == 1 && (row || matrix);
   }
 
   const Index max_rows_;

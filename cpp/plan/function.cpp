@@ -24,8 +24,8 @@ Function<T>::Function(const Graph& graph, std::vector<int> outputs, std::shared_
 
 // The plan for at least this many rows, built anew when it is too small or the kernels or the threads were changed.
 template <class T>
-Plan<T>& Function<T>::plan_for(Index rows) {
-  if (!plan_ || plan_->max_rows() < rows || !plan_->is_current()) {
+Plan<T>& Function<T>::plan_for(Index rows, bool often) {
+  if (!plan_ || plan_->max_rows() < rows || !plan_->is_current(often)) {
     plan_.reset();
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, training_, rows);
     of_calls_ = Pace(plan_->threads(), plan_->cost(), shares_always());
@@ -42,9 +42,9 @@ void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Inde
   Index at_a_time = rows;
   if (all_rows && rows > 1) {
     Index wanted = std::min(rows, batch_size > 0 ? batch_size : kRowsAtATime);
-    if (!plan_for(wanted).mixes_rows()) at_a_time = wanted;
+    if (!plan_for(wanted, true).mixes_rows()) at_a_time = wanted;
   }
-  Plan<T>& plan = plan_for(at_a_time);
+  Plan<T>& plan = plan_for(at_a_time, true);
   Frame frame;
   frame.inputs = &inputs;
   frame.seed = seed_;
@@ -113,7 +113,7 @@ std::vector<double> Function<T>::means(const std::vector<Source>& inputs, Index 
                   "means needs scalar outputs, output " + std::to_string(i) + " has shape " + to_string(shape(i)));
   std::vector<double> sums(outputs_.size(), 0.0);
   if (rows == 0) return std::vector<double>(outputs_.size(), std::numeric_limits<double>::quiet_NaN());
-  Plan<T>& plan = plan_for(std::min(rows, batch_size));
+  Plan<T>& plan = plan_for(std::min(rows, batch_size), false);
   plan.unbind();
   Frame frame;
   frame.inputs = &inputs;

@@ -28,7 +28,7 @@ class Function {
   int outputs() const { return static_cast<int>(outputs_.size()); }
 
  private:
-  Plan<T>& plan_for(Index rows);
+  Plan<T>& plan_for(Index rows, bool often);
   template <class Before, class After>
   void run(Frame frame, Index rows, Index at_a_time, Cancel cancel, Before before, After after);
 

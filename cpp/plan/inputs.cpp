@@ -50,7 +50,7 @@ bool Plan<T>::may_be_listed(int input) const {
 // they are read nothing else should drive them out of the cache again.
 template <class T>
 void Plan<T>::choose_who_asks() {
-  constexpr Index kWorkForLine = 1024;  // fma, for each line that is asked for
+  constexpr Index kWorkForLine = 1024;  // fma, for each line of the widest input: a guess of what is asked for
   const bool has_loop = tape_.loop_end > tape_.loop_begin;
   const Index rows = has_loop ? kRowBlock : max_rows_;
   Index bytes = 0;

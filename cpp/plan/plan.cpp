@@ -44,13 +44,12 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
     augmenter_ = std::make_unique<Augmenter<T>>(augmentation_, tape_.threads);
 }
 
-// How many processors there are is asked for now and then: that is a system call, and one row takes a microsecond.
 template <class T>
-bool Plan<T>::is_current() {
+bool Plan<T>::is_current(bool often) {
   constexpr unsigned kBetweenLooks = 64;
   if (&kernels_ != &kernels_for<T>() || chosen_threads_ != chosen_num_threads()) return false;
-  if (threads_forbidden()) return available_threads_ == 1;
-  return ++looks_ % kBetweenLooks != 0 || available_threads_ == get_num_threads();
+  if (often && ++calls_ % kBetweenLooks != 0) return available_threads_ == 1 || !threads_forbidden();
+  return available_threads_ == available_threads();
 }
 
 // The memory of the loop over blocks: by thread a block's values and a binary counter; the sums of all units.

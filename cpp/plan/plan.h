@@ -52,8 +52,9 @@ class Plan {
   Plan& operator=(const Plan&) = delete;
 
   Index max_rows() const { return max_rows_; }
-  // Whether the instruction set and the number of threads are still those that the plan was built for.
-  bool is_current();
+  // Whether the instruction set and the number of threads are still those that the plan was built for. often: of calls
+  // of microseconds; then only each 64th asks the system how many processors there are, which is what costs.
+  bool is_current(bool often);
   bool augments_by(const Augmentation& augmentation) const { return augmentation_ == augmentation; }
   double cost() const { return tape_.cost; }  // of a run with max_rows, a guess in nanoseconds of one thread
   int threads() const { return tape_.threads; }  // what is worth using; 1 enters no parallel region
@@ -173,7 +174,7 @@ class Plan {
   const Kernels<T>& kernels_;
   Tape tape_;
   int chosen_threads_, available_threads_;
-  unsigned looks_ = 0;
+  unsigned calls_ = 0;  // of is_current
   Buffer arena_, own_outputs_, constants_;
   std::vector<Ahead> ahead_;  // by thread: the rows that it gathers next
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread, but for the last

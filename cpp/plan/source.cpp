@@ -30,7 +30,7 @@ void simplify(Source& source) {
 
 namespace {
 
-// All axes but the last are walked here, the last, and the only one of most, by the kernel.
+// Of several axes all but the last are walked here, the last by the kernel.
 template <class T>
 void gather_axes(const Kernels<T>& kernels, const Source& source, std::size_t axis, Gather<T> g) {
   if (axis + 1 == source.sizes.size()) {

@@ -75,12 +75,12 @@ const std::vector<Index>& Trainer<T>::dims_of(std::size_t weight) const {
 
 // The plan for steps of this size, built anew when the size, the kernels or the threads are others than before.
 template <class T>
-void Trainer<T>::prepare(Index batch_size, const Augmentation& augmentation) {
+void Trainer<T>::prepare(Index batch_size, const Augmentation& augmentation, bool often) {
   // A plan for far more rows would serve, but its tiles and threads are not those for so few.
   constexpr Index kFarMore = 16;
   const bool fits = plan_ && plan_->max_rows() >= batch_size && plan_->max_rows() <= kFarMore * batch_size;
   const bool asks = optimizer_.is_plain();
-  if (!fits || !plan_->is_current() || !plan_->augments_by(augmentation) || asks != asks_for_updates_) {
+  if (!fits || !plan_->is_current(often) || !plan_->augments_by(augmentation) || asks != asks_for_updates_) {
     plan_.reset();
     std::vector<bool> updates_weights(asks ? outputs_.size() : 0, true);
     std::fill_n(updates_weights.begin(), asks ? figures_ : 0, false);
@@ -221,7 +221,7 @@ bool Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Ind
 template <class T>
 void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& result) {
   if (request.rows >= Index(1) << 32) throw Error(Cause::value, "a data set must have fewer than 2^32 rows");
-  prepare(std::min(request.batch_size, request.rows), request.augmentation);
+  prepare(std::min(request.batch_size, request.rows), request.augmentation, false);
   values_small_ = false;
   Run run;
   run.frame.inputs = &request.inputs;
@@ -246,7 +246,7 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
 
 template <class T>
 std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index rows) {
-  prepare(rows, {});
+  prepare(rows, {}, true);
   if (own_writes_ != parameters_->writes) values_small_ = false;
   Run run;
   run.frame.inputs = &inputs;

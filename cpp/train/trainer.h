@@ -79,7 +79,7 @@ class Trainer {
  private:
   struct Run;  // what the threads of one call share
 
-  void prepare(Index batch_size, const Augmentation& augmentation);
+  void prepare(Index batch_size, const Augmentation& augmentation, bool often);
   void bind_gradients();
   void store_gradients();
   bool gradients_small(int threads, int thread) const;

@@ -229,6 +229,16 @@ def test_accumulated_gradients_are_one_update_with_their_mean(backend: str) -> N
     np.testing.assert_allclose(weights[[2, 3, 4, 5]], [first, first, first, second], rtol=1e-14)
 
 
+def test_a_parameter_without_axes_collects_gradients_too() -> None:
+    def trained(backend: str) -> np.ndarray:
+        x, w = bp.input("x"), bp.parameter(1.0, name="w")
+        optimizer = bp.SGD(0.25, gradient_accumulation_steps=2, use_ema=True)
+        bp.minimize(bp.mean((x * w) ** 2), {"x": np.arange(6.0)}, optimizer, batch_size=2, backend=backend)
+        return np.asarray(w.value)
+
+    assert trained("reference").tobytes() == trained("core").tobytes() != np.float32(1.0).tobytes()
+
+
 # --- averages
 
 

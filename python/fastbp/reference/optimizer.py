@@ -193,7 +193,8 @@ class Optimizer:
         """What the next step writes; it changes nothing here."""
         pending = self.progress.pending
         if pending + 1 < self.settings["gradient_accumulation_steps"]:
-            sums = [add(a, g.reshape(a.shape)) for a, g in zip(self.states["accumulated_gradient"], gradients)]
+            before = self.states["accumulated_gradient"]  # without axes too: a sum of such arrays is none
+            sums = [np.asarray(add(a, g.reshape(a.shape))) for a, g in zip(before, gradients)]
             return Step(list(weights), {"accumulated_gradient": sums}, replace(self.progress, pending=pending + 1))
         after = self.progress.after_update(self.settings)
         preparations, norms = self._preparations(gradients)
