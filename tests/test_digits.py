@@ -81,3 +81,7 @@ def test_the_hash_does_not_see_which_nan(dtype: str, bits: int) -> None:
 def test_the_hash_refuses_what_are_not_weights() -> None:
     with pytest.raises(TypeError, match="weights must be float32 or float64 arrays, but number 1 is int64"):
         bp.weights_hash([np.zeros(2), np.zeros(2, np.int64)])
+    with pytest.raises(TypeError, match=r"weights must be a list of arrays, got Sequential, pass its get_weights\(\)"):
+        bp.weights_hash(bp.Sequential([bp.Dense(1)]))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"weights must be a list of arrays, got int$"):
+        bp.weights_hash(3)  # type: ignore[arg-type]

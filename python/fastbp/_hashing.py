@@ -30,7 +30,7 @@ def weights_hash(weights: Iterable[ArrayLike]) -> str:
     Raises
     ------
     TypeError
-        If an array is neither float32 nor float64.
+        If an array is neither float32 nor float64, or what comes is no list of arrays.
 
     Examples
     --------
@@ -41,6 +41,9 @@ def weights_hash(weights: Iterable[ArrayLike]) -> str:
     """
     import hashlib  # with OpenSSL: not for every `import fastbp`
 
+    if not isinstance(weights, Iterable):
+        hint = ", pass its get_weights()" if hasattr(weights, "get_weights") else ""
+        raise TypeError(f"weights must be a list of arrays, got {type(weights).__name__}{hint}")
     digest = hashlib.sha256()
     for position, weight in enumerate(weights):
         array = np.asarray(weight)
