@@ -60,12 +60,15 @@ constexpr std::size_t kOwnPages = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kOwnPages = 128 * 1024;
 #endif
 
-std::size_t rounded_up(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
+std::size_t in_pages(std::size_t bytes) {
+  const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return (bytes + page - 1) / page * page;
+}
 
 // Null: there is no memory. Huge pages begin at multiples of their size; they are a wish: without them everything is
 // slower and nothing else.
 void* map_pages(std::size_t bytes) {
-  const std::size_t page = static_cast<std::size_t>(sysconf(_SC_PAGESIZE)), whole = rounded_up(bytes, page);
+  const std::size_t whole = in_pages(bytes);
   const std::size_t more = bytes >= kHugePage ? kHugePage : 0;
   if (whole < bytes || whole + more < whole) return nullptr;
   void* const mapped = mmap(nullptr, whole + more, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -90,7 +93,7 @@ void* allocate(std::size_t bytes) {
 
 void release(void* data, std::size_t bytes) {
   if (bytes >= kOwnPages)
-    munmap(data, rounded_up(bytes, static_cast<std::size_t>(sysconf(_SC_PAGESIZE))));
+    munmap(data, in_pages(bytes));
   else
     std::free(data);
   bytes_now.fetch_sub(bytes, std::memory_order_relaxed);

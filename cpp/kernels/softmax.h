@@ -8,23 +8,9 @@
 namespace fastbp {
 namespace {
 
-// e = exp(x - most), written to `out` unless that is null; returns the sum of e by rule 3.
-template <class T>
-__attribute__((noinline)) T sum_of_exponentials(const T* x, int64_t n, T most, T* out) {
-  using L = Lanes<T, Sum<T>>;
-  L lanes = L::started();
-  const V<T> shift = splat<T>(most);
-  for (int64_t i = 0, j = 0; i < n; i += L::size, j = (j + 1) % L::parts) {
-    const V<T> e = exp_of(load_part<T>(x + i, n - i) - shift);
-    if (out) store_part<T>(out + i, e, n - i);
-    lanes.part[j] += select(first_lanes<T>(n - i), e, V<T>{});
-  }
-  return folded<T, Sum<T>>(lanes);
-}
+// ---- rows of up to 16 numbers: a row in each lane ----
 
-// ---- rows of up to 16 numbers: one in each lane ----
-
-// Whether so many rows are done like that: every column is a vector then, however few rows there are.
+// Whether rows are done like that: each of their columns costs as much as a vector, however few rows there are.
 FASTBP_INLINE bool is_narrow(int64_t rows, int64_t cols) { return cols >= 1 && cols <= kLanes && 4 * rows > cols + 4; }
 
 // Column c of up to Vector<T>::lanes rows, for every c < cols.
@@ -117,10 +103,24 @@ __attribute__((noinline)) void narrow_scales(const T* x, int64_t in_row, int64_t
   }
 }
 
-// ---- of any length ----
+// ---- rows of any length ----
 
-// Of up to 16 rows: m = max(x), s = sum(exp(x - m)). Narrow rows go many at once, for one row's chain of maximum,
-// exponential and sum is all latency; wide ones alone, while they are in the cache.
+// e = exp(x - most), written to `out` unless that is null; returns the sum of e by rule 3.
+template <class T>
+__attribute__((noinline)) T sum_of_exponentials(const T* x, int64_t n, T most, T* out) {
+  using L = Lanes<T, Sum<T>>;
+  L lanes = L::started();
+  const V<T> shift = splat<T>(most);
+  for (int64_t i = 0, j = 0; i < n; i += L::size, j = (j + 1) % L::parts) {
+    const V<T> e = exp_of(load_part<T>(x + i, n - i) - shift);
+    if (out) store_part<T>(out + i, e, n - i);
+    lanes.part[j] += select(first_lanes<T>(n - i), e, V<T>{});
+  }
+  return folded<T, Sum<T>>(lanes);
+}
+
+// Of up to 16 rows: m = max(x), s = sum(exp(x - m)). Rows of up to 64 numbers go many at once, for one row's chain of
+// maximum, exponential and sum is all latency; longer ones alone, while they are in the cache.
 template <class T>
 struct RowScales {
   static constexpr int most_rows = 16;

@@ -48,7 +48,8 @@ template <class T>
 bool Plan<T>::is_current(bool often) {
   constexpr unsigned kBetweenLooks = 64;
   if (&kernels_ != &kernels_for<T>() || chosen_threads_ != chosen_num_threads()) return false;
-  if (often && ++calls_ % kBetweenLooks != 0) return available_threads_ == 1 || !threads_forbidden();
+  const bool looks = !often || ++calls_ % kBetweenLooks == 0;
+  if (!looks) return available_threads_ == 1 || !threads_forbidden();  // a team's plan serves no forked child
   return available_threads_ == available_threads();
 }
 

@@ -74,6 +74,7 @@ class CompiledFunction:
 
     def _evaluated(self, arrays: Sequence[np.ndarray]) -> Any:
         self._store.refresh()
+        # For each keyword that comes pybind11 interns a string: dear beside a small function.
         values = self._function(arrays, counter=self._calls) if self._calls else self._function(arrays)
         results = [r if r.ndim else r[()] for r in values]
         self._calls += self._training

@@ -260,7 +260,7 @@ class Predictor(Network):
         plain = dropout is False and type(samples) is int and samples == 1
         if plain and batch_size is None and callbacks is None and verbose == 0 and self._accepts(x):
             function = self._built_for([x.shape[1:]]).function_of_rows
-            # A keyword costs a tenth of a one-row prediction.
+            # For each keyword that comes pybind11 interns a string: dear beside one row.
             results = function([x]) if len(x) <= 1024 else function([x], batch_size=1024)
             return results[0] if self._single else list(results)
         if at_least("samples", samples, 1) > 1 and not truth("dropout", dropout):
