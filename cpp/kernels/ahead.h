@@ -39,6 +39,8 @@ struct Soon {
 // gathered.
 struct Wanted {
   Soon tile;  // of c, where the next sums go
+  Soon states[fastbp::kUpdateStates];  // then of what an optimiser keeps beside it: the first `states_left`
+  int states_left;
   Soon strip;  // of a, behind the one in hand
   Soon block;  // of b, to be packed next
   fastbp::Ahead* gathered;  // may be null
@@ -56,6 +58,7 @@ FASTBP_INLINE void fetch_part_line(Soon* part) {
 
 // The next line; whether there was one.
 FASTBP_INLINE bool fetch_line(Wanted* wanted) {
+  if (wanted->tile.rows <= 0 && wanted->states_left > 0) wanted->tile = wanted->states[--wanted->states_left];
   Soon* const part = wanted->tile.rows > 0 ? &wanted->tile : wanted->strip.rows > 0 ? &wanted->strip : &wanted->block;
   if (part->rows <= 0) return wanted->gathered && fetch_row_line(wanted->gathered);
   fetch_part_line(part);

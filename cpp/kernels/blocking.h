@@ -16,7 +16,7 @@ constexpr int64_t kBlockBytes = 512 * 1024;  // of a packed block of b
 constexpr int64_t kBlockBytes = 256 * 1024;
 #endif
 
-// The columns of a block: whole panels of any width (widths are powers of two).
+// The columns of a block of kDepth rows: whole panels of any width (widths are powers of two).
 template <class T>
 constexpr int64_t kBlockColumns = kBlockBytes / kDepth / (int64_t)sizeof(T);
 
@@ -119,7 +119,8 @@ Blocking upright_blocking_of(const fastbp::Matmul<T>& q) {
   s.strips = q.m <= kTileRows ? 1 : (q.m + kTileRows - 1) / kTileRows;
   s.vectors = most_vectors(s.strips == 1 ? (int)q.m : kTileRows, q.listed.at);
   const int64_t depth = smaller(q.k, kDepth);
-  const int64_t columns = smaller(q.n, kBlockColumns<T>);
+  s.columns = kBlockColumns<T> * (q.epilogue || depth == 0 ? 1 : kDepth / depth);  // an epilogue's part is not to grow
+  const int64_t columns = smaller(q.n, s.columns);
 
   const bool outgrows_l1 = depth * q.b_row * (int64_t)sizeof(T) > 24 * 1024;
   s.across = q.listed.at ? !q.over_rows : is_across(q);  // (what is listed is b: this product is flipped)

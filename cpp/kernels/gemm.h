@@ -14,6 +14,7 @@
 #include "kernels/blocking.h"
 #include "kernels/packing.h"
 #include "kernels/simd.h"
+#include "kernels/step.h"
 #include "kernels/table.h"
 
 namespace {
@@ -120,18 +121,20 @@ FASTBP_INLINE void set_finish(const fastbp::Matmul<T>& q, int64_t i, int64_t j, 
   call->minus_eta = -q.eta;
   call->minus_decay = q.decay == 0 ? T(0) : -q.decay;  // fma(+0, w, w) is w for every finite w, -0 too
   if (q.finish == fastbp::Finish::none) return;
+  call->weight = {q.c + i * q.c_row + j, q.c_row};
   call->beside = {q.beside ? q.beside + i * q.beside_row + j : nullptr, q.beside_row};
 }
 
 // `count` strips of `rows` rows each, the first at `row`; more than one only under rule 1 and where a is not packed.
-// packed: the strip, or null.
+// packed: the strip, or null. gradient: room for the sums of a weight's step.
 template <class T>
 void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece, int64_t row, int64_t rows,
-                     int64_t count, const T* packed, Wanted* wanted) {
+                     int64_t count, const T* packed, StripGradient<T>* gradient, Wanted* wanted) {
   constexpr int lanes = Vector<T>::lanes;
   constexpr int64_t element = (int64_t)sizeof(T);
   const int64_t width = s.vectors * lanes;
-  const bool updates = q.finish == fastbp::Finish::update;
+  const bool steps = q.finish == fastbp::Finish::step;
+  const bool changes_weight = steps || q.finish == fastbp::Finish::update;
   TileCall<T> call;
   call.finish = fastbp::Finish::none;
   call.beside = {};
@@ -142,6 +145,8 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<
   call.a_row = packed ? 1 : q.a_row;
   call.a_col = packed ? kStripWidth<T> : q.a_col;
   const T* const a = packed ? packed : q.a + row * q.a_row + piece.start * q.a_col;
+  int64_t stepped = 0;  // columns of the weight
+  const int64_t gradient_row = steps ? gradient_row_of(q) : 0;
   for (int64_t j = 0, columns; j < piece.columns; j += columns) {
     columns = smaller(width, piece.columns - j);
     if (s.across && columns < width) columns = smaller(lanes, columns);  // across there are panels and single vectors
@@ -156,10 +161,11 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<
       call.listed = list_from(q.listed, s.across, piece.start, piece.column + j);
     }
     call.a = a;
-    call.out = {q.c + row * q.c_row + piece.column + j, q.c_row};
+    T* const c = q.c + row * q.c_row + piece.column + j;
+    call.out = steps ? Rows<T>{gradient->sums + j - stepped, gradient_row} : Rows<T>{c, q.c_row};
     if (piece.last) set_finish(q, row, piece.column + j, &call);
-    if (piece.panels || updates)
-      wanted->tile = {(const char*)call.out.at, columns * element, q.c_row * element, rows, 0};
+    if (piece.panels || changes_weight) wanted->tile = {(const char*)c, columns * element, q.c_row * element, rows, 0};
+    if (steps && piece.last) want_states(q, wanted);
     const Microkernel<T> kernel = microkernel_of<T>(s.across, rows, vectors, call.last_lanes, call.listed.at);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
       alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
@@ -176,6 +182,11 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<
         call.out.at += rows * call.out.row;
         call.beside.at += rows * call.beside.row;
       }
+    }
+    const int64_t wait = j + columns - stepped;
+    if (steps && piece.last && (wait >= kStepColumns<T> || j + columns == piece.columns)) {
+      take_step(q, row, piece.column + stepped, rows, wait, gradient->sums, gradient_row);
+      stepped += wait;
     }
   }
 }
@@ -231,8 +242,11 @@ template <class T>
 void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece, const Strips& strips) {
   const int64_t strip_size = piece.depth * kStripWidth<T>;
   const int64_t group = s.pack_a ? kGroupStrips : strips.count;
-  Wanted wanted = {{}, {}, {}, q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr};
-  const bool asks = piece.panels || q.finish == fastbp::Finish::update || wanted.gathered;
+  Wanted wanted = {{}, {}, 0, {}, {}, q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr};
+  const bool steps = q.finish == fastbp::Finish::step;
+  const bool changes_weight = steps || q.finish == fastbp::Finish::update;
+  const bool asks = piece.panels || changes_weight || wanted.gathered;
+  StripGradient<T> gradient;
   const int64_t late = strips.count * 3 / 4;  // what is asked for by then is still in cache at the end
   for (int64_t first = 0; first < strips.count; first += group) {
     const int64_t last = smaller(first + group, strips.count);
@@ -248,7 +262,7 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T
       if (is_packed && (strip + 1 < strips.count || !piece.last))
         wanted.strip = {(const char*)(own + strip_size), strip_size * (int64_t)sizeof(T), 0, 1, 0};
       if (strip == late) wanted.block = piece.next;
-      multiply_strips(q, s, piece, row, rows, count, own, asks ? &wanted : nullptr);
+      multiply_strips(q, s, piece, row, rows, count, own, &gradient, asks ? &wanted : nullptr);
       strip += count;
       const int64_t end = row + count * rows;
       const bool enough = (end - waiting) * piece.columns >= kEpilogueElements || strip == last;
@@ -262,12 +276,12 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T
 
 // What of b will be packed for the piece behind this one, in the rows in which it lies.
 template <class T>
-Soon next_of(const fastbp::Matmul<T>& q, const Piece<T>& piece) {
+Soon next_of(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece) {
   constexpr int64_t element = (int64_t)sizeof(T);
   const int64_t column = piece.column + (piece.last ? piece.columns : 0);
   const int64_t start = piece.last ? 0 : piece.start + piece.depth;
   if (column >= q.n) return {};
-  const int64_t columns = smaller(kBlockColumns<T>, q.n - column), depth = smaller(kDepth, q.k - start);
+  const int64_t columns = smaller(s.columns, q.n - column), depth = smaller(kDepth, q.k - start);
   const char* const b = (const char*)(q.b + start * q.b_row + column * q.b_col);
   if (q.b_col == 1) return {b, columns * element, q.b_row * element, depth, 0};
   return q.b_row == 1 ? Soon{b, depth * element, q.b_col * element, columns, 0} : Soon{};
@@ -284,13 +298,13 @@ void multiply(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch) {
   T* const packed_a = s.pack_a ? (T*)(scratch + s.b_bytes) : nullptr;
   const int64_t whole_step = s.pack_whole_a ? s.strips * kStripWidth<T> : 0;  // elements of packed a for one k
   piece.slots = s.slot_bytes ? (T*)(scratch + s.b_bytes + s.a_bytes) : nullptr;
-  for (piece.column = 0; piece.column < q.n; piece.column += kBlockColumns<T>) {
-    piece.columns = smaller(kBlockColumns<T>, q.n - piece.column);
+  for (piece.column = 0; piece.column < q.n; piece.column += s.columns) {
+    piece.columns = smaller(s.columns, q.n - piece.column);
     for (piece.start = 0; piece.start < q.k; piece.start += kDepth) {
       piece.depth = smaller(kDepth, q.k - piece.start);
       piece.last = piece.start + piece.depth == q.k;
       piece.strips = packed_a + piece.start * whole_step;
-      piece.next = panels ? next_of(q, piece) : Soon{};
+      piece.next = panels ? next_of(q, s, piece) : Soon{};
       if (panels) pack_panels(q, piece, s.vectors * lanes, panels);
       multiply_piece(q, s, piece, strips);
     }
@@ -323,11 +337,15 @@ void multiply_flipped(const fastbp::Matmul<T>& q, char* scratch) {
     const int64_t i1 = smaller(i0 + kFlippedColumns<T>, q.m);
     const fastbp::Matmul<T> part = flipped(q, i0, i1, transposed);
     multiply(part, upright_blocking_of(part), scratch);
-    const bool updates = q.finish == fastbp::Finish::update;
-    T* const out = updates ? gradients : q.c + i0 * q.c_row;
-    const int64_t out_row = updates ? q.n : q.c_row;
+    const bool steps = q.finish == fastbp::Finish::step, apart = steps || q.finish == fastbp::Finish::update;
+    T* const out = apart ? gradients : q.c + i0 * q.c_row;
+    const int64_t out_row = apart ? q.n : q.c_row;
     transpose_out<T>(i1 - i0, q.n, transposed, kFlippedColumns<T>, out, out_row);
-    if (q.finish != fastbp::Finish::none) finish_rows<T>(q, i0, i1, out, out_row);
+    if (steps) {
+      take_step(q, i0, 0, i1 - i0, q.n, out, out_row);
+    } else if (q.finish != fastbp::Finish::none) {
+      finish_rows<T>(q, i0, i1, out, out_row);
+    }
     if (q.epilogue) q.epilogue(q.context, i0, i1, 0, q.n);
   }
 }

@@ -30,13 +30,19 @@ struct Columns {
   }
 };
 
+// For the sums of the last columns, where they may be the gradients of a weight's step.
+template <class T>
+FASTBP_INLINE int64_t bytes_apart(const fastbp::Matmul<T>& q, int64_t apart) {
+  return q.over_rows ? (q.m * apart * (int64_t)sizeof(T) + 63) / 64 * 64 : 0;
+}
+
 template <class T>
 int64_t matmul_scratch(const fastbp::Matmul<T>* q) {
   if (q->m == 0 || q->n == 0 || q->k == 0) return 0;
   if (const int64_t apart = q->listed.at ? 0 : columns_apart(*q)) {
     const Columns<T> most(*q, 0, q->n - apart), rest(*q, q->n - apart, apart);
     const int64_t bytes = matmul_scratch(&most.part), other = matmul_scratch(&rest.part);
-    return bytes < other ? other : bytes;
+    return (bytes < other ? other : bytes) + bytes_apart(*q, apart);
   }
   const int64_t bytes = blocking_of(*q).bytes();
   return bytes <= kLocalBytes ? 0 : bytes;
@@ -67,12 +73,15 @@ template <class T>
 void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   constexpr int lanes = Vector<T>::lanes;
   const int64_t vectors = (q.n + lanes - 1) / lanes;
+  const bool steps = q.finish == fastbp::Finish::step;
+  StripGradient<T> gradient;
+  const int64_t gradient_row = steps ? gradient_row_of(q) : 0;
   TileCall<T> call;
   call.listed = {};
   Wanted wanted;
   call.wanted = nullptr;
   if (q.ahead && q.ahead->rows > 0) {
-    wanted = {{}, {}, {}, q.ahead};
+    wanted = {{}, {}, 0, {}, {}, q.ahead};
     call.wanted = &wanted;
   }
   call.k = q.k;
@@ -83,11 +92,12 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   call.a_col = q.a_col;
   call.b = q.b;
   call.b_row = across ? q.b_col : q.b_row;
-  call.out = {q.c, q.c_row};
+  call.out = steps ? Rows<T>{gradient.sums, gradient_row} : Rows<T>{q.c, q.c_row};
   call.earlier = nullptr;
   call.earlier_count = 0;
   call.last_lanes = q.n - (vectors - 1) * lanes;
   microkernel_of<T>(across, q.m, vectors, call.last_lanes, false)(&call);
+  if (steps) take_step(q, 0, 0, q.m, q.n, gradient.sums, gradient_row);
   if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
 }
 
@@ -135,12 +145,34 @@ void multiply_as(const fastbp::Matmul<T>& q, const Blocking& s) {
 }
 
 template <class T>
+void matmul(const fastbp::Matmul<T>* q);
+
+// Whole rows of the weight at a time: the sums of the last columns first, for the others to find.
+template <class T>
+void step_with_rest(Columns<T>* most, Columns<T>* rest) {
+  fastbp::Matmul<T>& last = rest->part;
+  char* const scratch = (char*)last.scratch;
+  last.finish = fastbp::Finish::none;
+  last.c = (T*)scratch;
+  last.c_row = last.n;
+  last.scratch = most->part.scratch = scratch + bytes_apart(last, last.n);
+  matmul(&last);
+  fastbp::WeightStep<T> step = *most->part.step;
+  step.apart = last.c;
+  step.columns_apart = last.n;
+  most->part.step = &step;
+  matmul(&most->part);
+  most->whole.step->small = step.small;
+}
+
+template <class T>
 void matmul(const fastbp::Matmul<T>* q) {
   if (q->blocking.way != Blocking::Way::unknown) return multiply_as(*q, q->blocking);
   if (q->m == 0 || q->n == 0) return;
   if (q->k == 0) return multiply_empty(*q);
   if (const int64_t apart = q->listed.at ? 0 : columns_apart(*q)) {
-    const Columns<T> most(*q, 0, q->n - apart), rest(*q, q->n - apart, apart);
+    Columns<T> most(*q, 0, q->n - apart), rest(*q, q->n - apart, apart);
+    if (q->finish == fastbp::Finish::step) return step_with_rest(&most, &rest);
     matmul(&most.part);
     return matmul(&rest.part);
   }

@@ -34,6 +34,7 @@ struct TileCall {
   Wanted* wanted;  // may be null
   bool contested;  // other processors have read what lies at `out`
   fastbp::Finish finish;
+  Rows<T> weight;  // step: what the sums will change, once they are in `out`
   T minus_eta, minus_decay;  // update; fma(minus_decay, w, w) is w where nothing decays
   Rows<const T> beside;  // add, relu_of_sum, gate
 };
@@ -122,7 +123,8 @@ template <class T, int rows, int vectors, bool masked>
 FASTBP_INLINE void finish_sums(const TileCall<T>* call, V<T>* sum) {
   using fastbp::Finish;
   switch (call->finish) {
-    case Finish::none: return;
+    case Finish::none:
+    case Finish::step: return;
     case Finish::update: return finish_sums<T, rows, vectors, masked, Finish::update>(call, sum);
     case Finish::add: return finish_sums<T, rows, vectors, masked, Finish::add>(call, sum);
     case Finish::relu_of_sum: return finish_sums<T, rows, vectors, masked, Finish::relu_of_sum>(call, sum);
@@ -174,12 +176,15 @@ constexpr int64_t kClaimDepth = 64;
 // it: where the line is in the cache, if only to be read, it changes nothing. A weight is stored as it was.
 template <class T, int rows, int vectors>
 FASTBP_INLINE void claim_tile(const TileCall<T>* call) {
+  const bool steps = call->finish == fastbp::Finish::step;
+  const bool keeps = steps || call->finish == fastbp::Finish::update;
+  const Rows<T> tile = steps ? call->weight : call->out;
   FASTBP_UNROLL
   for (int i = 0; i < rows; ++i) {
     FASTBP_UNROLL
     for (int v = 0; v < vectors; ++v) {
-      volatile T* const first = call->out.at + i * call->out.row + v * Vector<T>::lanes;
-      *first = call->finish == fastbp::Finish::update ? *first : T(0);
+      volatile T* const first = tile.at + i * tile.row + v * Vector<T>::lanes;
+      *first = keeps ? *first : T(0);
     }
   }
 }
@@ -196,8 +201,9 @@ void multiply_tile(const TileCall<T>* call) {
   const T* const* list = call->listed.at;
   const int64_t first = call->listed.first;
   Wanted* wanted = call->wanted;
-  const bool writes_only_here = call->earlier_count == 0 || call->finish == fastbp::Finish::update;
-  if (call->contested && writes_only_here && call->k >= kClaimDepth) claim_tile<T, rows, vectors>(call);
+  const bool changes_weight = call->finish == fastbp::Finish::update || call->finish == fastbp::Finish::step;
+  if (call->contested && (call->earlier_count == 0 || changes_weight) && call->k >= kClaimDepth)
+    claim_tile<T, rows, vectors>(call);
 
   V<T> sum[rows * vectors];
   FASTBP_UNROLL

@@ -85,9 +85,25 @@ enum class Finish : int {
   // Rule 2 only: c is a weight, finite everywhere, and the sums its gradient: plain SGD's step (rule 10), c =
   // fma(-eta, sum, fma(-decay, c, c)).
   update,
+  step,         // Rule 2 only: c is a weight and the sums its gradient, from which `step` makes an optimiser's step
   add,          // c = sum + b
   relu_of_sum,  // c = relu(sum + b)
   gate,         // c = b > 0 ? sum : +0
+};
+
+template <class T>
+struct Update;
+
+// What products whose sums are a weight's gradient do with them, tile by tile, while they are in L1.
+template <class T>
+struct WeightStep {
+  const Update<T>* whole;  // of all the weight, but for its gradient
+  int (*update)(const Update<T>*);
+  int small;  // becomes 0 where `update` answers that
+  // The gradients of the last columns, if they are a product of their own: columns_apart for each row, one behind the
+  // other.
+  const T* apart;
+  int64_t columns_apart;
 };
 
 // How a product is done: the kernels' own choice, from everything about it but its operands' addresses.
@@ -98,6 +114,7 @@ struct Blocking {
   bool across;  // b's k is contiguous and few rows use it: transposed in registers
   bool pack_a, pack_whole_a, pack_b;
   int64_t strips;  // of nearly equal height
+  int64_t columns;  // of a block of b
   int64_t vectors;  // a panel's width
   int64_t a_bytes, b_bytes, slot_bytes;
   int64_t bytes() const { return a_bytes + b_bytes + slot_bytes; }
@@ -126,7 +143,8 @@ struct Matmul {
   int threads;  // that do products side by side, and read each other's results; up to 1: this one alone
   Finish finish;
   T eta, decay;  // update
-  const T* beside;  // the others: b[i, j] is at beside[i*beside_row + j]
+  WeightStep<T>* step;  // step
+  const T* beside;  // add, relu_of_sum, gate: b[i, j] is at beside[i*beside_row + j]
   int64_t beside_row;
   Blocking blocking;  // what matmul_prepare chose, else nothing
 };
@@ -145,7 +163,7 @@ struct Dropout {
   uint64_t seed;
   const int64_t* row_ids;  // null: first_row, first_row + row_step, ...
   int64_t first_row, row_step;  // row_step 0: all rows drop the same elements
-  uint32_t stream;   // purpose << 24 | ordinal
+  uint32_t stream;  // purpose << 24 | ordinal
   uint32_t counter;  // epoch or step
   uint32_t threshold;  // round(65536 * rate), 0 .. 65536
   T scale;
@@ -196,7 +214,7 @@ struct Gather {
   const char* source;
   int64_t row_bytes, col_bytes;  // strides in bytes, any sign
   Element element;
-  bool swap;                     // its bytes lie in the other order than this machine's
+  bool swap;  // its bytes lie in the other order than this machine's
   const int64_t* index;  // null: first, first + 1, ...
   int64_t first;
   T* out;
@@ -240,22 +258,22 @@ template <class T>
 struct Kernels {
   void (*map[map_operations])(const Map<T>*);
 
-  void (*row_sum)(const RowMap<T>*);          // in[0] -> (rows,)
-  void (*row_max)(const RowMap<T>*);          // in[0] -> (rows,)
-  void (*row_first_max)(const RowMap<T>*);    // in[0] -> 1 at the first maximal element of each row, else +0
-  void (*row_argmax)(const RowMap<T>*);       // in[0] -> (rows,), the index of that element as a number
-  void (*softmax)(const RowMap<T>*);          // in[0] -> (rows, cols)
-  void (*log_softmax)(const RowMap<T>*);      // in[0] -> (rows, cols)
-  void (*logsumexp)(const RowMap<T>*);        // in[0] -> (rows,)
-  void (*softmax_cross_entropy)(const RowMap<T>*);         // z = in[0], y = in[2] (rows, cols) -> (rows,)
+  void (*row_sum)(const RowMap<T>*);  // in[0] -> (rows,)
+  void (*row_max)(const RowMap<T>*);  // in[0] -> (rows,)
+  void (*row_first_max)(const RowMap<T>*);  // in[0] -> 1 at the first maximal element of each row, else +0
+  void (*row_argmax)(const RowMap<T>*);  // in[0] -> (rows,), the index of that element as a number
+  void (*softmax)(const RowMap<T>*);  // in[0] -> (rows, cols)
+  void (*log_softmax)(const RowMap<T>*);  // in[0] -> (rows, cols)
+  void (*logsumexp)(const RowMap<T>*);  // in[0] -> (rows,)
+  void (*softmax_cross_entropy)(const RowMap<T>*);  // z = in[0], y = in[2] (rows, cols) -> (rows,)
   void (*sparse_softmax_cross_entropy)(const RowMap<T>*);  // z = in[0], label = in[2] (rows,) -> (rows,)
-  void (*one_hot)(const RowMap<T>*);          // label = in[0] (rows,) -> (rows, cols)
-  void (*pick)(const RowMap<T>*);             // x = in[0], label = in[1] (rows,) -> (rows,); NaN for a label outside
+  void (*one_hot)(const RowMap<T>*);  // label = in[0] (rows,) -> (rows, cols)
+  void (*pick)(const RowMap<T>*);  // x = in[0], label = in[1] (rows,) -> (rows,); NaN for a label outside
 
   void (*sum_over_rows)(const OverRows<T>*);  // rule 2
   void (*max_over_rows)(const OverRows<T>*);
-  T (*sum_flat)(const T* in, int64_t n);      // rule 3, FLAT blocks
-  T (*max_flat)(const T* in, int64_t n);      // rule 3's lanes over all n
+  T (*sum_flat)(const T* in, int64_t n);  // rule 3, FLAT blocks
+  T (*max_flat)(const T* in, int64_t n);  // rule 3's lanes over all n
 
   int64_t (*matmul_scratch)(const Matmul<T>*);
   void (*matmul)(const Matmul<T>*);
@@ -264,7 +282,7 @@ struct Kernels {
   void (*matmul_prepare)(Matmul<T>*);
   // Whether products like this one may have a's rows listed, then with any number of rows.
   int (*matmul_reads_listed)(const Matmul<T>*);
-  int64_t tile_rows, tile_cols;               // MR, NR of the product's register tile
+  int64_t tile_rows, tile_cols;  // MR, NR of the product's register tile
 
   void (*dropout)(const Dropout<T>*);
   // Returns whether every weight and state written is within +-2^60 (finite by far).

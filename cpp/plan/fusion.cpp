@@ -187,14 +187,14 @@ class Fusion {
       for (const Operand& operand : item.operands) ++uses[operand.value];
     for (int value : tape_.outputs) ++uses[value];
     std::vector<bool> in_tail(tape_.stages.size(), false);
-    for (std::size_t i = 0; i < request.updates_weights.size(); ++i) {
+    for (std::size_t i = 0; i < request.steps.outputs.size(); ++i) {
       const int value = tape_.outputs[i], stage = stage_of_[value];
-      if (!request.updates_weights[i] || stage < 0 || uses[value] != 1) continue;
+      if (!request.steps.outputs[i] || stage < 0 || uses[value] != 1) continue;
       const bool looped = stage >= tape_.loop_begin && stage < tape_.loop_end;
       if (looped || tape_.stages[stage].kind != Stage::Kind::product_rows) continue;
       const Item& product = tape_.first_item(tape_.stages[stage]);
       const bool empty = product.k == 0;  // a product of nothing updates nothing
-      in_tail[stage] = !empty && can_be_measured(product) && is_worth_measuring(product, request);
+      in_tail[stage] = !empty && can_be_measured(product) && is_worth_it(product, request);
       if (in_tail[stage]) tape_.values[value].place = Value::Place::unstored;
     }
     move_tail(in_tail);
@@ -215,9 +215,13 @@ class Fusion {
     });
   }
 
-  static bool is_worth_measuring(const Item& item, const TapeRequest& request) {
+  // One thread updates a weight that lies in cache faster from a gradient that does, too, but for plain SGD, whose step
+  // is made in registers. In a team the product's tiles hide what it costs to write what others have read.
+  static bool is_worth_it(const Item& item, const TapeRequest& request) {
     if (request.team != TeamChoice::measured) return true;
     const Index stored = item.m * item.n;
+    const bool in_cache = stored * request.element_bytes <= 2 * request.block_bytes;  // half of L2
+    if (!request.steps.plain && request.threads == 1 && in_cache) return false;
     return stored > kFewStored && request.max_rows * item.k * (item.m + item.n) <= kMeasuredPerStored * stored;
   }
 

@@ -21,7 +21,7 @@ bool shares_always() { return team_choice != TeamChoice::measured; }
 
 template <class T>
 Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training,
-              Index max_rows, const Augmentation& augmentation, const std::vector<bool>& updates_weights)
+              Index max_rows, const Augmentation& augmentation, const StepsInProducts& steps)
     : max_rows_(std::max<Index>(max_rows, 1)),
       kernels_(kernels_for<T>()),
       chosen_threads_(chosen_num_threads()),
@@ -30,7 +30,7 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
   const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
   tape_ =
       build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes, available_threads_,
-                  std::max<Index>(kernels_.tile_cols, 8), augmentation.row_cost(), team_choice, updates_weights});
+                  std::max<Index>(kernels_.tile_cols, 8), augmentation.row_cost(), team_choice, steps});
   stores_all_ = tape_.tail_size() == 0;
   updates_.resize(tape_.tail_size());
   allocate_loop();

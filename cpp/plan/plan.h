@@ -40,14 +40,19 @@ struct Frame {
   std::uint32_t counter = 0;
 };
 
+// Whether an update is plain SGD's step, which the tiles of a product can make while the gradient is in registers.
+template <class T>
+bool takes_plain_step(UpdateRule rule, const Update<T>& update) {
+  return rule == UpdateRule::sgd && !update.more && update.shrink == 0;
+}
+
 template <class T>
 class Plan {
  public:
   // parameters must outlive the plan. augmentation: of the first input's rows, where they are gathered.
-  // updates_weights: by output, whether it is a weight's gradient that need not be stored (see update_weights); empty:
-  // none is.
+  // steps: for update_weights.
   Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training, Index max_rows,
-       const Augmentation& augmentation = {}, const std::vector<bool>& updates_weights = {});
+       const Augmentation& augmentation = {}, const StepsInProducts& steps = {});
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
@@ -81,11 +86,12 @@ class Plan {
   // with a barrier.
   void run(const Frame& frame, Team& team, int thread);
 
-  // Some gradients are not stored: `run` leaves what they are made of, and update_weights makes them and takes plain
-  // SGD's step in the same tiles, by what is bound here; it ends without a barrier. Their output_data is null.
+  // Some gradients are not stored: `run` leaves what they are made of, and update_weights makes them and takes the
+  // optimiser's step in the same tiles, by what is bound here; it returns whether the update says that all of this
+  // thread's is small (plain SGD's says nothing), and ends without a barrier. Their output_data is null.
   bool stores_all() const { return stores_all_; }
   void bind_update(int i, const Update<T>* update);
-  void update_weights(const Frame& frame, int threads, int thread);
+  bool update_weights(const Frame& frame, UpdateRule rule, int threads, int thread);
   // After `run`: no element of an unstored gradient is larger than this; Inf if that is not known.
   double unstored_bound(const Frame& frame, int threads) const;
   // Stores them from now on, in memory that it allocates; called by one thread. Those of the last `run` follow by

@@ -1,7 +1,7 @@
 // The tail of a tape: products over rows that are nothing but the gradients of weights. Nothing reads them but the
-// update, so their tiles take its step while they are in registers, and they are never stored. What must be known
-// before anything is written follows from a bound: |sum of x_r g_r| <= rows * max |x| * max |g|. The largest magnitudes
-// are noted where x and g are written, while they are in L1.
+// update, so their tiles take its step while they are in registers or in L1, and they are never stored. What must be
+// known before anything is written follows from a bound: |sum of x_r g_r| <= rows * max |x| * max |g|. The largest
+// magnitudes are noted where x and g are written, while they are in L1.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -81,9 +81,6 @@ Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker& worker, int thread
   if (worker.thread > 0 && stage.sharing == Sharing::one) return {};
   Matmul<T> whole = product_call(stage, worker);
   whole.c = updates_[k]->weight;
-  whole.finish = Finish::update;
-  whole.eta = updates_[k]->scalar[0];
-  whole.decay = updates_[k]->decay;
   Index row, column;
   return share_of(whole, stage, worker.rows, stage.sharing == Sharing::one ? 1 : threads, worker.thread, &row, &column);
 }
@@ -98,10 +95,23 @@ void Plan<T>::foresee_updates(const Worker& worker, int threads) {
   }
 }
 
+// Plain SGD's step is made in registers, any other by the rule's kernel.
 template <class T>
-void Plan<T>::update_weights(const Frame& frame, int threads, int thread) {
+bool Plan<T>::update_weights(const Frame& frame, UpdateRule rule, int threads, int thread) {
   const Worker worker = worker_in_team(frame, threads, thread);
-  for (std::size_t k = 0; k < updates_.size(); ++k) multiply(weight_update(k, worker, threads), worker, threads);
+  bool small = true;
+  for (std::size_t k = 0; k < updates_.size(); ++k) {
+    const Update<T>& update = *updates_[k];
+    WeightStep<T> step = {&update, kernels_.update[static_cast<int>(rule)], 1, nullptr, 0};
+    Matmul<T> part = weight_update(k, worker, threads);
+    part.finish = takes_plain_step(rule, update) ? Finish::update : Finish::step;
+    part.eta = update.scalar[0];
+    part.decay = update.decay;
+    part.step = &step;
+    multiply(part, worker, threads);
+    small = small && step.small != 0;
+  }
+  return small;
 }
 
 template <class T>

@@ -136,6 +136,12 @@ struct Tape {
 // by rows, stages ordered by the barriers they wait for; or products by columns, stages as they came.
 enum class TeamChoice { measured, always_rows, always_columns };
 
+// Which outputs are gradients of weights that need not be stored, if that pays: their products make the step.
+struct StepsInProducts {
+  std::vector<bool> outputs;  // empty: none
+  bool plain = true;  // the steps are plain SGD's
+};
+
 struct TapeRequest {
   const Graph* graph;
   std::vector<int> outputs;
@@ -147,7 +153,7 @@ struct TapeRequest {
   Index column_unit;  // columns of a product's register tile, a multiple of 8
   double gather_cost;  // of a row, where threads share what is done to the rows as they are gathered; nanoseconds
   TeamChoice team = TeamChoice::measured;
-  std::vector<bool> updates_weights;  // by output: a weight's gradient that need not be stored; empty: none is
+  StepsInProducts steps;
 };
 
 Tape build_tape(const TapeRequest& request);

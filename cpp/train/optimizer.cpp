@@ -127,18 +127,26 @@ void Optimizer<T>::bind(std::size_t i, const T* gradient) {
 }
 
 template <class T>
+bool Optimizer<T>::works_on_parts() const {
+  return settings_.gradient_accumulation_steps <= 1 && progress_.pending == 0 && !measures_;
+}
+
+template <class T>
 bool Optimizer<T>::is_plain() const {
-  const OptimizerSettings& s = settings_;
-  return rule_ == UpdateRule::sgd && s.gradient_accumulation_steps <= 1 && progress_.pending == 0 &&
-         !(s.clipvalue > 0) && !measures_ && !s.use_ema &&
+  return rule_ == UpdateRule::sgd && !(settings_.clipvalue > 0) && !measures_ && !settings_.use_ema &&
          std::all_of(weights_.begin(), weights_.end(), [](const Trained& weight) { return weight.proximal_l1 == 0; });
 }
 
 template <class T>
-bool Optimizer<T>::weights_within(double limit, int threads, int thread) const {
+bool Optimizer<T>::values_within(double limit, int threads, int thread) const {
   return std::all_of(updates_.begin(), updates_.end(), [=](const Update<T>& update) {
     const Share part = share(update.cols, threads, thread, 64);
-    return kernels_for<T>().within(update.weight + part.begin, part.end - part.begin, static_cast<T>(limit)) != 0;
+    const T* all[] = {update.weight, update.state[0], update.state[1], update.state[2], update.average};
+    static_assert(kUpdateStates == 3);
+    return std::all_of(std::begin(all), std::end(all), [=](const T* values) {
+      return values == nullptr ||
+             kernels_for<T>().within(values + part.begin, part.end - part.begin, static_cast<T>(limit)) != 0;
+    });
   });
 }
 
@@ -147,7 +155,7 @@ double Optimizer<T>::largest_after(double largest, double gradient) const {
   constexpr double kRoundings = 1 + 1e-6;
   double after = largest;
   for (const Update<T>& update : updates_) {
-    if (update.gradient != nullptr) continue;
+    if (update.gradient != nullptr || !takes_plain_step(rule_, update)) continue;
     const double decay = std::fabs(static_cast<double>(update.decay)),
                  eta = std::fabs(static_cast<double>(update.scalar[0]));
     after = std::max(after, (largest * (1 + decay) + eta * gradient) * kRoundings);

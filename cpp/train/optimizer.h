@@ -35,11 +35,15 @@ class Optimizer {
   // Where a weight's gradient is from now on; null: nowhere, its own product updates the weight.
   void bind(std::size_t i, const T* gradient);
 
-  // Whether the next steps are plain SGD's: nothing but the decay and the gradient times the rate.
+  // Whether the next steps need no more of a gradient at a time than the weights they change: no norms, nothing that is
+  // accumulated.
+  bool works_on_parts() const;
+  // Whether they are plain SGD's: nothing but the decay and the gradient times the rate.
   bool is_plain() const;
-  // Whether all weights are within +-limit: this thread's part of them.
-  bool weights_within(double limit, int threads, int thread) const;
-  // How large weights within +-largest may be after the step, those whose gradients are nowhere, but within +-gradient.
+  // Whether all weights and what is kept beside them are within +-limit: this thread's part of them.
+  bool values_within(double limit, int threads, int thread) const;
+  // How large weights within +-largest may be after the step, those that plain SGD's step changes unseen, their
+  // gradients being nowhere, but within +-gradient.
   double largest_after(double largest, double gradient) const;
 
   void begin_step();

@@ -37,7 +37,7 @@ bool Trainer<T>::is_settled(Run& run, double bound, Team& team, int thread) {
     small = gradients_small(1, 0);
   } else {
     run.small_before[static_cast<std::size_t>(thread)] =
-        gradients_small(team.size(), thread) && (known || optimizer_.weights_within(kSmall / 2, team.size(), thread));
+        gradients_small(team.size(), thread) && (known || optimizer_.values_within(kSmall / 2, team.size(), thread));
     team.barrier(thread);
     small = Run::all_set(run.small_before, team);
   }
@@ -88,8 +88,11 @@ void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
   const bool in_products = !stored && is_settled(run, bound, team, thread);
   if (!stored && !in_products) make_gradients(run, team, thread);
   const bool good = in_products || is_good(run, team, thread);
-  if (in_products) plan_->update_weights(run.frame, team.size(), thread);
-  if (good) run.flags[static_cast<std::size_t>(thread)] = optimizer_.write(team.size(), thread);
+  bool small = !in_products || plan_->update_weights(run.frame, optimizer_.rule(), team.size(), thread);
+  if (good) {
+    small = optimizer_.write(team.size(), thread) && small;
+    run.flags[static_cast<std::size_t>(thread)] = small;
+  }
   const bool limits = good && optimizer_.limits_norms();  // behind the barrier thread 0 may begin the next step
   team.barrier(thread);
   if (limits) {

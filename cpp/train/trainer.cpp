@@ -63,6 +63,12 @@ void Trainer<T>::set_settings(const OptimizerSettings& settings) {
 }
 
 template <class T>
+void Trainer<T>::set_proximal_l1(const std::vector<double>& lambdas) {
+  optimizer_.set_proximal_l1(lambdas);
+  values_small_ = false;  // plain steps may change weights unseen whose bound is not known
+}
+
+template <class T>
 const std::vector<typename Optimizer<T>::State>& Trainer<T>::states() {
   values_small_ = false;  // the caller may write
   return optimizer_.states();
@@ -79,13 +85,15 @@ void Trainer<T>::prepare(Index batch_size, const Augmentation& augmentation, boo
   // A plan for far more rows would serve, but its tiles and threads are not those for so few.
   constexpr Index kFarMore = 16;
   const bool fits = plan_ && plan_->max_rows() >= batch_size && plan_->max_rows() <= kFarMore * batch_size;
-  const bool asks = optimizer_.is_plain();
-  if (!fits || !plan_->is_current(often) || !plan_->augments_by(augmentation) || asks != asks_for_updates_) {
+  const bool in_parts = optimizer_.works_on_parts(), plain = optimizer_.is_plain();
+  if (!fits || !plan_->is_current(often) || !plan_->augments_by(augmentation) || in_parts != in_parts_ ||
+      plain != plain_) {
     plan_.reset();
-    std::vector<bool> updates_weights(asks ? outputs_.size() : 0, true);
-    std::fill_n(updates_weights.begin(), asks ? figures_ : 0, false);
-    plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size, augmentation, updates_weights);
-    asks_for_updates_ = asks;
+    StepsInProducts steps = {std::vector<bool>(in_parts ? outputs_.size() : 0, true), plain};
+    std::fill_n(steps.outputs.begin(), in_parts ? figures_ : 0, false);
+    plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size, augmentation, steps);
+    in_parts_ = in_parts;
+    plain_ = plain;
     largest_ = std::numeric_limits<double>::infinity();
     shows_weights_ = false;
     for (int i = 0; i < figures_; ++i)
@@ -161,7 +169,7 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       frame.counter = epoch;
       if (request.check_finite) check_rows(run);
       plan_->bind_inputs(frame);
-      if (!plan_->stores_all() && !optimizer_.is_plain()) store_gradients();
+      if (!plan_->stores_all() && !optimizer_.works_on_parts()) store_gradients();
       optimizer_.begin_step();
       const bool together = pace_.together();
       if (together) team.barrier(0);

@@ -66,7 +66,7 @@ class Trainer {
 
   // Also between two steps of a fit, from the thread that called it: the others wait then.
   void set_settings(const OptimizerSettings& settings);
-  void set_proximal_l1(const std::vector<double>& lambdas) { optimizer_.set_proximal_l1(lambdas); }
+  void set_proximal_l1(const std::vector<double>& lambdas);
   std::size_t trainable() const { return trainable_.size(); }
   int figures() const { return figures_; }  // cost included
   // What the optimiser keeps, to be read or written.
@@ -103,11 +103,11 @@ class Trainer {
   std::uint64_t seed_;
   std::unique_ptr<Plan<T>> plan_;
   Pace pace_, pace_of_calls_;  // of a fit's steps; of single ones, which wake a team each
-  bool asks_for_updates_ = false;  // of the plan: gradients that need not be stored are not
+  bool in_parts_ = false, plain_ = false;  // how the optimiser worked when the plan was built
   Index stored_ = 0;  // elements of all gradients that the plan stores
   bool shows_weights_ = false;  // a figure is a weight as it lies: all threads must have read before one writes
   bool values_small_ = false;  // every weight and every state of the optimiser is known to be within +-2^60
-  // After a step in products: no weight whose gradient the plan does not store is larger.
+  // After a step in products: no weight that plain SGD's steps change there is larger.
   double largest_ = std::numeric_limits<double>::infinity();
   std::uint64_t own_writes_ = 0;  // the parameters' `writes` after the last `step`: if unchanged, that still holds
 };

@@ -34,8 +34,9 @@ class Kind(NamedTuple):
 
 OPTIMIZERS = {
     "SGD": Kind(lambda: bp.SGD(0.01), 0, 0),
-    "momentum": Kind(lambda: bp.SGD(0.01, momentum=0.9, nesterov=True), 1, 1),
-    "Adam with an average": Kind(lambda: bp.Adam(use_ema=True), 3, 1),
+    "momentum": Kind(lambda: bp.SGD(0.01, momentum=0.9, nesterov=True), 1, 0),
+    "Adam with an average": Kind(lambda: bp.Adam(use_ema=True), 3, 0),
+    "norms are clipped": Kind(lambda: bp.SGD(0.01, global_clipnorm=1.0), 0, 1),
 }
 
 
