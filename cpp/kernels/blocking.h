@@ -37,6 +37,11 @@ constexpr int64_t kFlippedRows = 31;
 // operand takes a load of its own.
 constexpr int64_t kBesideAcross = kMaskedLoadsAreFree ? 1 : 4;
 
+// How many strips must read b for packing to pay, if only for the order of its rows: where they lie close together, the
+// caches bring them nearly as fast as packed ones.
+constexpr int64_t kStripsPacked = 4, kStripsPackedClose = 20;
+constexpr int64_t kCloseBytes = 1536;
+
 using fastbp::Blocking;
 
 // Rows a power of two of bytes apart share few sets of the first-level cache.
@@ -129,7 +134,8 @@ Blocking upright_blocking_of(const fastbp::Matmul<T>& q) {
     const bool side_by_side = s.strips == 1 && !q.listed.at && !aliases(q.b_col * (int64_t)sizeof(T));
     s.vectors = side_by_side ? vectors_across((int)q.m) : 1;
   }
-  s.pack_b = !s.across && !q.listed.at && (q.b_col != 1 || (s.strips >= 4 && outgrows_l1));
+  const int64_t repaying = q.b_row * (int64_t)sizeof(T) <= kCloseBytes ? kStripsPackedClose : kStripsPacked;
+  s.pack_b = !s.across && !q.listed.at && (q.b_col != 1 || (s.strips >= repaying && outgrows_l1));
   const bool long_strip = columns > 2 * s.vectors * lanes && depth >= 64;
   const int64_t far_stride = q.a_col == 1 ? q.a_row : q.a_col;
   s.pack_a = long_strip && !s.across && ((q.a_row != 1 && q.a_col != 1) || aliases(far_stride * (int64_t)sizeof(T)));
