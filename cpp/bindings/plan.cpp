@@ -34,9 +34,26 @@ void write(Parameter& parameter, const py::array& values) {
 
 int add_parameter(Parameters& parameters, const py::object& value, std::string name) {
   py::array values = converted(parameters, value);
-  const int slot = parameters.add(std::move(name), dims_of(values));
-  write(parameters.at(slot), values);
-  return slot;
+  Parameter parameter(std::move(name), dims_of(values), parameters.element_bytes());
+  write(parameter, values);
+  return parameters.add(std::move(parameter));
+}
+
+// No array of the whole is ever made.
+int add_parts(Parameters& parameters, const std::vector<Index>& shape, const py::iterable& parts, std::string name) {
+  Parameter parameter(std::move(name), shape, parameters.element_bytes());
+  Index filled = 0;
+  for (const py::handle& part : parts) {
+    const py::array values = converted(parameters, py::reinterpret_borrow<py::object>(part));
+    if (values.size() <= parameter.size - filled && values.size() > 0)
+      std::memcpy(parameter.data.as<char>() + filled * parameters.element_bytes(), values.data(),
+                  static_cast<std::size_t>(values.nbytes()));
+    filled += values.size();
+  }
+  if (filled != parameter.size)
+    throw Error(Cause::value, "parameter '" + parameter.name + "' has " + std::to_string(parameter.size) +
+                                  " values, its parts have " + std::to_string(filled));
+  return parameters.add(std::move(parameter));
 }
 
 py::array get_parameter(const py::object& self, Index slot, bool copy) {
@@ -145,6 +162,8 @@ void register_plan(py::module_& module) {
       .def(py::init([](const std::string& dtype) { return std::make_shared<Parameters>(dtype_named(dtype)); }),
            py::arg("dtype"))
       .def("add", &add_parameter, py::arg("value"), py::arg("name") = "", "Append a parameter; returns its slot.")
+      .def("add_parts", &add_parts, py::arg("shape"), py::arg("parts"), py::arg("name") = "",
+           "Append a parameter whose values come in parts that lie one behind the other; returns its slot.")
       .def("get", &get_parameter, py::arg("slot"), py::kw_only(), py::arg("copy") = true,
            "A copy of the parameter, or a read-only view: what trains changes it.")
       .def("set", &set_parameter, py::arg("slot"), py::arg("value"))

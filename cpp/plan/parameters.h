@@ -12,6 +12,12 @@
 namespace fastbp {
 
 struct Parameter {
+  Parameter(std::string name_, std::vector<Index> dims_, Index element_bytes)
+      : name(std::move(name_)), dims(std::move(dims_)) {
+    for (Index d : dims) size *= d;
+    data = Buffer(static_cast<std::size_t>(size * element_bytes));
+  }
+
   std::string name;
   std::vector<Index> dims;
   Index size = 1;
@@ -26,12 +32,8 @@ class Parameters {
   Index element_bytes() const { return dtype_ == Dtype::float32 ? 4 : 8; }
   int size() const { return static_cast<int>(slots_.size()); }
 
-  int add(std::string name, std::vector<Index> dims) {
-    Parameter parameter;
-    parameter.name = std::move(name);
-    for (Index d : dims) parameter.size *= d;
-    parameter.dims = std::move(dims);
-    parameter.data = Buffer(static_cast<std::size_t>(parameter.size * element_bytes()));
+  // Returns its slot.
+  int add(Parameter parameter) {
     slots_.push_back(std::move(parameter));
     return size() - 1;
   }

@@ -7,7 +7,7 @@ both, as in Keras.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -45,10 +45,8 @@ class Initializer(Picklable):
            [ 1., -1.,  1.]], dtype=float32)
     """
 
-    def __call__(
-        self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any, dtype: str = "float64"
-    ) -> np.ndarray:
-        """Initial values, in float64 or rounded once to `dtype` already: who takes them rounds what is not.
+    def __call__(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> np.ndarray:
+        """Initial values, in float64: who takes them rounds them once.
 
         Parameters
         ----------
@@ -59,11 +57,13 @@ class Initializer(Picklable):
             The parameter's number in its model.
         backend : module
             Whose ``uniform`` and ``normal`` draw; both give the same bits.
-        dtype : str
-            The model's.
         """
         shape = tuple(shape)
         return np.asarray(self.draw(shape, Stream(seed, ordinal, backend)), np.float64).reshape(shape)
+
+    def parts(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> Iterator[np.ndarray]:
+        """The same values, row-major, in parts that lie one behind the other."""
+        yield self(shape, seed=seed, ordinal=ordinal, backend=backend).ravel()
 
     def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
         raise NotImplementedError(f"{type(self).__name__} must define draw(shape, stream)")
@@ -95,22 +95,17 @@ class Stream:
 class _OneByOne(Initializer):
     """Base of those whose element e follows from number e of the stream alone, by ``law(shape)(stream, n)``.
 
-    They are drawn a block at a time and rounded at once, so that float64 numbers take no memory of the weight's size.
+    Their parts are small, so that float64 numbers take no memory of the weight's size.
     """
 
-    def __call__(
-        self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any, dtype: str = "float64"
-    ) -> np.ndarray:
+    def parts(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> Iterator[np.ndarray]:
         shape = tuple(shape)
         if type(self).draw is not _OneByOne.draw:  # a class that is derived from one of these draws as it likes
-            return super().__call__(shape, seed=seed, ordinal=ordinal, backend=backend)
+            yield from super().parts(shape, seed=seed, ordinal=ordinal, backend=backend)
+            return
         law, size = self.law(shape), math.prod(shape)
-        values = np.empty(size, dtype)
-        with np.errstate(over="ignore", under="ignore"):
-            for first in range(0, size, BLOCK):
-                part = values[first : first + BLOCK]
-                part[:] = law(Stream(seed, ordinal, backend, first), part.size)
-        return values.reshape(shape)
+        for first in range(0, size, BLOCK):
+            yield law(Stream(seed, ordinal, backend, first), min(BLOCK, size - first))
 
     def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
         return self.law(shape)(stream, math.prod(shape))

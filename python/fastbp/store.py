@@ -42,15 +42,13 @@ class Store:
         """The slot of `parameter`, which is copied here, or drawn from its initialiser, if it is new."""
         if parameter in self._slots:
             return self._slots[parameter]
-        ordinal = len(self.parameters)
         if parameter.has_value:
-            value = parameter._exact
+            slot = int(self.values.add(parameter._exact, parameter.name))
         else:
-            value = parameter.initializer(
-                parameter.shape, seed=self.seed, ordinal=ordinal, backend=self.backend, dtype=self.dtype
-            )
-        slot = int(self.values.add(value, parameter.name))
-        if not parameter.has_value:
+            ordinal = len(self.parameters)
+            drawn = parameter.initializer.parts(parameter.shape, seed=self.seed, ordinal=ordinal, backend=self.backend)
+            with np.errstate(over="ignore", under="ignore"):
+                slot = int(self.values.add_parts(parameter.shape, drawn, parameter.name))
             parameter.live_in(self, slot)
         self._slots[parameter] = slot
         self.parameters.append(parameter)

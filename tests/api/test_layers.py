@@ -1,13 +1,16 @@
 """Layers, initialisers and regularisers: shapes, names, sharing, and values against independent computations."""
 
+import itertools
 import math
 
 import fastbp as bp
 import numpy as np
 import pytest
-from fastbp import reference
+from fastbp import _core, reference
 from fastbp.initializers import INITIALIZERS
 from scipy import stats
+
+BACKENDS = [_core, reference]
 
 
 def draw(initializer, shape=(300, 200), seed=3, ordinal=1):
@@ -181,10 +184,29 @@ def test_a_large_weight_is_drawn_in_blocks_of_the_same_numbers(name, monkeypatch
     monkeypatch.setattr(bp.initializers, "BLOCK", 100)
     initializer = bp.initializers.get_initializer("initializer", name)
     whole = initializer.draw((17, 15), bp.initializers.Stream(9, 4, reference)).reshape(17, 15)
-    for dtype in ("float32", "float64"):
-        values = initializer((17, 15), seed=9, ordinal=4, backend=reference, dtype=dtype)
-        assert values.dtype == dtype
-        assert values.tobytes() == whole.astype(dtype).tobytes()
+    for backend, dtype in itertools.product(BACKENDS, ("float32", "float64")):
+        parameters = backend.Parameters(dtype)
+        parts = list(initializer.parts((17, 15), seed=9, ordinal=4, backend=backend))
+        assert [part.size for part in parts] == [100, 100, 55]
+        slot = parameters.add_parts((17, 15), parts)
+        assert parameters.get(slot).shape == (17, 15)
+        assert parameters.get(slot).tobytes() == whole.astype(dtype).tobytes()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_parts_that_are_no_whole_parameter_add_nothing(backend):
+    def broken():
+        yield np.ones(3)
+        raise RuntimeError("drawing failed")
+
+    parameters = backend.Parameters("float32")
+    for sizes in ([], [5], [3, 2], [3, 4], [7]):
+        with pytest.raises(ValueError, match=f"parameter 'w' has 6 values, its parts have {sum(sizes)}"):
+            parameters.add_parts((2, 3), [np.ones(size) for size in sizes], "w")
+    with pytest.raises(RuntimeError, match="drawing failed"):
+        parameters.add_parts((2, 3), broken(), "w")
+    assert len(parameters) == 0
+    assert parameters.add_parts((0, 3), []) == 0
 
 
 def test_a_class_derived_from_a_known_initialiser_draws_as_it_likes():

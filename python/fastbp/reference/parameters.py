@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from math import prod
 from operator import index
 from typing import Any
 
@@ -37,6 +39,14 @@ class Parameters:
         self.values.append(convert(value, self.dtype, f"parameter '{name}'"))
         self.names.append(name)
         return len(self.values) - 1
+
+    def add_parts(self, shape: Sequence[int], parts: Iterable[Any], name: str = "") -> int:
+        """A new slot of this shape, whose values come in parts that lie one behind the other."""
+        converted = [convert(part, self.dtype, f"parameter '{name}'").ravel() for part in parts]
+        value = np.concatenate(converted) if converted else np.empty(0, self.dtype)
+        if value.size != prod(shape):
+            raise ValueError(f"parameter '{name}' has {prod(shape)} values, its parts have {value.size}")
+        return self.add(value.reshape(tuple(shape)), name)
 
     def get(self, slot: int, *, copy: bool = True) -> NDArray[Any]:
         """A copy of the parameter, or a read-only view."""
