@@ -263,3 +263,29 @@ def test_a_figure_that_is_a_weight_is_read_before_the_step() -> None:
     assert len(expected) == 6
     for place in everywhere():
         assert [outcome("core") for _ in range(5)] == [expected] * 5, place
+
+
+@pytest.mark.parametrize(("rows", "features", "units"), [(5, 7, 9), (100, 13, 33)])
+@pytest.mark.parametrize("momentum", [0.0, 0.5])
+def test_weights_that_grow_unseen_are_looked_at_before_they_overflow(
+    momentum: float, rows: int, features: int, units: int
+) -> None:
+    """A decay that multiplies them by -1e8 in every step, beside gradients of nearly nothing: tanh is saturated."""
+
+    def outcome(backend: str) -> tuple[int, list[np.ndarray]]:
+        x, y = data(8 * rows, features)
+        layers = [bp.Dense(units, activation="tanh", use_bias=False), bp.Dense(1, use_bias=False)]
+        model = bp.Sequential([bp.Input((features,)), *layers], seed=1)
+        model.layers[-1].trainable = False
+        model.compile(bp.SGD(1e3, momentum=momentum, weight_decay=1e5), "mse", backend=backend)
+        with pytest.raises(bp.NonFiniteError, match=r"dense/kernel .* its update") as caught:
+            model.fit(x, y[:, None], batch_size=rows, shuffle=False, verbose=0)
+        return caught.value.step, model.get_weights()
+
+    step, expected = outcome("reference")
+    assert step >= 4
+    assert np.abs(expected[0]).max() > 2.0**100
+    for place in everywhere():
+        core_step, weights = outcome("core")
+        assert core_step == step, place
+        assert_all_same(weights, expected, place)
