@@ -121,7 +121,7 @@ FASTBP_INLINE void set_finish(const fastbp::Matmul<T>& q, int64_t i, int64_t j, 
   call->minus_eta = -q.eta;
   call->minus_decay = q.decay == 0 ? T(0) : -q.decay;  // fma(+0, w, w) is w for every finite w, -0 too
   if (q.finish == fastbp::Finish::none) return;
-  call->weight = {q.c + i * q.c_row + j, q.c_row};
+  if (q.finish == fastbp::Finish::step) call->weight = {q.c + i * q.c_row + j, q.c_row};
   call->beside = {q.beside ? q.beside + i * q.beside_row + j : nullptr, q.beside_row};
 }
 
@@ -239,14 +239,14 @@ FASTBP_INLINE int64_t strips_at_once(const fastbp::Matmul<T>& q, const Blocking&
 // The strips of one piece. Packed strips of a are made group by group: for this block of columns alone, or in the first
 // one for all (pack_whole_a).
 template <class T>
-void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece, const Strips& strips) {
+void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece, const Strips& strips,
+                    StripGradient<T>* gradient) {
   const int64_t strip_size = piece.depth * kStripWidth<T>;
   const int64_t group = s.pack_a ? kGroupStrips : strips.count;
   Wanted wanted = {{}, {}, 0, {}, {}, q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr};
   const bool steps = q.finish == fastbp::Finish::step;
   const bool changes_weight = steps || q.finish == fastbp::Finish::update;
   const bool asks = piece.panels || changes_weight || wanted.gathered;
-  StripGradient<T> gradient;
   const int64_t late = strips.count * 3 / 4;  // what is asked for by then is still in cache at the end
   for (int64_t first = 0; first < strips.count; first += group) {
     const int64_t last = smaller(first + group, strips.count);
@@ -262,7 +262,7 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T
       if (is_packed && (strip + 1 < strips.count || !piece.last))
         wanted.strip = {(const char*)(own + strip_size), strip_size * (int64_t)sizeof(T), 0, 1, 0};
       if (strip == late) wanted.block = piece.next;
-      multiply_strips(q, s, piece, row, rows, count, own, &gradient, asks ? &wanted : nullptr);
+      multiply_strips(q, s, piece, row, rows, count, own, gradient, asks ? &wanted : nullptr);
       strip += count;
       const int64_t end = row + count * rows;
       const bool enough = (end - waiting) * piece.columns >= kEpilogueElements || strip == last;
@@ -288,7 +288,7 @@ Soon next_of(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piec
 }
 
 template <class T>
-void multiply(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch) {
+void multiply(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch, StripGradient<T>* gradient) {
   constexpr int lanes = Vector<T>::lanes;
   const int64_t height = s.strips == 1 ? q.m : q.m / s.strips;
   const Strips strips = {s.strips, height, q.m - height * s.strips};
@@ -306,7 +306,7 @@ void multiply(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch) {
       piece.strips = packed_a + piece.start * whole_step;
       piece.next = panels ? next_of(q, s, piece) : Soon{};
       if (panels) pack_panels(q, piece, s.vectors * lanes, panels);
-      multiply_piece(q, s, piece, strips);
+      multiply_piece(q, s, piece, strips, gradient);
     }
   }
 }
@@ -322,7 +322,7 @@ void finish_rows(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, const T* su
       call.last_lanes = smaller(lanes, q.n - j);
       call.out = {q.c + i * q.c_row + j, q.c_row};
       V<T> sum = sums ? load_first<T>(sums + (i - i0) * sums_row + j, call.last_lanes) : V<T>{};
-      finish_sums<T, 1, 1, true>(&call, &sum);
+      finish_in_registers<T, 1, 1, true>(&call, &sum);
       store_first<T>(call.out.at, sum, call.last_lanes);
     }
   }
@@ -336,7 +336,7 @@ void multiply_flipped(const fastbp::Matmul<T>& q, char* scratch) {
   for (int64_t i0 = 0; i0 < q.m; i0 += kFlippedColumns<T>) {
     const int64_t i1 = smaller(i0 + kFlippedColumns<T>, q.m);
     const fastbp::Matmul<T> part = flipped(q, i0, i1, transposed);
-    multiply(part, upright_blocking_of(part), scratch);
+    multiply<T>(part, upright_blocking_of(part), scratch, nullptr);
     const bool steps = q.finish == fastbp::Finish::step, apart = steps || q.finish == fastbp::Finish::update;
     T* const out = apart ? gradients : q.c + i0 * q.c_row;
     const int64_t out_row = apart ? q.n : q.c_row;

@@ -70,12 +70,9 @@ FASTBP_INLINE bool is_one_tile(const fastbp::Matmul<T>& q, bool across) {
 }
 
 template <class T>
-void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
+void multiply_one_tile(const fastbp::Matmul<T>& q, bool across, StripGradient<T>* gradient) {
   constexpr int lanes = Vector<T>::lanes;
   const int64_t vectors = (q.n + lanes - 1) / lanes;
-  const bool steps = q.finish == fastbp::Finish::step;
-  StripGradient<T> gradient;
-  const int64_t gradient_row = steps ? gradient_row_of(q) : 0;
   TileCall<T> call;
   call.listed = {};
   Wanted wanted;
@@ -92,12 +89,13 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across) {
   call.a_col = q.a_col;
   call.b = q.b;
   call.b_row = across ? q.b_col : q.b_row;
-  call.out = steps ? Rows<T>{gradient.sums, gradient_row} : Rows<T>{q.c, q.c_row};
+  call.out = {q.c, q.c_row};
+  if (gradient) call.out = {gradient->sums, gradient_row_of(q)};
   call.earlier = nullptr;
   call.earlier_count = 0;
   call.last_lanes = q.n - (vectors - 1) * lanes;
   microkernel_of<T>(across, q.m, vectors, call.last_lanes, false)(&call);
-  if (steps) take_step(q, 0, 0, q.m, q.n, gradient.sums, gradient_row);
+  if (gradient) take_step(q, 0, 0, q.m, q.n, gradient->sums, call.out.row);
   if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
 }
 
@@ -109,11 +107,12 @@ void multiply_empty(const fastbp::Matmul<T>& q) {
 }
 
 template <class T>
-void multiply_blocks(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch) {
+void multiply_blocks(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch,
+                     StripGradient<T>* gradient = nullptr) {
   if (s.flipped) {
     multiply_flipped(q, scratch);
   } else {
-    multiply(q, s, scratch);
+    multiply(q, s, scratch, gradient);
   }
 }
 // With scratch from the stack.
@@ -137,9 +136,19 @@ Blocking chosen(const fastbp::Matmul<T>& q) {
   return s;
 }
 
+// Apart from the other products, whose stack it would make large.
+template <class T>
+__attribute__((noinline)) void multiply_for_step(const fastbp::Matmul<T>& q, const Blocking& s) {
+  StripGradient<T> gradient;
+  if (s.way != Blocking::Way::blocks) return multiply_one_tile(q, s.way == Blocking::Way::one_tile_across, &gradient);
+  alignas(64) char local[kLocalBytes];
+  multiply_blocks(q, s, s.bytes() <= kLocalBytes ? local : (char*)q.scratch, &gradient);
+}
+
 template <class T>
 void multiply_as(const fastbp::Matmul<T>& q, const Blocking& s) {
-  if (s.way != Blocking::Way::blocks) return multiply_one_tile(q, s.way == Blocking::Way::one_tile_across);
+  if (q.finish == fastbp::Finish::step) return multiply_for_step(q, s);
+  if (s.way != Blocking::Way::blocks) return multiply_one_tile<T>(q, s.way == Blocking::Way::one_tile_across, nullptr);
   if (s.bytes() > 0 && s.bytes() <= kLocalBytes) return multiply_blocks_here(q, s);
   multiply_blocks(q, s, (char*)q.scratch);
 }

@@ -47,18 +47,22 @@ using Microkernel = void (*)(const TileCall<T>*);
 constexpr int kTileRows = 14;
 constexpr int kRegisters = 32;
 constexpr bool kMaskedLoadsAreFree = true;
+constexpr bool kHasFma = true;
 #elif defined(__AVX2__)
 constexpr int kTileRows = 6;
 constexpr int kRegisters = 16;
 constexpr bool kMaskedLoadsAreFree = false;
+constexpr bool kHasFma = true;
 #elif defined(__aarch64__)
 constexpr int kTileRows = 12;
 constexpr int kRegisters = 32;
 constexpr bool kMaskedLoadsAreFree = false;
+constexpr bool kHasFma = true;
 #else
 constexpr int kTileRows = 4;
 constexpr int kRegisters = 11;  // of 16: an fma without an instruction for it needs some
 constexpr bool kMaskedLoadsAreFree = false;
+constexpr bool kHasFma = false;
 #endif
 constexpr int kTileVectors = 2;
 constexpr int kMostVectors = 8;
@@ -120,7 +124,7 @@ FASTBP_INLINE void finish_sums(const TileCall<T>* call, V<T>* sum) {
 
 // What becomes of the sums of a tile: rows x vectors.
 template <class T, int rows, int vectors, bool masked>
-FASTBP_INLINE void finish_sums(const TileCall<T>* call, V<T>* sum) {
+FASTBP_INLINE void finish_in_registers(const TileCall<T>* call, V<T>* sum) {
   using fastbp::Finish;
   switch (call->finish) {
     case Finish::none:
@@ -132,8 +136,33 @@ FASTBP_INLINE void finish_sums(const TileCall<T>* call, V<T>* sum) {
   }
 }
 
+// The same from sums in memory, `sums_row` apart; `columns` of each row.
+template <class T>
+__attribute__((noinline)) void finish_from_memory(const TileCall<T>* call, const T* sums, int64_t sums_row,
+                                                  int64_t rows, int64_t columns) {
+  constexpr int lanes = Vector<T>::lanes;
+  TileCall<T> part = *call;
+  for (int64_t i = 0; i < rows; ++i) {
+    for (int64_t j = 0; j < columns; j += lanes) {
+      part.last_lanes = columns - j < lanes ? columns - j : lanes;
+      part.out.at = call->out.at + i * call->out.row + j;
+      part.beside.at = call->beside.at + i * call->beside.row + j;
+      V<T> sum = load_first<T>(sums + i * sums_row + j, part.last_lanes);
+      finish_in_registers<T, 1, 1, true>(&part, &sum);
+      store_first<T>(part.out.at, sum, part.last_lanes);
+    }
+  }
+}
+
+// Whether a tile's kernel has code of its own for all that may become of its sums. Where rows are listed, the product
+// is flipped and nothing does. Of the other kernels the wide ones of few rows go without, for they are many and take
+// long to compile; and so do all where an fma is many instructions.
+constexpr bool finishes_itself(int rows, int vectors, bool listed) {
+  return kHasFma && !listed && (2 * rows > kTileRows || vectors <= kTileVectors);
+}
+
 // Adds the earlier sums to a tile's chains, finishes and stores it. sum: rows x vectors.
-template <class T, int rows, int vectors, bool masked>
+template <class T, int rows, int vectors, bool masked, bool listed = false>
 FASTBP_INLINE void finish_tile(const TileCall<T>* call, V<T>* sum) {
   constexpr int lanes = Vector<T>::lanes;
   const int64_t last_lanes = call->last_lanes;
@@ -149,9 +178,17 @@ FASTBP_INLINE void finish_tile(const TileCall<T>* call, V<T>* sum) {
     }
   }
 
-  finish_sums<T, rows, vectors, masked>(call, sum);
   T* out = call->out.at;
   const int64_t out_row = call->out.row;
+  const bool finishes = call->finish != fastbp::Finish::none && call->finish != fastbp::Finish::step;
+  if constexpr (finishes_itself(rows, vectors, listed)) {
+    finish_in_registers<T, rows, vectors, masked>(call, sum);
+  } else if (finishes) {
+    alignas(64) T sums[rows * vectors * lanes];
+    FASTBP_UNROLL
+    for (int i = 0; i < rows * vectors; ++i) store<T>(sums + i * lanes, sum[i]);
+    return finish_from_memory<T>(call, sums, vectors * lanes, rows, (vectors - 1) * lanes + last_lanes);
+  }
   if (!masked || last_lanes == lanes) {  // masked stores cost far more than masked loads
     FASTBP_UNROLL
     for (int i = 0; i < rows; ++i) {
@@ -226,7 +263,7 @@ void multiply_tile(const TileCall<T>* call) {
     if (!listed) b += b_row;
   }
 
-  finish_tile<T, rows, vectors, masked>(call, sum);
+  finish_tile<T, rows, vectors, masked, listed>(call, sum);
 }
 
 // The microkernel for a tile of `rows` x `vectors`; both are clamped to what exists, so that one table fits all sets.
