@@ -134,7 +134,6 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<
   constexpr int64_t element = (int64_t)sizeof(T);
   const int64_t width = s.vectors * lanes;
   const bool steps = q.finish == fastbp::Finish::step;
-  const bool changes_weight = steps || q.finish == fastbp::Finish::update;
   TileCall<T> call;
   call.finish = fastbp::Finish::none;
   call.beside = {};
@@ -164,7 +163,8 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<
     T* const c = q.c + row * q.c_row + piece.column + j;
     call.out = steps ? Rows<T>{gradient->sums + j - stepped, gradient_row} : Rows<T>{c, q.c_row};
     if (piece.last) set_finish(q, row, piece.column + j, &call);
-    if (piece.panels || changes_weight) wanted->tile = {(const char*)c, columns * element, q.c_row * element, rows, 0};
+    if (piece.panels || changes_weight(q.finish))
+      wanted->tile = {(const char*)c, columns * element, q.c_row * element, rows, 0};
     if (steps && piece.last) want_states(q, wanted);
     const Microkernel<T> kernel = microkernel_of<T>(s.across, rows, vectors, call.last_lanes, call.listed.at);
     if (q.over_rows && q.k > fastbp::kRowBlock) {
@@ -244,9 +244,7 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T
   const int64_t strip_size = piece.depth * kStripWidth<T>;
   const int64_t group = s.pack_a ? kGroupStrips : strips.count;
   Wanted wanted = {{}, {}, 0, {}, {}, q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr};
-  const bool steps = q.finish == fastbp::Finish::step;
-  const bool changes_weight = steps || q.finish == fastbp::Finish::update;
-  const bool asks = piece.panels || changes_weight || wanted.gathered;
+  const bool asks = piece.panels || changes_weight(q.finish) || wanted.gathered;
   const int64_t late = strips.count * 3 / 4;  // what is asked for by then is still in cache at the end
   for (int64_t first = 0; first < strips.count; first += group) {
     const int64_t last = smaller(first + group, strips.count);
@@ -314,18 +312,11 @@ void multiply(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch, Stri
 // Rows i0 .. i1 of c from their sums, which are there already, `sums_row` apart; null: they are +0.
 template <class T>
 void finish_rows(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, const T* sums, int64_t sums_row) {
-  constexpr int lanes = Vector<T>::lanes;
   TileCall<T> call;
-  for (int64_t i = i0; i < i1; ++i) {
-    for (int64_t j = 0; j < q.n; j += lanes) {
-      set_finish(q, i, j, &call);
-      call.last_lanes = smaller(lanes, q.n - j);
-      call.out = {q.c + i * q.c_row + j, q.c_row};
-      V<T> sum = sums ? load_first<T>(sums + (i - i0) * sums_row + j, call.last_lanes) : V<T>{};
-      finish_in_registers<T, 1, 1, true>(&call, &sum);
-      store_first<T>(call.out.at, sum, call.last_lanes);
-    }
-  }
+  call.beside = {};
+  set_finish(q, i0, 0, &call);
+  call.out = {q.c + i0 * q.c_row, q.c_row};
+  finish_from_memory<T>(&call, sums, sums_row, i1 - i0, q.n);
 }
 
 // Few columns: the vectors lie along the rows of c, kFlippedColumns<T> of them at a time.
@@ -337,7 +328,7 @@ void multiply_flipped(const fastbp::Matmul<T>& q, char* scratch) {
     const int64_t i1 = smaller(i0 + kFlippedColumns<T>, q.m);
     const fastbp::Matmul<T> part = flipped(q, i0, i1, transposed);
     multiply<T>(part, upright_blocking_of(part), scratch, nullptr);
-    const bool steps = q.finish == fastbp::Finish::step, apart = steps || q.finish == fastbp::Finish::update;
+    const bool steps = q.finish == fastbp::Finish::step, apart = changes_weight(q.finish);
     T* const out = apart ? gradients : q.c + i0 * q.c_row;
     const int64_t out_row = apart ? q.n : q.c_row;
     transpose_out<T>(i1 - i0, q.n, transposed, kFlippedColumns<T>, out, out_row);

@@ -39,6 +39,11 @@ struct TileCall {
   Rows<const T> beside;  // add, relu_of_sum, gate
 };
 
+// Whether the sums are a weight's gradient, and change it.
+FASTBP_INLINE bool changes_weight(fastbp::Finish finish) {
+  return finish == fastbp::Finish::update || finish == fastbp::Finish::step;
+}
+
 template <class T>
 using Microkernel = void (*)(const TileCall<T>*);
 
@@ -136,7 +141,7 @@ FASTBP_INLINE void finish_in_registers(const TileCall<T>* call, V<T>* sum) {
   }
 }
 
-// The same from sums in memory, `sums_row` apart; `columns` of each row.
+// The same from sums in memory, `sums_row` apart, `columns` of each row; null: they are +0.
 template <class T>
 __attribute__((noinline)) void finish_from_memory(const TileCall<T>* call, const T* sums, int64_t sums_row,
                                                   int64_t rows, int64_t columns) {
@@ -146,8 +151,8 @@ __attribute__((noinline)) void finish_from_memory(const TileCall<T>* call, const
     for (int64_t j = 0; j < columns; j += lanes) {
       part.last_lanes = columns - j < lanes ? columns - j : lanes;
       part.out.at = call->out.at + i * call->out.row + j;
-      part.beside.at = call->beside.at + i * call->beside.row + j;
-      V<T> sum = load_first<T>(sums + i * sums_row + j, part.last_lanes);
+      if (call->beside.at) part.beside.at = call->beside.at + i * call->beside.row + j;
+      V<T> sum = sums ? load_first<T>(sums + i * sums_row + j, part.last_lanes) : V<T>{};
       finish_in_registers<T, 1, 1, true>(&part, &sum);
       store_first<T>(part.out.at, sum, part.last_lanes);
     }
@@ -214,7 +219,7 @@ constexpr int64_t kClaimDepth = 64;
 template <class T, int rows, int vectors>
 FASTBP_INLINE void claim_tile(const TileCall<T>* call) {
   const bool steps = call->finish == fastbp::Finish::step;
-  const bool keeps = steps || call->finish == fastbp::Finish::update;
+  const bool keeps = changes_weight(call->finish);
   const Rows<T> tile = steps ? call->weight : call->out;
   FASTBP_UNROLL
   for (int i = 0; i < rows; ++i) {
@@ -238,8 +243,7 @@ void multiply_tile(const TileCall<T>* call) {
   const T* const* list = call->listed.at;
   const int64_t first = call->listed.first;
   Wanted* wanted = call->wanted;
-  const bool changes_weight = call->finish == fastbp::Finish::update || call->finish == fastbp::Finish::step;
-  if (call->contested && (call->earlier_count == 0 || changes_weight) && call->k >= kClaimDepth)
+  if (call->contested && (call->earlier_count == 0 || changes_weight(call->finish)) && call->k >= kClaimDepth)
     claim_tile<T, rows, vectors>(call);
 
   V<T> sum[rows * vectors];

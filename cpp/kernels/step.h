@@ -1,4 +1,5 @@
-// An optimiser's step by parts of a weight, each when the sums that are its gradient are there: in L1, never in memory.
+// An optimiser's step by parts of a weight, each when the sums that are its gradient are there: in cache, never in
+// memory of their own.
 #pragma once
 
 #include "kernels/blocking.h"

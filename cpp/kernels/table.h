@@ -94,7 +94,7 @@ enum class Finish : int {
 template <class T>
 struct Update;
 
-// What products whose sums are a weight's gradient do with them, tile by tile, while they are in L1.
+// What products whose sums are a weight's gradient do with them, part by part, while they are in cache.
 template <class T>
 struct WeightStep {
   const Update<T>* whole;  // of all the weight, but for its gradient

@@ -194,7 +194,7 @@ class Fusion {
       if (looped || tape_.stages[stage].kind != Stage::Kind::product_rows) continue;
       const Item& product = tape_.first_item(tape_.stages[stage]);
       const bool empty = product.k == 0;  // a product of nothing updates nothing
-      in_tail[stage] = !empty && can_be_measured(product) && is_worth_it(product, request);
+      in_tail[stage] = !empty && can_be_measured(product) && is_worth_not_storing(product, request);
       if (in_tail[stage]) tape_.values[value].place = Value::Place::unstored;
     }
     move_tail(in_tail);
@@ -217,7 +217,7 @@ class Fusion {
 
   // One thread updates a weight that lies in cache faster from a gradient that does, too, but for plain SGD, whose step
   // is made in registers. In a team the product's tiles hide what it costs to write what others have read.
-  static bool is_worth_it(const Item& item, const TapeRequest& request) {
+  static bool is_worth_not_storing(const Item& item, const TapeRequest& request) {
     if (request.team != TeamChoice::measured) return true;
     const Index stored = item.m * item.n;
     const bool in_cache = stored * request.element_bytes <= 2 * request.block_bytes;  // half of L2

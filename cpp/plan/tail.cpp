@@ -1,5 +1,5 @@
 // The tail of a tape: products over rows that are nothing but the gradients of weights. Nothing reads them but the
-// update, so their tiles take its step while they are in registers or in L1, and they are never stored. What must be
+// update, so their tiles take its step while they are in registers or in cache, and they are never stored. What must be
 // known before anything is written follows from a bound: |sum of x_r g_r| <= rows * max |x| * max |g|. The largest
 // magnitudes are noted where x and g are written, while they are in L1.
 #include <algorithm>
