@@ -56,12 +56,31 @@ FASTBP_INLINE void fetch_part_line(Soon* part) {
   }
 }
 
-// The next line; whether there was one.
-FASTBP_INLINE bool fetch_line(Wanted* wanted) {
+// The next line of the parts; whether there was one.
+FASTBP_INLINE bool fetch_line_of_parts(Wanted* wanted) {
   if (wanted->tile.rows <= 0 && wanted->states_left > 0) wanted->tile = wanted->states[--wanted->states_left];
   Soon* const part = wanted->tile.rows > 0 ? &wanted->tile : wanted->strip.rows > 0 ? &wanted->strip : &wanted->block;
-  if (part->rows <= 0) return wanted->gathered && fetch_row_line(wanted->gathered);
+  if (part->rows <= 0) return false;
   fetch_part_line(part);
+  return true;
+}
+
+// The next line; whether there was one.
+FASTBP_INLINE bool fetch_line(Wanted* wanted) {
+  return fetch_line_of_parts(wanted) || (wanted->gathered && fetch_row_line(wanted->gathered));
+}
+
+// Where there is time, a line of the parts is asked for with every so many k: lines from memory that follow each other
+// closely fill the queue through which the product's own come from the second-level cache.
+constexpr int64_t kPause = 4;
+
+// What kPause k ask for; whether there was anything. Rows that will be gathered are asked for no slower than elsewhere.
+FASTBP_INLINE bool fetch_with_pauses(Wanted* wanted) {
+  if (fetch_line_of_parts(wanted)) return true;
+  if (!wanted->gathered) return false;
+  for (int64_t line = 0; line < kPause; ++line) {
+    if (!fetch_row_line(wanted->gathered)) return false;
+  }
   return true;
 }
 

@@ -19,7 +19,8 @@
 
 namespace {
 
-constexpr int kLevelsInPiece = 2;  // a piece of k holds four blocks of rule 2
+constexpr int kLevelsInPiece = 2;
+constexpr int kBlocksInPiece = 1 << kLevelsInPiece;  // of rule 2
 constexpr int kMostLevels = 40;
 
 // Where one tile of c stands in the counting of blocks, and where its sums wait.
@@ -35,42 +36,41 @@ struct Counter {
   }
 };
 
-// One tile of c and one piece of k under rule 2. `first`: the number of blocks of RB rows before this piece; b_step:
-// the distance of two k in b.
+// The blocks of RB rows of a piece of k, for one tile. `first`: how many there are before it; c: where the last block
+// of all goes.
 template <class T>
-void tile_over_rows(TileCall<T> call, Microkernel<T> kernel, int64_t b_step, int64_t first, bool last_piece,
-                    const Counter<T>& counter) {
-  const Rows<T> c = call.out;
-  const int64_t depth = call.k;
-  const T* a = call.a;
-  const T* b = call.b;
-  const fastbp::Finish finish = call.finish;
-  const T* const* const list = call.listed.at;
-  Rows<T> earlier[kMostLevels];
-  call.earlier = earlier;
-  for (int64_t p = 0; p < depth; p += fastbp::kRowBlock) {
-    const int64_t block = first + p / fastbp::kRowBlock;
-    const bool last = last_piece && p + fastbp::kRowBlock >= depth;
-    // The full slots are the ones in `block`. A sum joins those from level 0 up to the first empty one and waits there;
-    // the last block's sum joins them all.
-    int64_t level = 0, count = 0;
-    for (; block >> level; ++level) {
-      if (block >> level & 1) {
-        earlier[count++] = counter.level(level);
-      } else if (!last) {
-        break;
+struct RowBlocks {
+  Block<T> blocks[kBlocksInPiece];
+  int64_t count;
+  Rows<T> earlier[kMostLevels + 2];  // all blocks', one behind the other
+
+  RowBlocks(int64_t depth, int64_t first, bool last_piece, const Counter<T>& counter, Rows<T> c) : count(0) {
+    Rows<T>* next = earlier;
+    for (int64_t p = 0; p < depth; p += fastbp::kRowBlock) {
+      const int64_t number = first + count;
+      const bool last = last_piece && p + fastbp::kRowBlock >= depth;
+      Block<T>& block = blocks[count++];
+      block.k = smaller(fastbp::kRowBlock, depth - p);
+      block.earlier = next;
+      // The full slots are the ones in `number`. A sum joins those from level 0 up to the first empty one and waits
+      // there; the last block's sum joins them all.
+      int64_t level = 0;
+      for (; number >> level; ++level) {
+        if (number >> level & 1) {
+          *next++ = counter.level(level);
+        } else if (!last) {
+          break;
+        }
       }
+      block.earlier_count = next - block.earlier;
+      block.out = last ? c : counter.level(level);
     }
-    call.a = a + p * call.a_col;
-    call.b = b + p * b_step;
-    if (call.listed.at) call.listed.at = list + p;
-    call.k = smaller(fastbp::kRowBlock, depth - p);
-    call.earlier_count = count;
-    call.out = last ? c : counter.level(level);
-    call.finish = last ? finish : fastbp::Finish::none;
-    kernel(&call);
   }
-}
+  RowBlocks(const RowBlocks&) = delete;
+};
+
+// What other processors have read of a larger c is no longer in any cache but the last, and a claim would wait for it.
+constexpr int64_t kClaimedBytes = 1024 * 1024;
 
 // Strips of nearly equal height: the first `taller` ones have a row more.
 struct Strips {
@@ -114,6 +114,30 @@ FASTBP_INLINE fastbp::RowList<T> list_from(const fastbp::RowList<T>& list, bool 
   return {list.at + p, list.first + j};
 }
 
+// One tile of c and one piece of k under rule 2: in one call, if there is a kernel for it. b_step: the distance of two
+// k in b.
+template <class T>
+FASTBP_INLINE void multiply_row_blocks(TileCall<T> call, Microkernel<T> each, Microkernel<T> whole, int64_t b_step,
+                                       const RowBlocks<T>& all) {
+  const int64_t last = all.count - 1;
+  const fastbp::Finish finish = call.finish;
+  call.before = all.blocks;
+  call.before_count = whole ? last : 0;
+  call.finish = fastbp::Finish::none;
+  for (int64_t n = call.before_count; n <= last; ++n) {
+    const Block<T>& block = all.blocks[n];
+    call.k = block.k;
+    call.earlier = block.earlier;
+    call.earlier_count = block.earlier_count;
+    call.out = block.out;
+    if (n == last) call.finish = finish;
+    (whole ? whole : each)(&call);
+    call.a += block.k * call.a_col;
+    call.b += block.k * b_step;
+    if (call.listed.at) call.listed.at += block.k;
+  }
+}
+
 // What becomes of the last sums of a tile whose first element is (i, j).
 template <class T>
 FASTBP_INLINE void set_finish(const fastbp::Matmul<T>& q, int64_t i, int64_t j, TileCall<T>* call) {
@@ -138,9 +162,9 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<
   call.finish = fastbp::Finish::none;
   call.beside = {};
   call.listed = {};
-  call.k = piece.depth;
   call.wanted = wanted;
-  call.contested = q.threads > 1;
+  const bool in_blocks = q.over_rows && q.k > fastbp::kRowBlock;
+  call.contested = q.threads > 1 && q.m * q.n * element <= kClaimedBytes;
   call.a_row = packed ? 1 : q.a_row;
   call.a_col = packed ? kStripWidth<T> : q.a_col;
   const T* const a = packed ? packed : q.a + row * q.a_row + piece.start * q.a_col;
@@ -167,13 +191,16 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<
       wanted->tile = {(const char*)c, columns * element, q.c_row * element, rows, 0};
     if (steps && piece.last) want_states(q, wanted);
     const Microkernel<T> kernel = microkernel_of<T>(s.across, rows, vectors, call.last_lanes, call.listed.at);
-    if (q.over_rows && q.k > fastbp::kRowBlock) {
+    if (in_blocks) {
       alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
-      const Counter<T> counter = {local, width, rows * width,
-                                  piece.slots ? piece.slots + row * kBlockColumns<T> + j : nullptr,
-                                  q.m * kBlockColumns<T>};
-      tile_over_rows(call, kernel, s.across ? 1 : call.b_row, piece.start / fastbp::kRowBlock, piece.last, counter);
+      T* const slots = piece.slots ? piece.slots + row * kBlockColumns<T> + j : nullptr;
+      const RowBlocks<T> blocks(piece.depth, piece.start / fastbp::kRowBlock, piece.last,
+                                {local, width, rows * width, slots, q.m * kBlockColumns<T>}, call.out);
+      const Microkernel<T> whole =
+          s.across || call.listed.at ? nullptr : microkernel_of_blocks<T>(rows, vectors, call.last_lanes);
+      multiply_row_blocks(call, kernel, whole, s.across ? 1 : call.b_row, blocks);
     } else {
+      call.k = piece.depth;
       call.earlier = &call.out;  // the total so far
       call.earlier_count = piece.start > 0;
       for (int64_t strip = 0; strip < count; ++strip) {

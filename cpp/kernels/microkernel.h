@@ -16,11 +16,22 @@ struct Rows {
   int64_t row;
 };
 
+// A block of k before the last one: its sums join earlier ones, as a call's do, and wait at `out`.
+template <class T>
+struct Block {
+  int64_t k;
+  const Rows<T>* earlier;
+  int64_t earlier_count;
+  Rows<T> out;
+};
+
 // One call of a microkernel: out[i, j] = earlier[count-1][i, j] + (... + (earlier[0][i, j] + chain)), where the chain
 // is sum over p of a[i*a_row + p*a_col] * b[p*b_row + j], from +0. The earlier sums are the left operands (rules 1, 2).
 // Then what `finish` says becomes of it.
 template <class T>
 struct TileCall {
+  const Block<T>* before;  // what comes first of k, for kernels that take several blocks
+  int64_t before_count;
   int64_t k;
   const T* a;
   int64_t a_row, a_col;
@@ -166,22 +177,39 @@ constexpr bool finishes_itself(int rows, int vectors, bool listed) {
   return kHasFma && !listed && (2 * rows > kTileRows || vectors <= kTileVectors);
 }
 
+template <class T, int rows, int vectors, bool masked>
+FASTBP_INLINE void add_earlier(const Rows<T>* earlier, int64_t count, int64_t last_lanes, V<T>* sum) {
+  for (int64_t e = 0; e < count; ++e) {
+    const T* at = earlier[e].at;
+    const int64_t row = earlier[e].row;
+    FASTBP_UNROLL
+    for (int i = 0; i < rows; ++i) {
+      V<T> other[vectors];
+      load_row<T, vectors, masked>(at + i * row, last_lanes, other);
+      FASTBP_UNROLL
+      for (int v = 0; v < vectors; ++v) sum[i * vectors + v] = other[v] + sum[i * vectors + v];
+    }
+  }
+}
+
+// A block's sums join the earlier ones and wait, in whole vectors.
+template <class T, int rows, int vectors, bool masked>
+FASTBP_INLINE void end_block(const Block<T>& block, int64_t last_lanes, V<T>* sum) {
+  add_earlier<T, rows, vectors, masked>(block.earlier, block.earlier_count, last_lanes, sum);
+  FASTBP_UNROLL
+  for (int i = 0; i < rows; ++i) {
+    FASTBP_UNROLL
+    for (int v = 0; v < vectors; ++v)
+      store<T>(block.out.at + i * block.out.row + v * Vector<T>::lanes, sum[i * vectors + v]);
+  }
+}
+
 // Adds the earlier sums to a tile's chains, finishes and stores it. sum: rows x vectors.
 template <class T, int rows, int vectors, bool masked, bool listed = false>
 FASTBP_INLINE void finish_tile(const TileCall<T>* call, V<T>* sum) {
   constexpr int lanes = Vector<T>::lanes;
   const int64_t last_lanes = call->last_lanes;
-  for (int64_t e = 0; e < call->earlier_count; ++e) {
-    const T* at = call->earlier[e].at;
-    const int64_t row = call->earlier[e].row;
-    FASTBP_UNROLL
-    for (int i = 0; i < rows; ++i) {
-      V<T> earlier[vectors];
-      load_row<T, vectors, masked>(at + i * row, last_lanes, earlier);
-      FASTBP_UNROLL
-      for (int v = 0; v < vectors; ++v) sum[i * vectors + v] = earlier[v] + sum[i * vectors + v];
-    }
-  }
+  add_earlier<T, rows, vectors, masked>(call->earlier, call->earlier_count, last_lanes, sum);
 
   T* out = call->out.at;
   const int64_t out_row = call->out.row;
@@ -231,6 +259,21 @@ FASTBP_INLINE void claim_tile(const TileCall<T>* call) {
   }
 }
 
+// The chains of one more k. a: a pointer for each kRowsPerPointer rows.
+template <class T, int rows, int vectors, bool masked>
+FASTBP_INLINE void add_products(const T* const* a, int64_t a_row, const T* b, int64_t last_lanes, V<T>* sum) {
+  V<T> b_vectors[vectors];
+  load_row<T, vectors, masked>(b, last_lanes, b_vectors);
+  FASTBP_UNROLL
+  for (int i = 0; i < rows; ++i) {
+    V<T> a_element = splat(a[i / kRowsPerPointer][i % kRowsPerPointer * a_row]);
+    FASTBP_UNROLL
+    for (int v = 0; v < vectors; ++v) {
+      sum[i * vectors + v] = fma_of(a_element, b_vectors[v], sum[i * vectors + v]);
+    }
+  }
+}
+
 // listed: b's rows are.
 template <class T, int rows, int vectors, bool masked, bool listed>
 void multiply_tile(const TileCall<T>* call) {
@@ -250,24 +293,68 @@ void multiply_tile(const TileCall<T>* call) {
   FASTBP_UNROLL
   for (int i = 0; i < rows * vectors; ++i) sum[i] = V<T>{};
   for (int64_t p = call->k; p > 0; --p) {
-    V<T> b_vectors[vectors];
     if (listed) b = *list++ + first;
-    load_row<T, vectors, masked>(b, last_lanes, b_vectors);
+    add_products<T, rows, vectors, masked>(a, a_row, b, last_lanes, sum);
     if (wanted && !fetch_line(wanted)) wanted = nullptr;
-    FASTBP_UNROLL
-    for (int i = 0; i < rows; ++i) {
-      V<T> a_element = splat(a[i / kRowsPerPointer][i % kRowsPerPointer * a_row]);
-      FASTBP_UNROLL
-      for (int v = 0; v < vectors; ++v) {
-        sum[i * vectors + v] = fma_of(a_element, b_vectors[v], sum[i * vectors + v]);
-      }
-    }
     FASTBP_UNROLL
     for (int g = 0; g < pointers; ++g) a[g] += a_col;
     if (!listed) b += b_row;
   }
 
   finish_tile<T, rows, vectors, masked, listed>(call, sum);
+}
+
+// The same with blocks before the last one, asking for lines with pauses.
+template <class T, int rows, int vectors, bool masked>
+void multiply_blocks_of_tile(const TileCall<T>* call) {
+  constexpr int pointers = (rows + kRowsPerPointer - 1) / kRowsPerPointer;
+  const int64_t a_row = call->a_row, a_col = call->a_col, b_row = call->b_row, last_lanes = call->last_lanes;
+  const T* a[pointers];
+  FASTBP_UNROLL
+  for (int g = 0; g < pointers; ++g) a[g] = call->a + g * kRowsPerPointer * a_row;
+  const T* b = call->b;
+  Wanted* wanted = call->wanted;
+  if (call->contested && changes_weight(call->finish)) claim_tile<T, rows, vectors>(call);
+
+  V<T> sum[rows * vectors];
+  const Block<T>* block = call->before;
+  const Block<T>* const last = block + call->before_count;
+  for (;; ++block) {
+    FASTBP_UNROLL
+    for (int i = 0; i < rows * vectors; ++i) sum[i] = V<T>{};
+    int64_t p = block == last ? call->k : block->k;
+    for (; p >= kPause; p -= kPause) {
+      if (wanted && !fetch_with_pauses(wanted)) wanted = nullptr;
+      FASTBP_UNROLL
+      for (int step = 0; step < kPause; ++step) {
+        add_products<T, rows, vectors, masked>(a, a_row, b, last_lanes, sum);
+        FASTBP_UNROLL
+        for (int g = 0; g < pointers; ++g) a[g] += a_col;
+        b += b_row;
+      }
+    }
+    for (; p > 0; --p) {
+      add_products<T, rows, vectors, masked>(a, a_row, b, last_lanes, sum);
+      FASTBP_UNROLL
+      for (int g = 0; g < pointers; ++g) a[g] += a_col;
+      b += b_row;
+    }
+    if (block == last) break;
+    end_block<T, rows, vectors, masked>(*block, last_lanes, sum);
+  }
+  finish_tile<T, rows, vectors, masked>(call, sum);
+}
+
+// For nearly whole tiles, else null.
+template <class T>
+FASTBP_INLINE Microkernel<T> microkernel_of_blocks(int64_t rows, int64_t vectors, int64_t last_lanes) {
+  constexpr int r = kTileRows, v = kTileVectors;
+  constexpr bool masked = kMaskedLoadsAreFree;
+  static constexpr Microkernel<T> table[3] = {multiply_blocks_of_tile<T, r, v, masked>,
+                                              multiply_blocks_of_tile<T, r - 1, v, masked>,
+                                              multiply_blocks_of_tile<T, r - 2, v, masked>};
+  if (vectors != v || rows < r - 2 || (!masked && last_lanes < Vector<T>::lanes)) return nullptr;
+  return table[r - rows];
 }
 
 // The microkernel for a tile of `rows` x `vectors`; both are clamped to what exists, so that one table fits all sets.
