@@ -21,7 +21,7 @@ template <class T>
 constexpr int64_t kBlockColumns = kBlockBytes / kDepth / (int64_t)sizeof(T);
 
 constexpr int64_t kGroupStrips = 8;  // strips of a that are packed together, to use whole cache lines
-// Up to this all of a is packed once, not for each block of columns; by all threads together.
+// Up to this all of a is packed once, not for each block of columns; all threads' together.
 constexpr int64_t kWholeBytes = 16 * 1024 * 1024;
 
 // The distance of two k in a packed strip of a.
@@ -110,6 +110,7 @@ fastbp::Matmul<T> flipped(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, T*
   } else if (q.listed.at) {
     f.listed.at += i0;
   }
+  f.packed = nullptr;
   f.c = c;
   f.c_row = kFlippedColumns<T>;
   f.epilogue = nullptr;
@@ -140,7 +141,9 @@ Blocking upright_blocking_of(const fastbp::Matmul<T>& q) {
   const int64_t far_stride = q.a_col == 1 ? q.a_row : q.a_col;
   s.pack_a = long_strip && !s.across && ((q.a_row != 1 && q.a_col != 1) || aliases(far_stride * (int64_t)sizeof(T)));
 
-  if (s.pack_a) {
+  if (q.packed && !s.across) {
+    s.pack_a = s.pack_whole_a = true;
+  } else if (s.pack_a) {
     const int64_t whole = s.strips * q.k * kStripWidth<T> * (int64_t)sizeof(T);
     s.pack_whole_a = q.n > columns && whole * (q.threads > 1 ? q.threads : 1) <= kWholeBytes;
     s.a_bytes = s.pack_whole_a ? whole : smaller(s.strips, kGroupStrips) * depth * kStripWidth<T> * (int64_t)sizeof(T);

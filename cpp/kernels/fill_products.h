@@ -13,6 +13,8 @@ void fill_products(fastbp::Kernels<T>* kernels) {
   kernels->matmul = matmul<T>;
   kernels->matmul_prepare = matmul_prepare<T>;
   kernels->matmul_scratch = matmul_scratch<T>;
+  kernels->matmul_packed = matmul_packed<T>;
+  kernels->matmul_pack = matmul_pack<T>;
   kernels->matmul_reads_listed = matmul_reads_listed<T>;
   kernels->tile_rows = kTileRows;
   kernels->tile_cols = kTileVectors * Vector<T>::lanes;

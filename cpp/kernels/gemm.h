@@ -115,10 +115,14 @@ FASTBP_INLINE fastbp::RowList<T> list_from(const fastbp::RowList<T>& list, bool 
 }
 
 // One tile of c and one piece of k under rule 2: in one call, if there is a kernel for it. b_step: the distance of two
-// k in b.
+// k in b; `width`: of a panel; `slots` of this tile. Apart, for it would slow down the products of fewer rows.
 template <class T>
-FASTBP_INLINE void multiply_row_blocks(TileCall<T> call, Microkernel<T> each, Microkernel<T> whole, int64_t b_step,
-                                       const RowBlocks<T>& all) {
+__attribute__((noinline)) void multiply_row_blocks(const fastbp::Matmul<T>& q, const Piece<T>& piece, TileCall<T> call,
+                                                   Microkernel<T> each, Microkernel<T> whole, int64_t b_step,
+                                                   int64_t rows, int64_t width, T* slots) {
+  alignas(64) T local[kLevelsInPiece * kRegisters * Vector<T>::lanes];
+  const Counter<T> counter = {local, width, rows * width, slots, q.m * kBlockColumns<T>};
+  const RowBlocks<T> all(piece.depth, piece.start / fastbp::kRowBlock, piece.last, counter, call.out);
   const int64_t last = all.count - 1;
   const fastbp::Finish finish = call.finish;
   call.before = all.blocks;
@@ -192,13 +196,10 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<
     if (steps && piece.last) want_states(q, wanted);
     const Microkernel<T> kernel = microkernel_of<T>(s.across, rows, vectors, call.last_lanes, call.listed.at);
     if (in_blocks) {
-      alignas(64) T local[kLevelsInPiece * kRegisters * lanes];
       T* const slots = piece.slots ? piece.slots + row * kBlockColumns<T> + j : nullptr;
-      const RowBlocks<T> blocks(piece.depth, piece.start / fastbp::kRowBlock, piece.last,
-                                {local, width, rows * width, slots, q.m * kBlockColumns<T>}, call.out);
       const Microkernel<T> whole =
           s.across || call.listed.at ? nullptr : microkernel_of_blocks<T>(rows, vectors, call.last_lanes);
-      multiply_row_blocks(call, kernel, whole, s.across ? 1 : call.b_row, blocks);
+      multiply_row_blocks(q, piece, call, kernel, whole, s.across ? 1 : call.b_row, rows, width, slots);
     } else {
       call.k = piece.depth;
       call.earlier = &call.out;  // the total so far
@@ -277,7 +278,7 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T
     const int64_t last = smaller(first + group, strips.count);
     T* packed = piece.strips;
     if (s.pack_whole_a) packed += first * strip_size;
-    const bool is_packed = s.pack_whole_a && piece.column > 0;
+    const bool is_packed = s.pack_whole_a && (q.packed || piece.column > 0);
     if (s.pack_a && !is_packed) pack_strips(q, piece, strips, first, last, packed);
     int64_t waiting = strips.start(first);  // the first row whose epilogue is still to come
     for (int64_t strip = first; strip < last;) {
@@ -313,14 +314,34 @@ Soon next_of(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piec
 }
 
 template <class T>
+FASTBP_INLINE Strips strips_of(const fastbp::Matmul<T>& q, const Blocking& s) {
+  const int64_t height = s.strips == 1 ? q.m : q.m / s.strips;
+  return {s.strips, height, q.m - height * s.strips};
+}
+
+// Groups of strips first .. last of the whole of a, to where `multiply` looks for them.
+template <class T>
+void pack_groups(const fastbp::Matmul<T>& q, const Blocking& s, int64_t first, int64_t last) {
+  const Strips strips = strips_of(q, s);
+  Piece<T> piece = {};
+  for (piece.start = 0; piece.start < q.k; piece.start += kDepth) {
+    piece.depth = smaller(kDepth, q.k - piece.start);
+    for (int64_t group = first; group < last; ++group) {
+      const int64_t begin = group * kGroupStrips, end = smaller(begin + kGroupStrips, strips.count);
+      T* const out = q.packed + (piece.start * strips.count + begin * piece.depth) * kStripWidth<T>;
+      pack_strips(q, piece, strips, begin, end, out);
+    }
+  }
+}
+
+template <class T>
 void multiply(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch, StripGradient<T>* gradient) {
   constexpr int lanes = Vector<T>::lanes;
-  const int64_t height = s.strips == 1 ? q.m : q.m / s.strips;
-  const Strips strips = {s.strips, height, q.m - height * s.strips};
+  const Strips strips = strips_of(q, s);
   T* panels = s.pack_b ? (T*)scratch : nullptr;
   Piece<T> piece;
   piece.panels = panels;
-  T* const packed_a = s.pack_a ? (T*)(scratch + s.b_bytes) : nullptr;
+  T* const packed_a = q.packed ? q.packed : s.pack_a ? (T*)(scratch + s.b_bytes) : nullptr;
   const int64_t whole_step = s.pack_whole_a ? s.strips * kStripWidth<T> : 0;  // elements of packed a for one k
   piece.slots = s.slot_bytes ? (T*)(scratch + s.b_bytes + s.a_bytes) : nullptr;
   for (piece.column = 0; piece.column < q.n; piece.column += s.columns) {

@@ -48,6 +48,30 @@ int64_t matmul_scratch(const fastbp::Matmul<T>* q) {
   return bytes <= kLocalBytes ? 0 : bytes;
 }
 
+// How the parts of a product are blocked whose threads share its columns; for its a.
+template <class T>
+Blocking blocking_of_part(const fastbp::Matmul<T>& q) {
+  fastbp::Matmul<T> part = q;
+  part.n = q.n / q.threads;
+  part.threads = 1;
+  part.packed = nullptr;
+  return part.m == 0 || part.n == 0 || part.k == 0 || part.listed.at || is_narrow(part) ? Blocking{}
+                                                                                        : upright_blocking_of(part);
+}
+
+template <class T>
+int64_t matmul_packed(const fastbp::Matmul<T>* q) {
+  const Blocking s = q->threads > 1 ? blocking_of_part(*q) : Blocking{};
+  return s.pack_whole_a ? s.a_bytes : 0;
+}
+
+template <class T>
+void matmul_pack(const fastbp::Matmul<T>* q, int64_t thread, int64_t threads) {
+  const Blocking s = upright_blocking_of(*q);
+  const int64_t groups = (s.strips + kGroupStrips - 1) / kGroupStrips;
+  pack_groups(*q, s, groups * thread / threads, groups * (thread + 1) / threads);
+}
+
 // Whether the product may have a's rows listed, however many they are.
 template <class T>
 int matmul_reads_listed(const fastbp::Matmul<T>* q) {

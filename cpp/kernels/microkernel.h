@@ -259,19 +259,17 @@ FASTBP_INLINE void claim_tile(const TileCall<T>* call) {
   }
 }
 
-// The chains of one more k. a: a pointer for each kRowsPerPointer rows.
-template <class T, int rows, int vectors, bool masked>
-FASTBP_INLINE void add_products(const T* const* a, int64_t a_row, const T* b, int64_t last_lanes, V<T>* sum) {
-  V<T> b_vectors[vectors];
-  load_row<T, vectors, masked>(b, last_lanes, b_vectors);
+// The chains of one more k. a: a pointer for each kRowsPerPointer rows, which moves on.
+template <class T, int rows, int vectors>
+FASTBP_INLINE void add_products(const T** a, int64_t a_row, int64_t a_col, const V<T>* b, V<T>* sum) {
   FASTBP_UNROLL
   for (int i = 0; i < rows; ++i) {
     V<T> a_element = splat(a[i / kRowsPerPointer][i % kRowsPerPointer * a_row]);
     FASTBP_UNROLL
-    for (int v = 0; v < vectors; ++v) {
-      sum[i * vectors + v] = fma_of(a_element, b_vectors[v], sum[i * vectors + v]);
-    }
+    for (int v = 0; v < vectors; ++v) sum[i * vectors + v] = fma_of(a_element, b[v], sum[i * vectors + v]);
   }
+  FASTBP_UNROLL
+  for (int g = 0; g < (rows + kRowsPerPointer - 1) / kRowsPerPointer; ++g) a[g] += a_col;
 }
 
 // listed: b's rows are.
@@ -293,11 +291,11 @@ void multiply_tile(const TileCall<T>* call) {
   FASTBP_UNROLL
   for (int i = 0; i < rows * vectors; ++i) sum[i] = V<T>{};
   for (int64_t p = call->k; p > 0; --p) {
+    V<T> b_vectors[vectors];
     if (listed) b = *list++ + first;
-    add_products<T, rows, vectors, masked>(a, a_row, b, last_lanes, sum);
+    load_row<T, vectors, masked>(b, last_lanes, b_vectors);
     if (wanted && !fetch_line(wanted)) wanted = nullptr;
-    FASTBP_UNROLL
-    for (int g = 0; g < pointers; ++g) a[g] += a_col;
+    add_products<T, rows, vectors>(a, a_row, a_col, b_vectors, sum);
     if (!listed) b += b_row;
   }
 
@@ -322,22 +320,19 @@ void multiply_blocks_of_tile(const TileCall<T>* call) {
   for (;; ++block) {
     FASTBP_UNROLL
     for (int i = 0; i < rows * vectors; ++i) sum[i] = V<T>{};
+    V<T> b_vectors[vectors];
     int64_t p = block == last ? call->k : block->k;
     for (; p >= kPause; p -= kPause) {
       if (wanted && !fetch_with_pauses(wanted)) wanted = nullptr;
       FASTBP_UNROLL
-      for (int step = 0; step < kPause; ++step) {
-        add_products<T, rows, vectors, masked>(a, a_row, b, last_lanes, sum);
-        FASTBP_UNROLL
-        for (int g = 0; g < pointers; ++g) a[g] += a_col;
-        b += b_row;
+      for (int step = 0; step < kPause; ++step, b += b_row) {
+        load_row<T, vectors, masked>(b, last_lanes, b_vectors);
+        add_products<T, rows, vectors>(a, a_row, a_col, b_vectors, sum);
       }
     }
-    for (; p > 0; --p) {
-      add_products<T, rows, vectors, masked>(a, a_row, b, last_lanes, sum);
-      FASTBP_UNROLL
-      for (int g = 0; g < pointers; ++g) a[g] += a_col;
-      b += b_row;
+    for (; p > 0; --p, b += b_row) {
+      load_row<T, vectors, masked>(b, last_lanes, b_vectors);
+      add_products<T, rows, vectors>(a, a_row, a_col, b_vectors, sum);
     }
     if (block == last) break;
     end_block<T, rows, vectors, masked>(*block, last_lanes, sum);

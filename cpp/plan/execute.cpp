@@ -20,9 +20,10 @@ typename Plan<T>::Worker Plan<T>::worker_of(const Frame& frame, int thread) {
 
 // The same, outside of the loop over blocks.
 template <class T>
-typename Plan<T>::Worker Plan<T>::worker_in_team(const Frame& frame, int threads, int thread) {
+typename Plan<T>::Worker Plan<T>::worker_in_team(const Frame& frame, Team& team, int thread) {
   Worker worker = worker_of(frame, thread);
-  if (threads == 1) {
+  worker.team = &team;
+  if (team.size() == 1) {
     worker.product_bytes = static_cast<Index>(products_.bytes());
   } else {
     worker.threads = tape_.threads;
@@ -33,7 +34,7 @@ typename Plan<T>::Worker Plan<T>::worker_in_team(const Frame& frame, int threads
 template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   gather_inputs(frame, team.size(), thread);
-  Worker worker = worker_in_team(frame, team.size(), thread);
+  Worker worker = worker_in_team(frame, team, thread);
   foresee_updates(worker, team.size());
   const Share next = share(frame.rows, team.size(), thread, 1);
   choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
@@ -41,7 +42,7 @@ void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   if (team.size() == 1 && !has_loop && frame.rows > 0 && bound_.front().is_for(frame.rows, max_rows_)) {
     worker.bound = &bound_.front();
     run_bound(worker, 0, tape_.tail_begin);
-    if (stores_all_) run_tail(frame, 1, 0);
+    if (stores_all_) run_tail(frame, team, 0);
     return;
   }
   const int end = stores_all_ ? static_cast<int>(tape_.stages.size()) : tape_.tail_begin;
@@ -126,11 +127,21 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
 // A thread's part of a product.
 template <class T>
 void Plan<T>::multiply(Matmul<T> part, const Worker& worker, int threads) {
+  if (part.packed != nullptr) pack_together(part, worker, threads);
   if (part.m == 0 || part.n == 0) return;
   // Full batches and blocks, on one thread and on all, were asked about when the plan was built.
   const bool full = worker.rows == max_rows_ || (worker.block != nullptr && worker.rows == kRowBlock);
   if (!full || (threads != 1 && threads != tape_.threads)) give_scratch(worker, &part);
   kernels_.matmul(&part);
+}
+
+// Threads that share the columns of a product all read the whole of its first operand. What they pack of it they pack
+// together, each a part.
+template <class T>
+void Plan<T>::pack_together(const Matmul<T>& part, const Worker& worker, int threads) const {
+  worker.team->barrier(worker.thread);  // nobody reads what was packed before
+  kernels_.matmul_pack(&part, worker.thread, threads);
+  worker.team->barrier(worker.thread);
 }
 
 template <class T>

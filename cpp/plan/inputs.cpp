@@ -62,7 +62,7 @@ void Plan<T>::choose_who_asks() {
   Index work = 0;
   for (int s = has_loop ? tape_.loop_end : static_cast<int>(tape_.stages.size()); s-- > begin;) {
     Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
-    if (stage.kind != Stage::Kind::product && stage.kind != Stage::Kind::product_rows) continue;
+    if (!stage.is_product()) continue;
     stage.asks_ahead = work < bytes / kLine * kWorkForLine;
     const Matmul<T> product = matmul_of(tape_.first_item(stage), rows);
     work += product.m * product.n * product.k;

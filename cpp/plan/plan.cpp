@@ -132,10 +132,21 @@ void Plan<T>::allocate_scratch() {
       if (!item.reduced[axis + 1]) groups *= item.dims[axis];
     first_max_.resize(std::max(first_max_.size(), static_cast<std::size_t>(groups)));
   }
+  Index together = 0;  // bytes
+  for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
+    const Stage& stage = tape_.stages[s];
+    const bool looped = static_cast<int>(s) >= tape_.loop_begin && static_cast<int>(s) < tape_.loop_end;
+    if (!stage.is_product() || stage.sharing != Sharing::columns || looped) continue;
+    Matmul<T> whole = matmul_of(tape_.first_item(stage), max_rows_);
+    whole.threads = tape_.threads;
+    together = std::max(together, kernels_.matmul_packed(&whole));
+  }
+  packed_ = Buffer(static_cast<std::size_t>(together));
+
   Index alone = 0;  // bytes, where one thread runs all
   for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
     const Stage& stage = tape_.stages[s];
-    if (stage.kind != Stage::Kind::product && stage.kind != Stage::Kind::product_rows) continue;
+    if (!stage.is_product()) continue;
     const bool looped = static_cast<int>(s) >= tape_.loop_begin && static_cast<int>(s) < tape_.loop_end;
     const Index rows = looped ? kRowBlock : max_rows_;
     Matmul<T> whole = matmul_of(tape_.first_item(stage), rows);
@@ -212,6 +223,8 @@ Matmul<T> Plan<T>::share_of(Matmul<T> whole, const Stage& stage, Index rows, int
   *row = *column = 0;
   if (threads == 1) return whole;
   if (stage.sharing == Sharing::columns) {
+    const Index packed = kernels_.matmul_packed(&whole);
+    if (packed > 0 && packed <= static_cast<Index>(packed_.bytes())) whole.packed = packed_.template as<T>();
     Share part = share(whole.n, threads, thread, tape_.column_unit);
     *column = part.begin;
     whole.n = part.end - part.begin;

@@ -91,13 +91,13 @@ class Plan {
   // thread's is small (plain SGD's says nothing), and ends without a barrier. Their output_data is null.
   bool stores_all() const { return stores_all_; }
   void bind_update(int i, const Update<T>* update);
-  bool update_weights(const Frame& frame, UpdateRule rule, int threads, int thread);
+  bool update_weights(const Frame& frame, UpdateRule rule, Team& team, int thread);
   // After `run`: no element of an unstored gradient is larger than this; Inf if that is not known.
   double unstored_bound(const Frame& frame, int threads) const;
   // Stores them from now on, in memory that it allocates; called by one thread. Those of the last `run` follow by
   // run_tail, called by every thread, which ends without a barrier.
   void store_all();
-  void run_tail(const Frame& frame, int threads, int thread);
+  void run_tail(const Frame& frame, Team& team, int thread);
 
   // Whether a row of some output may depend on other rows, so that rows can not be computed a part at a time.
   bool mixes_rows() const;
@@ -135,6 +135,7 @@ class Plan {
   void run_stage(const Stage& stage, const Worker& worker, int threads);
   void run_product(const Stage& stage, const Worker& worker, int threads);
   void multiply(Matmul<T> part, const Worker& worker, int threads);
+  void pack_together(const Matmul<T>& part, const Worker& worker, int threads) const;
   Matmul<T> weight_update(std::size_t k, const Worker& worker, int threads) const;
   void foresee_updates(const Worker& worker, int threads);
   Index magnitudes_per_thread() const;
@@ -171,7 +172,7 @@ class Plan {
   Matmul<T> share_of(Matmul<T> whole, const Stage& stage, Index rows, int threads, int thread, Index* row,
                      Index* column) const;
   Worker worker_of(const Frame& frame, int thread);
-  Worker worker_in_team(const Frame& frame, int threads, int thread);
+  Worker worker_in_team(const Frame& frame, Team& team, int thread);
   T* data_of(int value, const Worker& worker, Index row) const;
   T* address(const Stage& stage, int value, const Worker& worker, const Region& tile, Index col_stride) const;
   Index unit_of(Index blocks, int threads) const;
@@ -185,6 +186,7 @@ class Plan {
   std::vector<Ahead> ahead_;  // by thread: the rows that it gathers next
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread, but for the last
   std::vector<Buffer> more_scratch_;  // by thread: of products; replaced where it does not do
+  Buffer packed_;  // what a team packs together of a product's first operand
   Index program_scratch_ = 0;  // elements per thread
   Index product_scratch_ = 0;  // bytes per thread of a team, or in the loop; who runs alone has all
   int loop_threads_ = 1;

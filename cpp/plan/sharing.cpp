@@ -93,7 +93,7 @@ class SharingOut {
 
   Choice best(const Stage& stage, int threads) const {
     const double cost = this->cost(stage);
-    if (threads == 1) return {Sharing::one, is_product(stage) ? cost + of_a(stage) + of_b(stage) : cost};
+    if (threads == 1) return {Sharing::one, stage.is_product() ? cost + of_a(stage) + of_b(stage) : cost};
     switch (stage.kind) {
       case Stage::Kind::row: return {Sharing::rows, cost * largest(rows_, 1, threads)};
       case Stage::Kind::plain:
@@ -105,10 +105,6 @@ class SharingOut {
       case Stage::Kind::first_max: return {Sharing::one, cost};
     }
     return {Sharing::one, cost};
-  }
-
-  static bool is_product(const Stage& stage) {
-    return stage.kind == Stage::Kind::product || stage.kind == Stage::Kind::product_rows;
   }
 
   // What reading or packing a product's operands costs, once.

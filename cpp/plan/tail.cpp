@@ -97,18 +97,18 @@ void Plan<T>::foresee_updates(const Worker& worker, int threads) {
 
 // Plain SGD's step is made in registers, any other by the rule's kernel.
 template <class T>
-bool Plan<T>::update_weights(const Frame& frame, UpdateRule rule, int threads, int thread) {
-  const Worker worker = worker_in_team(frame, threads, thread);
+bool Plan<T>::update_weights(const Frame& frame, UpdateRule rule, Team& team, int thread) {
+  const Worker worker = worker_in_team(frame, team, thread);
   bool small = true;
   for (std::size_t k = 0; k < updates_.size(); ++k) {
     const Update<T>& update = *updates_[k];
     WeightStep<T> step = {&update, kernels_.update[static_cast<int>(rule)], 1, nullptr, 0};
-    Matmul<T> part = weight_update(k, worker, threads);
+    Matmul<T> part = weight_update(k, worker, team.size());
     part.finish = takes_plain_step(rule, update) ? Finish::update : Finish::step;
     part.eta = update.scalar[0];
     part.decay = update.decay;
     part.step = &step;
-    multiply(part, worker, threads);
+    multiply(part, worker, team.size());
     small = small && step.small != 0;
   }
   return small;
@@ -128,9 +128,9 @@ void Plan<T>::store_all() {
 }
 
 template <class T>
-void Plan<T>::run_tail(const Frame& frame, int threads, int thread) {
-  const Worker worker = worker_in_team(frame, threads, thread);
-  for (std::size_t k = 0; k < tape_.tail_size(); ++k) run_part(tape_.tail(k), worker, threads);
+void Plan<T>::run_tail(const Frame& frame, Team& team, int thread) {
+  const Worker worker = worker_in_team(frame, team, thread);
+  for (std::size_t k = 0; k < tape_.tail_size(); ++k) run_part(tape_.tail(k), worker, team.size());
 }
 
 template class Plan<float>;

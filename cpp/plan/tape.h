@@ -104,6 +104,7 @@ struct Stage {
   std::vector<int> measured;   // those of its values that the tail reads
   double fixed_cost = 0;       // nanoseconds of one thread, a rough model
   double row_cost = 0;         // and per row
+  bool is_product() const { return kind == Kind::product || kind == Kind::product_rows; }
 };
 
 struct Tape {

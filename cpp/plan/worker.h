@@ -19,6 +19,7 @@ template <class T>
 struct Plan<T>::Worker {
   const Frame* frame;
   int thread;
+  Team* team = nullptr;  // not in the loop
   Index row = 0, rows;
   int threads = 1;  // that do products side by side; in the loop each has its own
   Index product_bytes;  // of scratch

@@ -50,7 +50,7 @@ void Trainer<T>::make_gradients(Run& run, Team& team, int thread) {
   team.barrier(thread);  // everyone has asked whether the plan stores them
   if (thread == 0) store_gradients();
   team.barrier(thread);
-  plan_->run_tail(run.frame, team.size(), thread);
+  plan_->run_tail(run.frame, team, thread);
   team.barrier(thread);
 }
 
@@ -88,7 +88,7 @@ void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
   const bool in_products = !stored && is_settled(run, bound, team, thread);
   if (!stored && !in_products) make_gradients(run, team, thread);
   const bool good = in_products || is_good(run, team, thread);
-  bool small = !in_products || plan_->update_weights(run.frame, optimizer_.rule(), team.size(), thread);
+  bool small = !in_products || plan_->update_weights(run.frame, optimizer_.rule(), team, thread);
   if (good) {
     small = optimizer_.write(team.size(), thread) && small;
     run.flags[static_cast<std::size_t>(thread)] = small;
