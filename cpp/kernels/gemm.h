@@ -7,8 +7,9 @@
 //     for pieces of k (kDepth: one block of rule 1, four of rule 2)
 //       pack b's block into panels, unless few strips would read it
 //       for groups of strips of rows (a strip is at most kTileRows high)
-//         pack a's strips where its strides alias in the caches
-//         for strips, for panels: one call of a microkernel for each block of k, which asks for what is read next
+//         pack a's strips where its strides alias in the caches, unless threads have done it together
+//         for strips, for panels: one call of a microkernel for each block of k, or for all of them, which asks for
+//         what is read next
 #pragma once
 
 #include "kernels/blocking.h"

@@ -48,20 +48,14 @@ int64_t matmul_scratch(const fastbp::Matmul<T>* q) {
   return bytes <= kLocalBytes ? 0 : bytes;
 }
 
-// How the parts of a product are blocked whose threads share its columns; for its a.
-template <class T>
-Blocking blocking_of_part(const fastbp::Matmul<T>& q) {
-  fastbp::Matmul<T> part = q;
-  part.n = q.n / q.threads;
-  part.threads = 1;
-  part.packed = nullptr;
-  return part.m == 0 || part.n == 0 || part.k == 0 || part.listed.at || is_narrow(part) ? Blocking{}
-                                                                                        : upright_blocking_of(part);
-}
-
 template <class T>
 int64_t matmul_packed(const fastbp::Matmul<T>* q) {
-  const Blocking s = q->threads > 1 ? blocking_of_part(*q) : Blocking{};
+  if (q->threads <= 1 || q->listed.at) return 0;
+  fastbp::Matmul<T> part = *q;
+  part.n = q->n / q->threads;
+  part.threads = 1;  // room for one a, not for each thread's
+  if (part.m == 0 || part.n == 0 || part.k == 0 || is_narrow(part)) return 0;
+  const Blocking s = upright_blocking_of(part);
   return s.pack_whole_a ? s.a_bytes : 0;
 }
 

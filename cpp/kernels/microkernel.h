@@ -16,7 +16,7 @@ struct Rows {
   int64_t row;
 };
 
-// A block of k before the last one: its sums join earlier ones, as a call's do, and wait at `out`.
+// A block of k whose sums join earlier ones, as a call's do, and go to `out`.
 template <class T>
 struct Block {
   int64_t k;
@@ -98,6 +98,14 @@ constexpr int most_vectors(int rows, bool listed) { return listed ? kTileVectors
 
 // How many base pointers reach all rows of a: the addressing modes of x86 reach rows 0, 1 and 2 from one.
 constexpr int kRowsPerPointer = 3;
+template <int rows>
+constexpr int kPointers = (rows + kRowsPerPointer - 1) / kRowsPerPointer;
+
+template <class T, int rows>
+FASTBP_INLINE void point_at_rows(const TileCall<T>* call, const T** a) {
+  FASTBP_UNROLL
+  for (int g = 0; g < kPointers<rows>; ++g) a[g] = call->a + g * kRowsPerPointer * call->a_row;
+}
 
 template <class T, int vectors, bool masked>
 FASTBP_INLINE void load_row(const T* p, int64_t last_lanes, V<T>* row) {
@@ -269,17 +277,15 @@ FASTBP_INLINE void add_products(const T** a, int64_t a_row, int64_t a_col, const
     for (int v = 0; v < vectors; ++v) sum[i * vectors + v] = fma_of(a_element, b[v], sum[i * vectors + v]);
   }
   FASTBP_UNROLL
-  for (int g = 0; g < (rows + kRowsPerPointer - 1) / kRowsPerPointer; ++g) a[g] += a_col;
+  for (int g = 0; g < kPointers<rows>; ++g) a[g] += a_col;
 }
 
 // listed: b's rows are.
 template <class T, int rows, int vectors, bool masked, bool listed>
 void multiply_tile(const TileCall<T>* call) {
-  constexpr int pointers = (rows + kRowsPerPointer - 1) / kRowsPerPointer;
   const int64_t a_row = call->a_row, a_col = call->a_col, b_row = call->b_row, last_lanes = call->last_lanes;
-  const T* a[pointers];
-  FASTBP_UNROLL
-  for (int g = 0; g < pointers; ++g) a[g] = call->a + g * kRowsPerPointer * a_row;
+  const T* a[kPointers<rows>];
+  point_at_rows<T, rows>(call, a);
   const T* b = call->b;
   const T* const* list = call->listed.at;
   const int64_t first = call->listed.first;
@@ -305,11 +311,9 @@ void multiply_tile(const TileCall<T>* call) {
 // The same with blocks before the last one, asking for lines with pauses.
 template <class T, int rows, int vectors, bool masked>
 void multiply_blocks_of_tile(const TileCall<T>* call) {
-  constexpr int pointers = (rows + kRowsPerPointer - 1) / kRowsPerPointer;
   const int64_t a_row = call->a_row, a_col = call->a_col, b_row = call->b_row, last_lanes = call->last_lanes;
-  const T* a[pointers];
-  FASTBP_UNROLL
-  for (int g = 0; g < pointers; ++g) a[g] = call->a + g * kRowsPerPointer * a_row;
+  const T* a[kPointers<rows>];
+  point_at_rows<T, rows>(call, a);
   const T* b = call->b;
   Wanted* wanted = call->wanted;
   if (call->contested && changes_weight(call->finish)) claim_tile<T, rows, vectors>(call);

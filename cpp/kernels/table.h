@@ -133,7 +133,7 @@ struct Matmul {
   int64_t c_row;
   int over_rows;  // 0: rule 1 (blocks of KB, ascending); 1: rule 2 (blocks of RB, binary counter)
   void* scratch;  // matmul_scratch(this) bytes, aligned to 64; may be null where that is 0
-  T* packed;  // null, or matmul_packed(this) bytes, aligned to 64, which matmul_pack has filled
+  T* packed;  // null, or all of a, as matmul_pack leaves it; aligned to 64
   // Called when c[i0..i1) x [j0..j1) is final and still near in cache; the calls partition m x n. j0 is a multiple
   // of 8. May be null.
   void (*epilogue)(void* context, int64_t i0, int64_t i1, int64_t j0, int64_t j1);
@@ -277,7 +277,7 @@ struct Kernels {
   T (*max_flat)(const T* in, int64_t n);  // rule 3's lanes over all n
 
   int64_t (*matmul_scratch)(const Matmul<T>*);
-  // What `threads` threads that share a product's columns had better pack of a together, in bytes; 0: nothing.
+  // What the threads that share a product's columns had better pack of a together, in bytes; 0: nothing.
   int64_t (*matmul_packed)(const Matmul<T>*);
   void (*matmul_pack)(const Matmul<T>*, int64_t thread, int64_t threads);  // a thread's part of it
   void (*matmul)(const Matmul<T>*);

@@ -135,8 +135,7 @@ void Plan<T>::allocate_scratch() {
   Index together = 0;  // bytes
   for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
     const Stage& stage = tape_.stages[s];
-    const bool looped = static_cast<int>(s) >= tape_.loop_begin && static_cast<int>(s) < tape_.loop_end;
-    if (!stage.is_product() || stage.sharing != Sharing::columns || looped) continue;
+    if (!stage.is_product() || stage.sharing != Sharing::columns || tape_.in_loop(static_cast<int>(s))) continue;
     Matmul<T> whole = matmul_of(tape_.first_item(stage), max_rows_);
     whole.threads = tape_.threads;
     together = std::max(together, kernels_.matmul_packed(&whole));
@@ -147,7 +146,7 @@ void Plan<T>::allocate_scratch() {
   for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
     const Stage& stage = tape_.stages[s];
     if (!stage.is_product()) continue;
-    const bool looped = static_cast<int>(s) >= tape_.loop_begin && static_cast<int>(s) < tape_.loop_end;
+    const bool looped = tape_.in_loop(static_cast<int>(s));
     const Index rows = looped ? kRowBlock : max_rows_;
     Matmul<T> whole = matmul_of(tape_.first_item(stage), rows);
     for (int threads : {1, tape_.threads}) {
@@ -223,8 +222,8 @@ Matmul<T> Plan<T>::share_of(Matmul<T> whole, const Stage& stage, Index rows, int
   *row = *column = 0;
   if (threads == 1) return whole;
   if (stage.sharing == Sharing::columns) {
-    const Index packed = kernels_.matmul_packed(&whole);
-    if (packed > 0 && packed <= static_cast<Index>(packed_.bytes())) whole.packed = packed_.template as<T>();
+    const Index room = static_cast<Index>(packed_.bytes()), packed = room > 0 ? kernels_.matmul_packed(&whole) : 0;
+    if (packed > 0 && packed <= room) whole.packed = packed_.template as<T>();
     Share part = share(whole.n, threads, thread, tape_.column_unit);
     *column = part.begin;
     whole.n = part.end - part.begin;

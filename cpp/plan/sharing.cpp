@@ -39,9 +39,6 @@ class SharingOut {
   double cost(const Stage& stage) const { return stage.fixed_cost + stage.row_cost * static_cast<double>(rows_); }
   double gathering() const { return request_.gather_cost * static_cast<double>(rows_); }
   bool has_loop() const { return tape_.loop_end > tape_.loop_begin; }
-  bool in_loop(std::size_t stage) const {
-    return static_cast<int>(stage) >= tape_.loop_begin && static_cast<int>(stage) < tape_.loop_end;
-  }
 
   // The part of the whole that the busiest thread gets.
   static double largest(Index count, Index unit, int threads) {
@@ -58,7 +55,7 @@ class SharingOut {
     }
     double alone = gathering(), best_time = std::numeric_limits<double>::max();
     for (std::size_t s = 0; s < tape_.stages.size(); ++s)
-      alone += in_loop(s) ? cost(tape_.stages[s]) : best(tape_.stages[s], 1).time;
+      alone += tape_.in_loop(static_cast<int>(s)) ? cost(tape_.stages[s]) : best(tape_.stages[s], 1).time;
     for (int threads = 2; threads <= request_.threads; threads = next(threads)) {
       const double time = time_of(threads);
       if (time >= best_time) continue;
@@ -76,7 +73,7 @@ class SharingOut {
   double time_of(int threads) {
     double time = gathering() * largest(rows_, has_loop() ? kRowBlock : 1, threads), looped = 0;
     for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
-      if (in_loop(s)) {
+      if (tape_.in_loop(static_cast<int>(s))) {
         looped += cost(tape_.stages[s]);
         continue;
       }

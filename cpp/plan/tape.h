@@ -118,6 +118,7 @@ struct Tape {
   // Stages tail_begin .. are the products whose results are unstored. None needs another, nothing needs them.
   int tail_begin = 0;
   int measured = 0;  // values that they read
+  bool in_loop(int stage) const { return stage >= loop_begin && stage < loop_end; }
   std::size_t tail_size() const { return stages.size() - static_cast<std::size_t>(tail_begin); }
   const Stage& tail(std::size_t k) const { return stages[static_cast<std::size_t>(tail_begin) + k]; }
   const Item& first_item(const Stage& stage) const { return items[static_cast<std::size_t>(stage.items.front())]; }
