@@ -92,6 +92,7 @@ def predict_figures(rows: int, repeats: int) -> dict[str, Any]:
     """Of one row, in seconds; and of many, with the share of the floor."""
     network = network_of(TABULAR)
     x = np.random.default_rng(0).random((rows, TABULAR.sizes[0]), dtype=np.float32)
+    row = x[:1]
     threads = _core.get_num_threads()
     meter = Meter(0.02)
     before = meter.measure()
@@ -102,7 +103,7 @@ def predict_figures(rows: int, repeats: int) -> dict[str, Any]:
     counted = threads if threads in before else max(before)
     floor = statistics.mean(roofs[counted].floor(flops, moved) for roofs in (before, after))
     return {
-        "predict_one_row": median_seconds(lambda: network.predict(x[:1]), repeats),
+        "predict_one_row": median_seconds(lambda: network.predict(row), repeats),
         "predict_rows": {
             "rows": rows,
             "threads": threads,
@@ -120,8 +121,8 @@ def train_on_batch_figures(repeats: int) -> dict[str, float]:
     try:
         network = network_of(TABULAR)
         x, y = TABULAR.data()
-        batch = slice(0, TABULAR.batch_size)
-        call = median_seconds(lambda: network.train_on_batch(x[batch], y[batch]), repeats)
+        rows, targets = x[: TABULAR.batch_size], y[: TABULAR.batch_size]
+        call = median_seconds(lambda: network.train_on_batch(rows, targets), repeats)
         fit = median_seconds(lambda: network.fit(x, y, batch_size=TABULAR.batch_size, epochs=4, verbose=0), repeats)
     finally:
         _core.set_num_threads(before)
@@ -234,12 +235,12 @@ def _counted_bytes(workload: Workload, x: np.ndarray, y: np.ndarray) -> int:
 
 
 def _resident(peak: bool) -> int:
-    """Bytes of this process in memory: now, or at the most."""
+    """Bytes of this process in memory, now or at the most; on Linux without those of files, such as its code."""
     try:
         with open("/proc/self/status") as lines:
-            wanted = "VmHWM:" if peak else "VmRSS:"
-            return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(wanted))
-    except OSError:
+            kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith(" kB\n")}
+        return 1024 * (kilobytes["VmHWM" if peak else "VmRSS"] - kilobytes["RssFile"])
+    except (OSError, KeyError):
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else 1024 * most
 

@@ -21,6 +21,28 @@ from .state import Kept, overwrite_with_average
 _FIXED = (float, int, bool, type(None))  # kinds of settings that change by being set alone
 
 
+class Repeated:
+    """What a call of `train_on_batch` has found, for a next one that is like it: nothing needs to be found again.
+
+    Like it: arrays of the same dtypes whose rows have the same shapes, while nothing was set, compiled or trained in
+    another way. Settings that the stamp does not cover, and penalties, which count rows, are found every time.
+    """
+
+    __slots__ = ("_kinds", "_optimizer", "_stamp", "trainer", "training")
+
+    def __init__(self, training: Training, trainer: Any, optimizer: Any, x: np.ndarray, y: np.ndarray) -> None:
+        self.training, self.trainer, self._optimizer = training, trainer, optimizer
+        self._stamp = Stamp.now
+        self._kinds = x.dtype, x.shape[1:], y.dtype, y.shape[1:]
+
+    def is_like(self, optimizer: Any, x: Any, y: Any) -> bool:
+        if Stamp.now is not self._stamp or optimizer is not self._optimizer or not type(x) is type(y) is np.ndarray:
+            return False
+        of_x, of_y = x.shape, y.shape
+        kinds = x.dtype, of_x[1:], y.dtype, of_y[1:]
+        return bool(of_x and of_y) and of_x[0] == of_y[0] > 0 and kinds == self._kinds
+
+
 class CompiledNetwork(Predictor):
     """A network with a loss and an optimiser. See `Model`."""
 
@@ -38,6 +60,7 @@ class CompiledNetwork(Predictor):
         self._last: tuple[Training, Any] | None = None  # what trained last, and its trainer, which keeps its own
         self._is_training = False
         self._applied: tuple[Any, ...] | None = None  # the stamp, training and optimiser whose numbers were told last
+        self._repeated: Repeated | None = None  # of the last `train_on_batch`
 
     @known_keywords
     def compile(
@@ -92,7 +115,7 @@ class CompiledNetwork(Predictor):
         goal = Goal(get_loss(loss), get_metrics(metrics), l1, l2, proximal)
         self.optimizer, self._goal = get_optimizer(optimizer), goal
         self._trainings.clear()
-        self._kept, self._last = Kept(), None
+        self._kept, self._last, self._repeated = Kept(), None, None
         if backend != self._backend:  # whose store is made when it is needed
             self._backend, self._store, self._prediction = backend, None, None
 
@@ -107,10 +130,10 @@ class CompiledNetwork(Predictor):
 
     def _data(self, x: Any, y: Any, prefix: str = "") -> tuple[list[np.ndarray], int]:
         """Inputs, then targets; at least one row."""
-        if y is None:
-            raise ValueError(f"{prefix}y must be given: the targets")
         if self._accepts(x) and is_read_in_place(y) and len(x) == len(y) > 0:
             return [x, y], len(x)
+        if y is None:
+            raise ValueError(f"{prefix}y must be given: the targets")
         arrays, names, rows = self._inputs(x, f"{prefix}x")
         arrays.append(as_array(y, f"{prefix}y", self.dtype))
         if len(arrays[-1]) != rows:
@@ -133,7 +156,7 @@ class CompiledNetwork(Predictor):
             self._trainings[shapes[-1]] = training
         return training
 
-    def _begin_training(self, training: Training) -> Any:
+    def _trainer_of(self, training: Training) -> Any:
         """The trainer of this graph, with the optimiser's present settings and the model's counters."""
         if not self._trainable:
             raise ValueError("the model has no trainable weights: its trainable is False")
@@ -144,15 +167,25 @@ class CompiledNetwork(Predictor):
                 trainer.set_state(self._kept.of(training.trainable, trainer.state(copy=False)))
             self._last = training, trainer
         trainer.epoch, trainer.steps = self._epochs, self._steps
+        self._repeated = None
+        return trainer
+
+    def _begin_training(self, training: Training) -> None:
+        """The weights are at home in this graph's store, and nothing else may train them."""
         training.store.begin_training()
         self._is_training = True
-        return trainer
 
     def _end_training(self, training: Training, trainer: Any) -> None:
         """Whatever `_begin_training` was followed by, with the counters as they are now."""
         self._is_training = False
         training.store.end_training()
         self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
+
+    def _note(self, training: Training, trainer: Any, arrays: Sequence[np.ndarray], x: Any, y: Any) -> None:
+        """Notes what `train_on_batch` has found, where a call like it would find the same."""
+        in_place = len(arrays) == 2 and arrays[0] is x and arrays[1] is y
+        if in_place and self._applied is not None and training.depends_on_settings_alone:
+            self._repeated = Repeated(training, trainer, self.optimizer, x, y)
 
     def _all_kept(self, copy: bool = True) -> Kept:
         if self._last is None:
@@ -186,4 +219,4 @@ class CompiledNetwork(Predictor):
 
     def _state(self) -> dict[str, Any]:
         state = {**super()._state(), "_kept": self._all_kept(copy=False)}
-        return {**state, "_trainings": {}, "_last": None, "_applied": None, "_is_training": False}
+        return {**state, "_trainings": {}, "_last": None, "_applied": None, "_repeated": None, "_is_training": False}

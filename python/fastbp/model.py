@@ -239,13 +239,20 @@ class Model(CompiledNetwork):
         >>> net.train_on_batch([[1.0], [2.0]], [2.0, 4.0])
         10.0
         """
-        self._compiled()
         self._refuse_while_training("train_on_batch")
-        arrays, rows = self._data(x, y)
-        training = self._training_for(arrays)
-        training.check(arrays)
-        training.set_rows(self._trained_rows or rows)
-        trainer = self._begin_training(training)
+        again = self._repeated
+        if again is not None and again.is_like(self.optimizer, x, y):
+            arrays, training, trainer = [x, y], again.training, again.trainer
+            training.check(arrays)
+        else:
+            self._compiled()
+            arrays, rows = self._data(x, y)
+            training = self._training_for(arrays)
+            training.check(arrays)
+            training.set_rows(self._trained_rows or rows)
+            trainer = self._trainer_of(training)
+            self._note(training, trainer, arrays, x, y)
+        self._begin_training(training)
         try:
             figures = trainer.step(arrays)
         finally:
@@ -290,6 +297,7 @@ class Model(CompiledNetwork):
         program.set_rows(self._trained_rows or rows)
         loss, *gradients = program.gradients(self._weights, bool(training))(arrays, counter=self._steps)
         self._steps += bool(training)
+        self._repeated = None  # whose trainer counts otherwise now
         return float(loss), [np.asarray(g) for g in gradients]
 
     def backpropagate(self, x: Any, y: Any) -> Backpropagation:

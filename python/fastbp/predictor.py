@@ -290,7 +290,7 @@ class Predictor(Network):
 
     def _accepts(self, x: Any) -> bool:
         """Whether x is data for the only input, read as it is: like the last array, so that nothing can be wrong."""
-        return type(x) is np.ndarray and bool(x.shape) and self._accepted == (x.dtype, x.shape[1:])
+        return type(x) is np.ndarray and x.ndim > 0 and self._accepted == (x.dtype, x.shape[1:])
 
     def _inputs(self, x: Any, argument: str = "x") -> tuple[list[np.ndarray], list[str], int]:
         """The inputs' arrays, their names in messages and their rows."""

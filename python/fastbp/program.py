@@ -186,6 +186,11 @@ class Training:
             self._stamp = stamp
         return current
 
+    @property
+    def depends_on_settings_alone(self) -> bool:
+        """Whether nothing but what the stamp covers can change how it trains: no rows that penalties count."""
+        return self._stamp is not None and not (self.goal.l1 or self.goal.l2)
+
     def trainer(self, settings: dict[str, Any] | None) -> Any:
         """The trainer, made once, with these settings of the optimiser; None: with those of the last call."""
         if settings is None:

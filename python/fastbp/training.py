@@ -140,7 +140,8 @@ class Fit:
 
     def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
         self.finished = self.finished[:0]
-        trainer = self.model._begin_training(self.training)
+        trainer = self.model._trainer_of(self.training)
+        self.model._begin_training(self.training)
         try:
             trainer.fit(
                 self.arrays,

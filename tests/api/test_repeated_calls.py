@@ -57,7 +57,7 @@ def test_train_on_batch_refuses_what_it_refuses_at_first(wrong: str) -> None:
     y = np.ones((3, 2), np.float32)
     later.train_on_batch(GOOD, y)
     before = later.get_weights()
-    for x, targets in ((WRONG[wrong], y), (GOOD, y[:2]), (GOOD[:0], y[:0])):
+    for x, targets in ((WRONG[wrong], y), (GOOD, WRONG[wrong]), (GOOD, None), (GOOD, y[:2]), (GOOD[:0], y[:0])):
         expected = message(lambda x=x, targets=targets: first.train_on_batch(x, targets))
         assert message(lambda x=x, targets=targets: later.train_on_batch(x, targets)) == expected
     for value, wanted in zip(later.get_weights(), before):
@@ -127,3 +127,86 @@ def test_weights_set_between_steps_are_looked_at_before_an_update() -> None:
     with pytest.raises(bp.NonFiniteError):
         net.train_on_batch(zero, zero)
     assert net.get_weights()[0].item() == np.float32(1e38)
+
+
+def other_model(net: bp.Model) -> bp.Model:
+    """One that shares the first layer, so that its training takes these weights home."""
+    other = bp.Sequential([bp.Input((4,)), net.layers[0], bp.Dense(1, name="other")], seed=1)
+    other.compile(bp.SGD(0.05), "mse")
+    return other
+
+
+ACTIONS: dict[str, Callable[[bp.Model, bp.Model, np.random.Generator], Any]] = {
+    "step": lambda net, _, rng: net.train_on_batch(*batch(rng, 6)),
+    "fewer rows": lambda net, _, rng: net.train_on_batch(*batch(rng, 2)),
+    "bytes": lambda net, _, rng: net.train_on_batch(np.ones((6, 4), np.uint8), batch(rng, 6)[1]),
+    "lists": lambda net, _, rng: net.train_on_batch(batch(rng, 6)[0].tolist(), batch(rng, 6)[1].tolist()),
+    "fit": lambda net, _, rng: net.fit(*batch(rng, 8), batch_size=3, verbose=0).history["loss"],
+    "gradients": lambda net, _, rng: net.loss_and_gradients(*batch(rng, 6))[0],
+    "rate": lambda net, _, rng: setattr(net.optimizer, "learning_rate", float(rng.uniform(0.01, 0.1))),
+    "another": lambda net, _, rng: setattr(net, "optimizer", [net.first, net.second][rng.integers(2)]),
+    "goal": lambda net, _, rng: net.compile(net.optimizer, rng.choice(["mse", "mae"]).item(), backend=net._backend),
+    "penalty": lambda net, _, rng: net.compile(net.first, "mse", l2=float(rng.integers(2)), backend=net._backend),
+    "freeze": lambda net, _, rng: setattr(net.layers[0], "trainable", bool(rng.integers(2))),
+    "weight": lambda net, _, rng: setattr(net.weights[1], "value", rng.normal(size=5)),
+    "elsewhere": lambda _, other, rng: other.train_on_batch(batch(rng, 6)[0], batch(rng, 6)[1][:, :1]),
+}
+
+
+def batch(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
+    return rng.normal(size=(rows, 4)).astype(np.float32), rng.normal(size=(rows, 2)).astype(np.float32)
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+@pytest.mark.parametrize("seed", range(4))
+def test_steps_go_on_from_whatever_came_between(backend: str, seed: int) -> None:
+    """A model that has forgotten what its last step found computes the same: nothing that matters is remembered."""
+
+    def figures(forgets: bool) -> list[Any]:
+        rng, results = np.random.default_rng(seed), []
+        net = bp.Sequential([bp.Input((4,)), bp.Dense(5, activation="tanh"), bp.Dropout(0.3), bp.Dense(2)])
+        net.first, net.second = bp.Adam(0.01), bp.Adam(0.03, beta_1=0.8)
+        net.compile(net.first, "mse", backend=backend)
+        net.build()
+        other = other_model(net)
+        for name in rng.choice(list(ACTIONS), 60, p=[0.4] + [0.05] * 12):
+            if forgets:
+                net._repeated = other._repeated = None
+            results.append(ACTIONS[name](net, other, rng))
+        return [*results, *(w.tobytes() for w in net.get_weights())]
+
+    assert figures(False) == figures(True)
+
+
+def test_steps_on_other_targets_come_between() -> None:
+    def losses(forgets: bool) -> list[float]:
+        net = bp.Sequential([bp.Input((4,)), bp.Dense(3, activation="softmax")])
+        net.compile(bp.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy")
+        x, labels, results = np.ones((3, 4), np.float32), np.array([0, 2, 2]), []
+        for _ in range(3):
+            if forgets:
+                net._repeated = None
+            results.append(net.train_on_batch(x, labels))
+            net.fit(x, labels[:, None], verbose=0)
+        return results
+
+    assert losses(False) == losses(True)
+
+
+def test_labels_of_steps_are_checked_in_every_call() -> None:
+    net = bp.Sequential([bp.Input((4,)), bp.Dense(3, activation="softmax")])
+    net.compile(loss="sparse_categorical_crossentropy")
+    for _ in range(2):
+        net.train_on_batch(GOOD, np.array([0, 2, 1]))
+    with pytest.raises(ValueError, match="y must hold whole labels 0 … 2, got 3 in row 1"):
+        net.train_on_batch(GOOD, np.array([0, 3, 1]))
+
+
+def test_a_rate_that_changes_where_it_lies_holds_from_the_next_step_on() -> None:
+    net = bp.Sequential([bp.Input((1,)), bp.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    rate, one = np.array(0.25), np.ones((1, 1), np.float32)
+    net.compile(bp.SGD(rate), "mse")
+    net.train_on_batch(one, one)
+    rate[()] = 0.5
+    net.train_on_batch(one, one)
+    assert net.get_weights()[0].item() == 1.0  # w - rate · 2 · (w - 1), from 0 to 0.5 to 1
