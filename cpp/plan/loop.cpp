@@ -33,7 +33,7 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
     Bound<T>& bound = bound_[static_cast<std::size_t>(thread)];
     if (bound.is_for(frame.rows, max_rows_)) worker.bound = &bound;
     worker.block = blocks_.template as<T>() + tape_.block_arena * thread;
-    T* sums = sums_.template as<T>() + tape_.block_sums * counter_slots_ * thread;
+    T* sums = sums_.template as<T>() + counter_ * thread;
     Share mine = share(units, threads, thread, 1);
     for (Index u = mine.begin; u < mine.end; ++u) {
       std::fill(worker.slot, worker.slot + Worker::kLevels, nullptr);

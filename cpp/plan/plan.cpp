@@ -12,6 +12,13 @@ TeamChoice team_choice = TeamChoice::measured;
 
 Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
 
+// From one thread's part of a buffer to the next one's. The processor reads ahead of what a thread reads, and must not
+// get to what another one writes.
+Index apart(Index bytes, int threads) {
+  constexpr Index kBetween = 4096;
+  return bytes == 0 || threads == 1 ? rounded(bytes) : rounded(bytes) + kBetween;
+}
+
 int available_threads() { return threads_forbidden() ? 1 : get_num_threads(); }
 
 }  // namespace
@@ -62,10 +69,11 @@ void Plan<T>::allocate_loop() {
   for (counter_slots_ = 2; (Index(1) << (counter_slots_ - 2)) <= most_blocks; ++counter_slots_) {
   }
   loop_threads_ = static_cast<int>(std::min<Index>(tape_.threads, most_blocks));
-  tape_.block_arena = rounded(tape_.block_arena * element) / element;
+  tape_.block_arena = apart(tape_.block_arena * element, loop_threads_) / element;
   tape_.block_sums = rounded(tape_.block_sums * element) / element;
+  counter_ = apart(tape_.block_sums * counter_slots_ * element, loop_threads_) / element;
   blocks_ = Buffer(static_cast<std::size_t>(tape_.block_arena * element * loop_threads_));
-  sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * counter_slots_ * loop_threads_));
+  sums_ = Buffer(static_cast<std::size_t>(counter_ * element * loop_threads_));
   const Index most_units = loop_threads_ == 1 ? 1 : std::min(most_blocks, 2 * kUnitsPerThread * loop_threads_ + 1);
   unit_sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * most_units));
 }
@@ -120,7 +128,7 @@ void Plan<T>::place_values(Parameters& parameters) {
 template <class T>
 void Plan<T>::allocate_scratch() {
   const Index element = static_cast<Index>(sizeof(T));
-  program_scratch_ = rounded(tape_.scratch * element) / element;
+  program_scratch_ = apart(tape_.scratch * element, tape_.threads) / element;
   ahead_.resize(static_cast<std::size_t>(tape_.threads));
   more_scratch_.resize(static_cast<std::size_t>(tape_.threads));
   magnitudes_ = Buffer(static_cast<std::size_t>(magnitudes_per_thread() * element * tape_.threads));
@@ -160,6 +168,7 @@ void Plan<T>::allocate_scratch() {
       }
     }
   }
+  product_scratch_ = apart(product_scratch_, tape_.threads);
   products_ = Buffer(static_cast<std::size_t>(std::max(alone, product_scratch_ * tape_.threads)));
 }
 

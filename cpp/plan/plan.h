@@ -191,6 +191,7 @@ class Plan {
   Index product_scratch_ = 0;  // bytes per thread of a team, or in the loop; who runs alone has all
   int loop_threads_ = 1;
   int counter_slots_ = 0;  // of a thread's binary counter
+  Index counter_ = 0;  // elements of one
   Augmentation augmentation_;
   std::unique_ptr<Augmenter<T>> augmenter_;  // null: nothing is augmented
   std::vector<RowLists> row_lists_;  // by input slot
