@@ -41,12 +41,12 @@ void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   const bool has_loop = tape_.loop_end > tape_.loop_begin;
   if (team.size() == 1 && !has_loop && frame.rows > 0 && bound_.front().is_for(frame.rows, max_rows_)) {
     worker.bound = &bound_.front();
-    run_bound(worker, 0, tape_.tail_begin);
+    run_bound(worker, tape_.lead_end, tape_.tail_begin);
     if (stores_all_) run_tail(frame, team, 0);
     return;
   }
   const int end = stores_all_ ? static_cast<int>(tape_.stages.size()) : tape_.tail_begin;
-  for (int s = 0; s < end; ++s) {
+  for (int s = tape_.lead_end; s < end; ++s) {
     const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
     if (tape_.barriers[static_cast<std::size_t>(s)]) team.barrier(thread);
     if (s == tape_.loop_begin && s < tape_.loop_end) {

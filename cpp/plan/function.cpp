@@ -82,7 +82,7 @@ void Function<T>::run(Frame frame, Index rows, Index at_a_time, Cancel cancel, B
     do {
       frame.rows = std::min(at_a_time, rows - frame.first_row);
       before(frame);
-      plan.bind_inputs(frame);
+      plan.begin(frame);
       const bool together = pace.together();
       if (together) team.barrier(0);
       plan.run(frame, together ? team : alone, 0);

@@ -85,7 +85,8 @@ RowList<T> Plan<T>::listed_rows(int value, int thread) const {
 }
 
 template <class T>
-void Plan<T>::bind_inputs(const Frame& frame) {
+void Plan<T>::begin(const Frame& frame) {
+  ++runs_;
   for (int slot = 0; slot < inputs(); ++slot) {
     if (!reads_input(slot)) continue;
     const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
@@ -98,6 +99,7 @@ void Plan<T>::bind_inputs(const Frame& frame) {
     const char* first = source.data + frame.first_row * source.row_bytes;
     data_[value] = in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : own_[value];
   }
+  for (int s = 0; s < tape_.lead_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker_of(frame, 0), 1);
 }
 
 // Rows first + begin .. first + end of the frame to rows begin .. end of out, the first input's augmented; or where

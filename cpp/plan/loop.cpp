@@ -23,7 +23,8 @@ void add_earlier(const Kernels<T>& kernels, const T* earlier, T* sum, Index n) {
 
 }  // namespace
 
-// Every thread adds up whole units of blocks; then the units are combined. Ends without a barrier.
+// Every thread adds up whole units of blocks: its own, then those that others have not begun, for a thread may come
+// late, or be slower. Then the units are combined. Ends without a barrier.
 template <class T>
 void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) {
   const Index blocks = (frame.rows + kRowBlock - 1) / kRowBlock;
@@ -33,26 +34,43 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
     Bound<T>& bound = bound_[static_cast<std::size_t>(thread)];
     if (bound.is_for(frame.rows, max_rows_)) worker.bound = &bound;
     worker.block = blocks_.template as<T>() + tape_.block_arena * thread;
-    T* sums = sums_.template as<T>() + counter_ * thread;
-    Share mine = share(units, threads, thread, 1);
+    const Share mine = share(units, threads, thread, 1);
+    const Index next_run = frame.rows + mine.begin * unit * kRowBlock;
     for (Index u = mine.begin; u < mine.end; ++u) {
-      std::fill(worker.slot, worker.slot + Worker::kLevels, nullptr);
-      worker.free_slots = 0;
-      for (int i = 0; i < counter_slots_; ++i) worker.free[worker.free_slots++] = sums + tape_.block_sums * i;
-      for (Index b = u * unit; b < std::min((u + 1) * unit, blocks); ++b) {
-        const bool last = b + 1 == std::min(mine.end * unit, blocks);
-        const Index next = last ? frame.rows + mine.begin * unit * kRowBlock : (b + 1) * kRowBlock;
-        choose_ahead(worker, next, next + kRowBlock);
-        run_block(worker, b);
-      }
-      if (tape_.block_sums > 0)
-        std::memcpy(unit_sums_.template as<T>() + tape_.block_sums * u, fold(worker, nullptr),
-                    static_cast<std::size_t>(tape_.block_sums) * sizeof(T));
+      const Index end = std::min((u + 1) * unit, blocks);
+      if (threads == 1 || claim(u)) run_unit(worker, u, u * unit, end, u + 1 < mine.end ? end * kRowBlock : next_run);
     }
+    const bool helps = threads > 1 && team.helps();
+    for (Index u = helps ? units : 0; u-- > 0;)
+      if (claim(u)) run_unit(worker, u, u * unit, std::min((u + 1) * unit, blocks), next_run);
   }
   if (tape_.block_sums == 0) return;
   team.barrier(thread);
   combine_units(blocks, unit, team.size(), thread);
+}
+
+// Whether nobody had begun the unit in this run; then it is the caller's.
+template <class T>
+bool Plan<T>::claim(Index unit) {
+  std::atomic<Index>& run = begun_[static_cast<std::size_t>(unit)].run;
+  return run.load(std::memory_order_relaxed) != runs_ && run.exchange(runs_, std::memory_order_relaxed) != runs_;
+}
+
+// Blocks begin .. end - 1 and the sums over their rows. next: the row that the thread will go on with.
+template <class T>
+void Plan<T>::run_unit(Worker& worker, Index unit, Index begin, Index end, Index next) {
+  T* const sums = sums_.template as<T>() + counter_ * worker.thread;
+  std::fill(worker.slot, worker.slot + Worker::kLevels, nullptr);
+  worker.free_slots = 0;
+  for (int i = 0; i < counter_slots_; ++i) worker.free[worker.free_slots++] = sums + tape_.block_sums * i;
+  for (Index b = begin; b < end; ++b) {
+    const Index ahead = b + 1 < end ? (b + 1) * kRowBlock : next;
+    choose_ahead(worker, ahead, ahead + kRowBlock);
+    run_block(worker, b);
+  }
+  if (tape_.block_sums > 0)
+    std::memcpy(unit_sums_.template as<T>() + tape_.block_sums * unit, fold(worker, nullptr),
+                static_cast<std::size_t>(tape_.block_sums) * sizeof(T));
 }
 
 template <class T>

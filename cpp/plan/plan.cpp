@@ -7,7 +7,9 @@
 namespace fastbp {
 namespace {
 
-constexpr Index kUnitsPerThread = 4;    // of the block loop, so that threads end at about the same time
+// Of the block loop, so that threads end at about the same time; fewer where their sums take more memory than that.
+constexpr Index kMostUnits = 16, kFewestUnits = 4;  // per thread
+constexpr Index kUnitSumBytes = 512 * 1024;
 TeamChoice team_choice = TeamChoice::measured;
 
 Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
@@ -74,7 +76,10 @@ void Plan<T>::allocate_loop() {
   counter_ = apart(tape_.block_sums * counter_slots_ * element, loop_threads_) / element;
   blocks_ = Buffer(static_cast<std::size_t>(tape_.block_arena * element * loop_threads_));
   sums_ = Buffer(static_cast<std::size_t>(counter_ * element * loop_threads_));
-  const Index most_units = loop_threads_ == 1 ? 1 : std::min(most_blocks, 2 * kUnitsPerThread * loop_threads_ + 1);
+  const Index units = std::max<Index>(tape_.block_sums * element * loop_threads_, 1);  // bytes of one per thread
+  units_per_thread_ = std::clamp(kUnitSumBytes / units, kFewestUnits, kMostUnits);
+  const Index most_units = loop_threads_ == 1 ? 1 : std::min(most_blocks, 2 * units_per_thread_ * loop_threads_ + 1);
+  begun_ = std::vector<Begun>(static_cast<std::size_t>(most_units));
   unit_sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * most_units));
 }
 
@@ -220,7 +225,7 @@ Matmul<T> Plan<T>::matmul_of(const Item& item, Index rows) const {
 template <class T>
 Index Plan<T>::unit_of(Index blocks, int threads) const {
   Index unit = 1;
-  while (threads == 1 ? unit < blocks : 2 * unit * kUnitsPerThread * threads <= blocks) unit *= 2;
+  while (threads == 1 ? unit < blocks : 2 * unit * units_per_thread_ * threads <= blocks) unit *= 2;
   return unit;
 }
 

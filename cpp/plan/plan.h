@@ -2,6 +2,7 @@
 // Building it allocates everything; running it allocates nothing, but for scratch that fewer rows may want.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -64,6 +65,9 @@ class Plan {
   double cost() const { return tape_.cost; }  // of a run with max_rows, a guess in nanoseconds of one thread
   int threads() const { return tape_.threads; }  // what is worth using; 1 enters no parallel region
 
+  // Whether the threads of a team do what another one comes too late for.
+  bool evens_out() const { return loop_threads_ > 1; }
+
   int inputs() const { return static_cast<int>(tape_.inputs.size()); }
   bool reads_input(int slot) const { return slot < inputs() && tape_.inputs[slot] >= 0; }
 
@@ -78,9 +82,9 @@ class Plan {
 
   void unbind() { data_ = own_; }  // outputs are the plan's own again
 
-  // Which inputs of the next run are read where they lie. Called by one thread; the team's next barrier lies between
-  // this and the run.
-  void bind_inputs(const Frame& frame);
+  // Which inputs of the next run are read where they lie, and numbers that all threads need. Called by one thread; the
+  // team's next barrier lies between this and the run.
+  void begin(const Frame& frame);
 
   // Brings the other rows to the inputs and runs the tape. Called by every thread of the team with the same frame; ends
   // with a barrier.
@@ -128,6 +132,8 @@ class Plan {
   void choose_who_asks();
   void choose_ahead(const Worker& worker, Index begin, Index end) const;
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
+  bool claim(Index unit);
+  void run_unit(Worker& worker, Index unit, Index begin, Index end, Index next);
   void run_block(Worker& worker, Index block);
   T* fold(Worker& worker, T* total);
   void combine_units(Index blocks, Index unit, int threads, int thread);
@@ -190,8 +196,14 @@ class Plan {
   Index program_scratch_ = 0;  // elements per thread
   Index product_scratch_ = 0;  // bytes per thread of a team, or in the loop; who runs alone has all
   int loop_threads_ = 1;
+  Index units_per_thread_ = 1;
   int counter_slots_ = 0;  // of a thread's binary counter
   Index counter_ = 0;  // elements of one
+  struct alignas(64) Begun {
+    std::atomic<Index> run{0};
+  };
+  std::vector<Begun> begun_;  // by unit of the loop: the last run in which a thread began it
+  Index runs_ = 0;  // the number of the run, from 1
   Augmentation augmentation_;
   std::unique_ptr<Augmenter<T>> augmenter_;  // null: nothing is augmented
   std::vector<RowLists> row_lists_;  // by input slot

@@ -132,6 +132,7 @@ struct Tape {
   double cost = 0;  // of a run with max_rows, a guess in nanoseconds of one thread
   Index column_unit = 1;  // Sharing::columns of products and sums over rows
   std::vector<bool> barriers;  // by stage: whether the threads meet before it
+  int lead_end = 0;  // stages before it are a few numbers; who calls a team together computes them first, and alone
 };
 
 // Whether the team and what it shares are chosen by what they cost, or (tests) all threads share every stage: products

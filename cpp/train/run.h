@@ -24,7 +24,8 @@ struct Trainer<T>::Run {
   bool finite = true;           // the step; if not, nothing of it was written
 
   // Thread 0's own.
-  std::vector<Index> order;
+  std::vector<Index> order, next_order;  // of the rows; the second is of the next epoch, or empty: see shuffle_ahead
+  bool next_is_ready = false;
   std::vector<double> sums, means;  // of the epoch: figure x rows; divided by the rows
   Index rows_done = 0;              // of the epoch
   Index look_every = 1;             // steps between two looks at the clock

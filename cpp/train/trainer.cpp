@@ -150,6 +150,24 @@ void Trainer<T>::check_rows(Run& run) const {
   }
 }
 
+// The rows' order in this epoch. Returns false where it was cancelled.
+template <class T>
+bool Trainer<T>::shuffle_rows(Run& run) const {
+  if (run.next_is_ready) {
+    run.order.swap(run.next_order);
+    run.next_is_ready = false;
+    return true;
+  }
+  return shuffle(kernels(), seed_, epoch, static_cast<Index>(run.order.size()), run.order.data(), run.cancel);
+}
+
+// That of the next epoch, while the other threads do what this one would have done of the step in hand.
+template <class T>
+void Trainer<T>::shuffle_ahead(Run& run) const {
+  const Index rows = static_cast<Index>(run.next_order.size());
+  run.next_is_ready = rows > 0 && shuffle(kernels(), seed_, epoch + 1, rows, run.next_order.data(), run.cancel);
+}
+
 // Thread 0: every step of every epoch, on the team or alone, whichever is faster at the time.
 template <class T>
 void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team) {
@@ -158,7 +176,7 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
   Frame& frame = run.frame;
   bool stop = false;
   for (Index e = 0; e < request.epochs && !stop; ++e) {
-    if (request.shuffle && !shuffle(kernels(), seed_, epoch, request.rows, run.order.data(), run.cancel)) break;
+    if (request.shuffle && !shuffle_rows(run)) break;
     std::fill(run.sums.begin(), run.sums.end(), 0.0);
     run.rows_done = 0;
     for (Index step = 0; run.rows_done < request.rows && !stop; ++step) {
@@ -168,11 +186,12 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       frame.rows_after = std::min(request.batch_size, request.rows - frame.first_row - frame.rows);
       frame.counter = epoch;
       if (request.check_finite) check_rows(run);
-      plan_->bind_inputs(frame);
+      plan_->begin(frame);
       if (!plan_->stores_all() && !optimizer_.works_on_parts()) store_gradients();
       optimizer_.begin_step();
       const bool together = pace_.together();
       if (together) team.barrier(0);
+      if (together && frame.rows_after == 0 && e + 1 < request.epochs) shuffle_ahead(run);
       train_batch(run, together ? team : alone, 0);
       pace_.step_done();
       if (!run.finite) throw NonFinite(epoch, step, first_non_finite(run, request.augmentation));
@@ -237,6 +256,8 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
   run.frame.purpose = 0;
   run.cancel = Cancel([](void* of) { return static_cast<Listener*>(of)->interrupted(); }, &listener);
   if (request.shuffle) run.order.resize(static_cast<std::size_t>(request.rows));
+  constexpr Index kShuffledAhead = 1 << 15;  // rows: a second order of more is memory that is worth more
+  if (plan_->evens_out() && request.rows <= kShuffledAhead) run.next_order.resize(run.order.size());
   run.figures.resize(static_cast<std::size_t>(figures_));
   run.sums.resize(static_cast<std::size_t>(figures_));
   run.means.resize(static_cast<std::size_t>(figures_));
@@ -263,7 +284,7 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   run.frame.counter = steps;
   run.figures.resize(static_cast<std::size_t>(figures_));
   run.allot(plan_->threads());
-  plan_->bind_inputs(run.frame);
+  plan_->begin(run.frame);
   optimizer_.begin_step();
   const int threads = pace_of_calls_.together() ? plan_->threads() : 1;
   pace_of_calls_.start();
@@ -292,7 +313,7 @@ std::string Trainer<T>::first_non_finite(const Run& run, const Augmentation& aug
     all.bind_output(static_cast<int>(i), buffers.back().template as<T>());
   }
   Team alone(1);
-  all.bind_inputs(frame);
+  all.begin(frame);
   all.run(frame, alone, 0);
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     const Value& value = all.output(static_cast<int>(i));

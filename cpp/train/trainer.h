@@ -88,6 +88,8 @@ class Trainer {
   bool is_good(Run& run, Team& team, int thread);
   void train_batch(Run& run, Team& team, int thread);
   void check_rows(Run& run) const;
+  bool shuffle_rows(Run& run) const;
+  void shuffle_ahead(Run& run) const;
   void drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team);
   void follow(Run& run, Team& team, int thread);
   bool after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step, Index rows_total);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import fastbp as bp
 import numpy as np
 import pytest
 from compare import assert_same, everywhere
@@ -79,3 +80,22 @@ def test_rows_inputs_and_counters_may_change_from_run_to_run(dtype: str) -> None
         for number, (data, counter) in enumerate(calls):
             for result, wanted in zip(function(data, counter=counter), expected[number]):
                 assert_same(result, wanted, (number, place))
+
+
+@pytest.mark.parametrize("batch_size", [3 * BLOCK, 5 * BLOCK + 7])
+def test_epochs_of_one_and_of_two_steps_are_shuffled_alike(batch_size: int) -> None:
+    """Thread 0 shuffles the rows of the next epoch while others begin with its part of a last step."""
+    random = np.random.default_rng(9)
+    x = random.normal(size=(5 * BLOCK + 7, 3)).astype(np.float32)
+    y = np.tanh(x @ random.normal(size=(3, 2))).astype(np.float32)
+
+    def trained(backend: str) -> list[np.ndarray]:
+        net = bp.Sequential([bp.Input((3,)), bp.Dense(5, activation="tanh"), bp.Dropout(0.25), bp.Dense(2)], seed=3)
+        net.compile(bp.Adam(0.01), "mse", backend=backend)
+        losses = net.fit(x, y, batch_size=batch_size, epochs=4, verbose=0).history["loss"]
+        return [np.array(losses), *net.get_weights()]
+
+    expected = trained("reference")
+    for place in everywhere():
+        for result, wanted in zip(trained("core"), expected, strict=True):
+            assert_same(result, wanted, (batch_size, place))
