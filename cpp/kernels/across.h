@@ -6,54 +6,6 @@
 
 namespace {
 
-// The 16-byte pieces of a vector, and how many elements one holds.
-template <class T>
-constexpr int kPiece = 16 / (int)sizeof(T);
-
-// block[i] = pieces of the rows i, i + kPiece, i + 2 kPiece, ... of a matrix: from[row] points at each.
-template <class T>
-FASTBP_INLINE void load_pieces(const T* const* from, V<T>* block) {
-  FASTBP_UNROLL
-  for (int i = 0; i < kPiece<T>; ++i) {
-#if FASTBP_VECTOR_BYTES == 64
-    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps((const float*)from[i]));
-    v = _mm512_insertf32x4(v, _mm_loadu_ps((const float*)from[i + kPiece<T>]), 1);
-    v = _mm512_insertf32x4(v, _mm_loadu_ps((const float*)from[i + 2 * kPiece<T>]), 2);
-    block[i] = (V<T>)_mm512_insertf32x4(v, _mm_loadu_ps((const float*)from[i + 3 * kPiece<T>]), 3);
-#elif FASTBP_VECTOR_BYTES == 32
-    const __m256 v = _mm256_castps128_ps256(_mm_loadu_ps((const float*)from[i]));
-    block[i] = (V<T>)_mm256_insertf128_ps(v, _mm_loadu_ps((const float*)from[i + kPiece<T>]), 1);
-#else
-    block[i] = load<T>(from[i]);
-#endif
-  }
-}
-
-// block[i]'s pieces to those rows.
-template <class T>
-FASTBP_INLINE void store_pieces(const V<T>* block, T* to, int64_t row) {
-  FASTBP_UNROLL
-  for (int l = 0; l < Vector<T>::lanes; ++l) {
-    __builtin_memcpy(to + l * row, (const T*)&block[l % kPiece<T>] + l / kPiece<T> * kPiece<T>, 16);
-  }
-}
-
-// Afterwards block[p] holds element p of every row's piece, in the order of the rows; and back.
-template <class T>
-FASTBP_INLINE void transpose_pieces(V<T>* block) {
-  FASTBP_UNROLL
-  for (int stage = 1; stage < kPiece<T>; stage *= 2) {
-    V<T> next[kPiece<T>];
-    FASTBP_UNROLL
-    for (int i = 0; i < kPiece<T> / 2; ++i) {
-      next[2 * i] = interleave_low_pieces(block[i], block[i + kPiece<T> / 2]);
-      next[2 * i + 1] = interleave_high_pieces(block[i], block[i + kPiece<T> / 2]);
-    }
-    FASTBP_UNROLL
-    for (int i = 0; i < kPiece<T>; ++i) block[i] = next[i];
-  }
-}
-
 // Up to so many rows of a may lie anywhere; more must be contiguous (a_row 1), for their pointers would fill registers.
 constexpr int kMostRowsApart = 4;
 

@@ -7,6 +7,28 @@ namespace {
 
 FASTBP_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
+// to[p * width + j] = from[j * j_stride + p] for p, j < lanes. Few pointers reach all rows: one for each would not stay
+// in a register.
+template <class T>
+FASTBP_INLINE void pack_square(const T* from, int64_t j_stride, T* to, int64_t width) {
+  constexpr int lanes = Vector<T>::lanes, groups = (lanes + 3) / 4;
+  const int64_t three = 3 * j_stride;
+  const T* every_fourth[groups];
+  FASTBP_UNROLL
+  for (int g = 0; g < groups; ++g) every_fourth[g] = from + 4 * g * j_stride;
+  FASTBP_UNROLL
+  for (int p = 0; p < lanes; p += kPiece<T>) {
+    const T* pieces[lanes];
+    FASTBP_UNROLL
+    for (int l = 0; l < lanes; ++l) pieces[l] = every_fourth[l / 4] + (l % 4 == 3 ? three : l % 4 * j_stride) + p;
+    V<T> block[kPiece<T>];
+    load_pieces<T>(pieces, block);
+    transpose_pieces<T>(block);
+    FASTBP_UNROLL
+    for (int l = 0; l < kPiece<T>; ++l) store<T>(to + (p + l) * width, block[l]);
+  }
+}
+
 // out[p * width + j] = in[p * p_stride + j * j_stride] for p < k, j < columns; columns up to the next whole vector are
 // +0. width is a multiple of the lanes.
 template <class T>
@@ -28,14 +50,10 @@ void pack_columns(int64_t k, int64_t columns, const T* in, int64_t p_stride, int
       for (int64_t p = 0; p < k; p += lanes) {
         const T* from = in + p + j * j_stride;
         T* to = out + p * width + j;
-        V<T> block[lanes];
         if (filled == lanes && k - p >= lanes) {
-          FASTBP_UNROLL
-          for (int i = 0; i < lanes; ++i) block[i] = load<T>(from + i * j_stride);
-          transpose<T>(block);
-          FASTBP_UNROLL
-          for (int i = 0; i < lanes; ++i) store<T>(to + i * width, block[i]);
+          pack_square<T>(from, j_stride, to, width);
         } else {
+          V<T> block[lanes];
           const int64_t depth = smaller(lanes, k - p);
           for (int i = 0; i < lanes; ++i) block[i] = i < filled ? load_first<T>(from + i * j_stride, depth) : V<T>{};
           transpose<T>(block);
