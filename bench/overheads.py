@@ -5,7 +5,8 @@
 - what the optimisers cost more than plain SGD, a step on one thread (``--optimizers``);
 - the time from ``import fastbp`` to the end of the first epoch, in a fresh interpreter;
 - the peak memory of a training, beside that of its data, weights and activations: as the system has it, which counts
-  whole pages, and by counting what is allocated, touched or not. A small network of the same kind was trained before.
+  whole pages, and by counting what is allocated, touched or not. A small network of the same kind was trained before,
+  and the core's code is in memory.
 """
 
 from __future__ import annotations
@@ -209,18 +210,33 @@ def _memory_of(name: str, folder: str) -> dict[str, float]:
 
 
 def _train_a_small(workload: Workload) -> None:
-    """Once a network of the same kind, whose code and threads are there from then on; its own memory is given back."""
+    """Once a network of the same kind, whose threads are there from then on; its own memory is given back."""
     sizes = tuple(min(size, 64) for size in workload.sizes)
     small = replace(workload, sizes=sizes, batch_size=512, steps=4)
     untrained(small).fit(*small.data(), batch_size=small.batch_size, epochs=2, verbose=0)
+    _bring_code()
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
     if trim is not None:
         trim(0)
 
 
+def _bring_code() -> None:
+    """All of the core's code is in memory from then on: pages of its file are not a training's own."""
+    try:
+        with open("/proc/self/maps") as lines:
+            parts = [line.split() for line in lines if line.rstrip().endswith(Path(str(_core.__file__)).name)]
+    except OSError:
+        return
+    for span, rights, *_ in parts:
+        start, end = (int(address, 16) for address in span.split("-"))
+        if rights.startswith("r"):
+            ctypes.string_at(start, end - start)
+
+
 def _counted_bytes(workload: Workload, x: np.ndarray, y: np.ndarray) -> int:
-    """The same by counting: what Python and the core's buffers hold at the most, and the order of the rows."""
+    """The same by counting: what Python and the core's buffers hold at the most, and the order of the rows, which a
+    team may have twice if they are few."""
     gc.collect()
     tracemalloc.start()
     base = tracemalloc.get_traced_memory()[0] + _core.testing.allocated()[0]
@@ -231,16 +247,16 @@ def _counted_bytes(workload: Workload, x: np.ndarray, y: np.ndarray) -> int:
         work()
         most = max(most, tracemalloc.get_traced_memory()[1] + _core.testing.allocated()[1])
     tracemalloc.stop()
-    return most - base + 8 * workload.rows
+    return most - base + 8 * workload.rows * (2 if workload.rows <= 1 << 15 else 1)
 
 
 def _resident(peak: bool) -> int:
-    """Bytes of this process in memory, now or at the most; on Linux without those of files, such as its code."""
+    """Bytes of this process in memory: now, or at the most."""
     try:
         with open("/proc/self/status") as lines:
-            kilobytes = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith(" kB\n")}
-        return 1024 * (kilobytes["VmHWM" if peak else "VmRSS"] - kilobytes["RssFile"])
-    except (OSError, KeyError):
+            wanted = "VmHWM:" if peak else "VmRSS:"
+            return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(wanted))
+    except OSError:
         most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return most if sys.platform == "darwin" else 1024 * most
 

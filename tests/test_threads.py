@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import fastbp as bp
 import numpy as np
 import pytest
+from compare import share, share_as_usual
 from fastbp import _core
 
 
@@ -184,6 +185,21 @@ def test_a_forked_child_gives_the_same_bits_and_ends() -> None:
     assert bits_with(2) == here  # and the parent still has its threads
 
 
+def stepped(x: np.ndarray) -> bytes:
+    """Weights after a step of a team on blocks of rows, from 0; 1/rows is computed before it is called together."""
+    share(2)
+    weights = []
+    try:
+        for rows in range(290, 300):
+            net = bp.Sequential([bp.Input((3,)), bp.Dense(2, kernel_initializer="zeros")])
+            net.compile(bp.SGD(0.1), "mse")
+            net.train_on_batch(x[:rows], x[:rows, :2])
+            weights += [weight.tobytes() for weight in net.get_weights()]
+    finally:
+        share_as_usual()
+    return b"".join(weights)
+
+
 def test_the_callers_rounding_mode_neither_reaches_a_result_nor_is_changed() -> None:
     library = ctypes.CDLL(None)
     if not hasattr(library, "fesetround"):
@@ -193,11 +209,12 @@ def test_the_callers_rounding_mode_neither_reaches_a_result_nor_is_changed() -> 
         pytest.skip("FE_UPWARD is not known for this machine")
     bp.set_num_threads(2)
     work = Work()
-    expected = work.bits()
+    x = np.random.default_rng(1).random((300, 3), dtype=np.float32)
+    expected = [work.bits(), stepped(x)]
     nearest = library.fegetround()
     assert library.fesetround(upward) == 0
     try:
-        under_other_rounding = work.bits()
+        under_other_rounding = [work.bits(), stepped(x)]
         left = library.fegetround()
     finally:
         library.fesetround(nearest)

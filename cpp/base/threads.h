@@ -24,8 +24,8 @@ const char* openmp_runtime();  // e.g. "OpenMP 4.5 (libgomp)" or "none: built se
 struct TeamStopped {};
 
 // Tests: between two barriers the threads of a team run one after another, the first or the last one first. So what one
-// thread needs of another, or spoils for it, without a barrier in between shows every time. The first thread of the
-// descending order also does what it can of the others' parts, in the ascending order none does.
+// thread needs of another, or spoils for it, without a barrier in between shows every time. Of others' parts, where it
+// may do them, a thread does none in ascending order, in descending order every second.
 enum class ThreadOrder { any, ascending, descending };
 void order_threads(ThreadOrder order);  // teams made from now on
 
@@ -36,7 +36,10 @@ class Team {
   Team& operator=(const Team&) = delete;
 
   int size() const { return size_; }
-  bool helps() const { return order_ != ThreadOrder::ascending; }  // whether threads may do parts of others
+  // Whether a thread does this part of another one that has not begun with it.
+  bool helps_with(Index part) const {
+    return order_ == ThreadOrder::any || (order_ == ThreadOrder::descending && part % 2 == 0);
+  }
   // All threads wait for all. Spins where the team fits the processors it may use, else yields. Throws TeamStopped
   // when a thread of the team has failed. No-op for a team of one.
   void barrier(int thread);

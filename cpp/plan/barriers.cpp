@@ -16,7 +16,6 @@ class Barriers {
     if (tape_.threads == 1) return;
     for (int input : tape_.inputs)  // each thread brings its own rows
       if (input >= 0) since_.push_back({input, true, {Pattern::By::rows, kRowsOfRun}});
-    while (tape_.lead_end < static_cast<int>(tape_.stages.size()) && is_few_numbers(tape_.lead_end)) ++tape_.lead_end;
     for (int s = tape_.lead_end; s < static_cast<int>(tape_.stages.size()); ++s) {
       const bool looped = s >= tape_.loop_begin && s < tape_.loop_end;
       if (looped && s > tape_.loop_begin) continue;
@@ -33,22 +32,6 @@ class Barriers {
   }
 
  private:
-  // Whether a stage is made of numbers alone, such as 1/rows: not worth a barrier for those who need them.
-  bool is_few_numbers(int stage) const {
-    const auto is_number = [&](int v) {
-      const Value& value = tape_.values[static_cast<std::size_t>(v)];
-      return !value.rows && value.width == 1;
-    };
-    if (tape_.in_loop(stage)) return false;
-    for (int i : tape_.stages[static_cast<std::size_t>(stage)].items) {
-      const Item& item = tape_.items[static_cast<std::size_t>(i)];
-      if (item.kind != Item::Kind::map || !is_number(item.output)) return false;
-      for (const Operand& operand : item.operands)
-        if (!is_number(operand.value)) return false;
-    }
-    return true;
-  }
-
   bool meets_others(const std::vector<Access>& accesses) const {
     for (const Access& access : accesses)
       for (const Access& earlier : since_)

@@ -155,7 +155,7 @@ Matmul<T> Plan<T>::product_call(const Stage& stage, const Worker& worker) const 
   whole.b = data_of(item.operands[1].value, worker, worker.row);
   whole.c = data_of(item.output, worker, worker.row);
   if (item.finish != Finish::none) whole.beside = data_of(item.operands[2].value, worker, worker.row);
-  whole.scratch = products_.template as<char>() + product_scratch_ * worker.thread;
+  whole.scratch = products_.template as<char>() + product_step_ * worker.thread;
   return whole;
 }
 

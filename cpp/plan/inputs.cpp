@@ -99,7 +99,9 @@ void Plan<T>::begin(const Frame& frame) {
     const char* first = source.data + frame.first_row * source.row_bytes;
     data_[value] = in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : own_[value];
   }
-  for (int s = 0; s < tape_.lead_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker_of(frame, 0), 1);
+  if (tape_.lead_end == 0) return;
+  const Worker worker = worker_of(frame, 0);
+  for (int s = 0; s < tape_.lead_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
 }
 
 // Rows first + begin .. first + end of the frame to rows begin .. end of out, the first input's augmented; or where

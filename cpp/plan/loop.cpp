@@ -40,9 +40,8 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
       const Index end = std::min((u + 1) * unit, blocks);
       if (threads == 1 || claim(u)) run_unit(worker, u, u * unit, end, u + 1 < mine.end ? end * kRowBlock : next_run);
     }
-    const bool helps = threads > 1 && team.helps();
-    for (Index u = helps ? units : 0; u-- > 0;)
-      if (claim(u)) run_unit(worker, u, u * unit, std::min((u + 1) * unit, blocks), next_run);
+    for (Index u = threads > 1 ? units : 0; u-- > 0;)
+      if (team.helps_with(u) && claim(u)) run_unit(worker, u, u * unit, std::min((u + 1) * unit, blocks), next_run);
   }
   if (tape_.block_sums == 0) return;
   team.barrier(thread);
@@ -52,7 +51,7 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
 // Whether nobody had begun the unit in this run; then it is the caller's.
 template <class T>
 bool Plan<T>::claim(Index unit) {
-  std::atomic<Index>& run = begun_[static_cast<std::size_t>(unit)].run;
+  std::atomic<Index>& run = begun_[static_cast<std::size_t>(unit)];
   return run.load(std::memory_order_relaxed) != runs_ && run.exchange(runs_, std::memory_order_relaxed) != runs_;
 }
 

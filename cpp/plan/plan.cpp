@@ -7,9 +7,11 @@
 namespace fastbp {
 namespace {
 
-// Of the block loop, so that threads end at about the same time; fewer where their sums take more memory than that.
-constexpr Index kMostUnits = 16, kFewestUnits = 4;  // per thread
-constexpr Index kUnitSumBytes = 512 * 1024;
+// Units of the block loop for each thread, so that all end at about the same time: many, but not of many threads, for
+// who looks for what is not begun looks at all of them, nor where their sums would take more memory than they are
+// worth.
+constexpr Index kMostUnits = 16, kFewestUnits = 4, kUnitsOfMany = 64;
+constexpr Index kUnitSumBytes = 512 * 1024;  // worth it; at most twice as many
 TeamChoice team_choice = TeamChoice::measured;
 
 Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
@@ -76,10 +78,11 @@ void Plan<T>::allocate_loop() {
   counter_ = apart(tape_.block_sums * counter_slots_ * element, loop_threads_) / element;
   blocks_ = Buffer(static_cast<std::size_t>(tape_.block_arena * element * loop_threads_));
   sums_ = Buffer(static_cast<std::size_t>(counter_ * element * loop_threads_));
-  const Index units = std::max<Index>(tape_.block_sums * element * loop_threads_, 1);  // bytes of one per thread
-  units_per_thread_ = std::clamp(kUnitSumBytes / units, kFewestUnits, kMostUnits);
+  const Index bytes = std::max<Index>(tape_.block_sums * element * loop_threads_, 1);  // of one unit of each thread
+  const Index wanted = std::min(kMostUnits, kUnitsOfMany / loop_threads_);
+  units_per_thread_ = std::clamp(kUnitSumBytes / bytes, kFewestUnits, std::max(wanted, kFewestUnits));
   const Index most_units = loop_threads_ == 1 ? 1 : std::min(most_blocks, 2 * units_per_thread_ * loop_threads_ + 1);
-  begun_ = std::vector<Begun>(static_cast<std::size_t>(most_units));
+  begun_ = std::vector<std::atomic<Index>>(static_cast<std::size_t>(most_units));
   unit_sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * most_units));
 }
 
@@ -173,8 +176,8 @@ void Plan<T>::allocate_scratch() {
       }
     }
   }
-  product_scratch_ = apart(product_scratch_, tape_.threads);
-  products_ = Buffer(static_cast<std::size_t>(std::max(alone, product_scratch_ * tape_.threads)));
+  product_step_ = apart(product_scratch_, tape_.threads);
+  products_ = Buffer(static_cast<std::size_t>(std::max(alone, product_step_ * tape_.threads)));
 }
 
 template <class T>

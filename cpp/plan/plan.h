@@ -82,8 +82,8 @@ class Plan {
 
   void unbind() { data_ = own_; }  // outputs are the plan's own again
 
-  // Which inputs of the next run are read where they lie, and numbers that all threads need. Called by one thread; the
-  // team's next barrier lies between this and the run.
+  // Before every run: which inputs are read where they lie, and numbers that all threads need. Called by one thread;
+  // the team's next barrier lies between this and the run.
   void begin(const Frame& frame);
 
   // Brings the other rows to the inputs and runs the tape. Called by every thread of the team with the same frame; ends
@@ -195,14 +195,12 @@ class Plan {
   Buffer packed_;  // what a team packs together of a product's first operand
   Index program_scratch_ = 0;  // elements per thread
   Index product_scratch_ = 0;  // bytes per thread of a team, or in the loop; who runs alone has all
+  Index product_step_ = 0;  // bytes from one thread's to the next one's
   int loop_threads_ = 1;
   Index units_per_thread_ = 1;
   int counter_slots_ = 0;  // of a thread's binary counter
   Index counter_ = 0;  // elements of one
-  struct alignas(64) Begun {
-    std::atomic<Index> run{0};
-  };
-  std::vector<Begun> begun_;  // by unit of the loop: the last run in which a thread began it
+  std::vector<std::atomic<Index>> begun_;  // by unit of the loop: the last run in which a thread began it
   Index runs_ = 0;  // the number of the run, from 1
   Augmentation augmentation_;
   std::unique_ptr<Augmenter<T>> augmenter_;  // null: nothing is augmented

@@ -1,4 +1,5 @@
-// Stages to threads: how many threads a run is worth, what each stage shares out among them, and in which order.
+// Stages to threads: how many threads a run is worth, what each stage shares out among them, and in which order; what
+// is done before they meet.
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -26,6 +27,7 @@ class SharingOut {
     choose_team();
     for (Stage& stage : tape_.stages) stage.sharing = best(stage, tape_.threads).sharing;
     order();
+    choose_lead();
   }
 
  private:
@@ -189,6 +191,22 @@ class SharingOut {
     } else {
       for (std::size_t s = 0; s < tape_.stages.size(); ++s) tape_.stages[s].section = static_cast<int>(s);
     }
+  }
+
+  // Stages of numbers alone, such as 1/rows, before all others: for those who need them a barrier would cost more.
+  void choose_lead() {
+    const int stages = static_cast<int>(tape_.stages.size());
+    while (tape_.threads > 1 && tape_.lead_end < stages && is_numbers(tape_.lead_end)) ++tape_.lead_end;
+  }
+  bool is_numbers(int stage) const {
+    const auto is_number = [this](int v) { return !value(v).rows && value(v).width == 1; };
+    if (tape_.in_loop(stage)) return false;
+    for (int i : tape_.stages[static_cast<std::size_t>(stage)].items) {
+      if (item(i).kind != Item::Kind::map || !is_number(item(i).output)) return false;
+      for (const Operand& operand : item(i).operands)
+        if (!is_number(operand.value)) return false;
+    }
+    return true;
   }
 
   const TapeRequest& request_;

@@ -79,7 +79,7 @@ struct Item {
 };
 
 // How the threads of a team share a stage. Each thread's part follows from the size of the team and the rows of the run
-// alone, so that what one stage leaves with a thread another finds there.
+// alone, so that what one stage leaves with a thread another finds there; not in the loop over blocks (loop.cpp).
 enum class Sharing {
   one,      // thread 0 does all of it
   rows,     // of the run; without rows, of the product's result
@@ -132,7 +132,7 @@ struct Tape {
   double cost = 0;  // of a run with max_rows, a guess in nanoseconds of one thread
   Index column_unit = 1;  // Sharing::columns of products and sums over rows
   std::vector<bool> barriers;  // by stage: whether the threads meet before it
-  int lead_end = 0;  // stages before it are a few numbers; who calls a team together computes them first, and alone
+  int lead_end = 0;  // stages before it are numbers alone: who calls a team together computes them first (Plan::begin)
 };
 
 // Whether the team and what it shares are chosen by what they cost, or (tests) all threads share every stage: products

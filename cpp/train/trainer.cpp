@@ -186,9 +186,9 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       frame.rows_after = std::min(request.batch_size, request.rows - frame.first_row - frame.rows);
       frame.counter = epoch;
       if (request.check_finite) check_rows(run);
-      plan_->begin(frame);
       if (!plan_->stores_all() && !optimizer_.works_on_parts()) store_gradients();
       optimizer_.begin_step();
+      plan_->begin(frame);
       const bool together = pace_.together();
       if (together) team.barrier(0);
       if (together && frame.rows_after == 0 && e + 1 < request.epochs) shuffle_ahead(run);
@@ -257,7 +257,8 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
   run.cancel = Cancel([](void* of) { return static_cast<Listener*>(of)->interrupted(); }, &listener);
   if (request.shuffle) run.order.resize(static_cast<std::size_t>(request.rows));
   constexpr Index kShuffledAhead = 1 << 15;  // rows: a second order of more is memory that is worth more
-  if (plan_->evens_out() && request.rows <= kShuffledAhead) run.next_order.resize(run.order.size());
+  if (plan_->evens_out() && request.rows <= kShuffledAhead && request.epochs > 1)
+    run.next_order.resize(run.order.size());
   run.figures.resize(static_cast<std::size_t>(figures_));
   run.sums.resize(static_cast<std::size_t>(figures_));
   run.means.resize(static_cast<std::size_t>(figures_));
@@ -275,6 +276,7 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
 
 template <class T>
 std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index rows) {
+  const FloatingPointState state;  // what is done beside the team is computed as in it
   prepare(rows, {}, true);
   if (own_writes_ != parameters_->writes) values_small_ = false;
   Run run;
@@ -284,8 +286,8 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   run.frame.counter = steps;
   run.figures.resize(static_cast<std::size_t>(figures_));
   run.allot(plan_->threads());
-  plan_->begin(run.frame);
   optimizer_.begin_step();
+  plan_->begin(run.frame);
   const int threads = pace_of_calls_.together() ? plan_->threads() : 1;
   pace_of_calls_.start();
   run_team(threads, [&](Team& team, int thread) { train_batch(run, team, thread); });

@@ -30,9 +30,10 @@ class Repeated:
 
     __slots__ = ("_kinds", "_optimizer", "_stamp", "trainer", "training")
 
-    def __init__(self, training: Training, trainer: Any, optimizer: Any, x: np.ndarray, y: np.ndarray) -> None:
-        self.training, self.trainer, self._optimizer = training, trainer, optimizer
-        self._stamp = Stamp.now
+    def __init__(
+        self, stamp: object, training: Training, trainer: Any, optimizer: Any, x: np.ndarray, y: np.ndarray
+    ) -> None:
+        self._stamp, self.training, self.trainer, self._optimizer = stamp, training, trainer, optimizer
         self._kinds = x.dtype, x.shape[1:], y.dtype, y.shape[1:]
 
     def is_like(self, optimizer: Any, x: Any, y: Any) -> bool:
@@ -185,7 +186,8 @@ class CompiledNetwork(Predictor):
         """Notes what `train_on_batch` has found, where a call like it would find the same."""
         in_place = len(arrays) == 2 and arrays[0] is x and arrays[1] is y
         if in_place and self._applied is not None and training.depends_on_settings_alone:
-            self._repeated = Repeated(training, trainer, self.optimizer, x, y)
+            stamp, _, optimizer = self._applied  # of before the settings were asked for: what is set since is new
+            self._repeated = Repeated(stamp, training, trainer, optimizer, x, y)
 
     def _all_kept(self, copy: bool = True) -> Kept:
         if self._last is None:

@@ -210,3 +210,21 @@ def test_a_rate_that_changes_where_it_lies_holds_from_the_next_step_on() -> None
     rate[()] = 0.5
     net.train_on_batch(one, one)
     assert net.get_weights()[0].item() == 1.0  # w - rate · 2 · (w - 1), from 0 to 0.5 to 1
+
+
+def test_an_optimiser_that_sets_what_it_is_asked_for_is_asked_in_every_step() -> None:
+    class Falling(bp.SGD):
+        def configuration(self) -> dict[str, Any]:
+            asked = super().configuration()
+            self.learning_rate = 0.5 * self.learning_rate
+            return asked
+
+    net = bp.Sequential([bp.Input((1,)), bp.Dense(1, use_bias=False, kernel_initializer="zeros")])
+    net.compile(Falling(1.0), "mse")  # asks too, to check
+    zero, one = np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
+    net.train_on_batch(one, zero)
+    weights = []
+    for _ in range(2):
+        net.train_on_batch(one, one)
+        weights.append(net.get_weights()[0].item())
+    assert weights == [0.5, 0.625]  # w - rate · 2 · (w - 1), with rates of 0.25 and 0.125
