@@ -10,7 +10,7 @@ from pathlib import Path
 
 import fastbp as bp
 import pytest
-from fastbp._cli import main
+from fastbp.cli.main import main
 from mnist_files import write_mnist
 
 

@@ -11,7 +11,7 @@ import fastbp as bp
 import numpy as np
 import pytest
 from fastbp import _core
-from fastbp._train_examples import DIGITS, Outcome, digits, train
+from fastbp.cli.train_examples import DIGITS, Outcome, digits, train
 
 README = Path(__file__).resolve().parent.parent / "README.md"
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import doctest
 import importlib
 import inspect
 import pkgutil
+from pathlib import Path
 from typing import Any
 
 import fastbp as bp
@@ -18,23 +20,53 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(bp.__path__, "fastbp.")
     if not module.name.startswith("fastbp._core") and module.name != "fastbp.__main__"
 )
-PUBLIC = {name: getattr(bp, name) for name in bp.__all__ if not name.startswith("__")} | {
+PUBLIC = {
+    name: value for name in bp.__all__ if not name.startswith("__") and not inspect.ismodule(value := getattr(bp, name))
+} | {
     f"{module.__name__.removeprefix('fastbp.')}.{name}": getattr(module, name)
     for module in (fastbp.augment, fastbp.datasets)
     for name in module.__all__
 }
+CLASSES = {name: value for name, value in PUBLIC.items() if inspect.isclass(value)}
 OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.IGNORE_EXCEPTION_DETAIL
+FINDER = doctest.DocTestFinder(exclude_empty=True)
 
 
-@pytest.mark.parametrize("name", ["fastbp", *MODULES])
+def found_in(name: str) -> list[doctest.DocTest]:
+    """The examples of a module or of a public class.
+
+    A public class says that it lives in ``fastbp`` and its methods say that they live where their file is, so doctest
+    takes the methods for strangers: they are looked for without that question.
+    """
+    if name in CLASSES:
+        return FINDER.find(CLASSES[name], name, module=False)  # type: ignore[arg-type]
+    return FINDER.find(importlib.import_module(name))
+
+
+@pytest.mark.parametrize("name", ["fastbp", *MODULES, *CLASSES])
 def test_examples_give_what_they_show(name: str) -> None:
-    module = importlib.import_module(name)
     failed = [
-        result
-        for test in doctest.DocTestFinder(exclude_empty=True).find(module)
-        if (result := doctest.DocTestRunner(optionflags=OPTIONS).run(test)).failed
+        result for test in found_in(name) if (result := doctest.DocTestRunner(optionflags=OPTIONS).run(test)).failed
     ]
     assert not failed
+
+
+def test_every_example_of_the_sources_is_run() -> None:
+    written = {
+        documentation
+        for path in Path(bp.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if ">>> " in (documentation := ast.get_docstring(node) or "")
+    }
+    run = {
+        inspect.cleandoc(test.docstring or "")
+        for name in ["fastbp", *MODULES, *CLASSES]
+        for test in found_in(name)
+        if test.examples
+    }
+    assert len(written) > 100
+    assert written - run == set()
 
 
 @pytest.mark.parametrize("name", PUBLIC)

@@ -160,7 +160,7 @@ INEXACT_METHODS = {"dot", "mean", "std", "var"}
 # (file, name): why it is on no path to a result or a weight.
 ALLOWED: dict[tuple[str, str], str] = {
     ("activations.py", "**"): "of an expression: a node, computed by rule 4's powering",
-    ("layers.py", "@"): "of expressions: a node `matmul`, rule 1",
+    ("layers/dense.py", "@"): "of expressions: a node `matmul`, rule 1",
 }
 # Files of closed forms, whose bits are LAPACK's: each says so in its docstring, and nothing that trains imports it.
 CLOSED_FORMS = {"regression.py": {"@", "np.linalg", ".mean"}}

@@ -1,16 +1,33 @@
 """fastbp minimises any feedforward function by gradient descent, on the CPU, with the same bits on every machine.
 
-Three doors to one engine: networks (`Sequential`, `Model`), expressions (`input`, `parameter`, `minimize`) and
+Three ways in, one engine: networks (`Sequential`, `Model`), expressions (`input`, `parameter`, `minimize`) and
 functions (`function`). Every result is defined to the bit by docs/numerics.md; ``backend="reference"`` computes it
 again in Python.
 """
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
-from . import augment
-from ._hashing import weights_hash
+from . import (
+    _pickled,  # noqa: F401
+    activations,
+    augment,
+    callbacks,
+    constraints,
+    datasets,
+    errors,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    models,
+    optimizers,
+    regularizers,
+    schedules,
+)
+from ._shared.hashing import weights_hash
 from .activations import (
     elu,
     gelu,
@@ -26,16 +43,11 @@ from .activations import (
     swish,
     tanh,
 )
-from .backpropagation import Backpropagation
-from .callbacks import Callback, EarlyStopping, History, LambdaCallback
+from .callbacks import Callback, EarlyStopping, History, LambdaCallback, ReduceLROnPlateau
 from .constraints import MaxNorm
-from .curvature import curvature
-from .draw import draw
-from .drawing import Drawing
 from .errors import FastBPError, NonFiniteError
-from .expression import Expression, Parameter, input, parameter
-from .function import function
-from .functions import (
+from .expressions.expression import Expression, input
+from .expressions.functions import (
     abs,
     concatenate,
     cos,
@@ -53,8 +65,10 @@ from .functions import (
     square,
     where_positive,
 )
-from .gradients import gradients
-from .hessian import hessian
+from .expressions.gradients import gradients
+from .expressions.hessian import hessian
+from .expressions.parameter import Parameter, parameter
+from .expressions.reductions import argmax, log_softmax, logsumexp, max, mean, softmax, sum
 from .initializers import (
     Constant,
     GlorotNormal,
@@ -72,6 +86,9 @@ from .initializers import (
     VarianceScaling,
     Zeros,
 )
+from .inspection.curvature import curvature
+from .inspection.draw import draw
+from .inspection.drawing import Drawing
 from .layers import Activation, Dense, Dropout, Flatten, Input, Layer, Rescaling
 from .losses import (
     binary_crossentropy,
@@ -85,12 +102,11 @@ from .losses import (
     quadratic,
     sparse_categorical_crossentropy,
 )
+from .lowering.function import function
 from .metrics import accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy
-from .minimize import Minimization, minimize
-from .model import Model
+from .minimization import Minimization, minimize
+from .models import Backpropagation, Model, Sequential
 from .optimizers import SGD, Adagrad, Adam, AdamW, Lion, Nadam, Optimizer, RMSprop
-from .plateau import ReduceLROnPlateau
-from .reductions import argmax, log_softmax, logsumexp, max, mean, softmax, sum
 from .regression import LinearRegression, linear_regression
 from .regularizers import L1, L1L2, L2
 from .schedules import (
@@ -103,7 +119,6 @@ from .schedules import (
     StepDecay,
     Warmup,
 )
-from .sequential import Sequential
 
 try:  # threads are counted, and the instruction set is chosen, when the core is loaded
     import fastbp._core  # noqa: F401
@@ -112,26 +127,6 @@ except ModuleNotFoundError as _error:  # a source tree without the extension: ba
         raise
 
 __version__ = "0.1.0"
-
-_CONFIG = ("get_num_threads", "set_num_threads", "show_config")
-
-
-def __getattr__(name: str) -> Any:
-    """What needs the core alone is looked up when it is used."""
-    if name in _CONFIG:
-        from . import _config
-
-        return getattr(_config, name)
-    if name == "reference":
-        import importlib
-
-        return importlib.import_module("fastbp.reference")
-    raise AttributeError(f"module 'fastbp' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *_CONFIG, "reference"})
-
 
 __all__ = [
     # networks
@@ -154,9 +149,47 @@ __all__ = [
     "mean_squared_error", "mse", "mean_absolute_error", "mae", "binary_crossentropy", "categorical_crossentropy",
     "sparse_categorical_crossentropy", "quadratic", "cross_entropy", "gaussian_nll",
     "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy",
-    # data
-    "augment",
+    # modules
+    "activations", "augment", "callbacks", "constraints", "datasets", "errors", "initializers", "layers", "losses",
+    "metrics", "models", "optimizers", "reference", "regularizers", "schedules",
     # the rest
     "FastBPError", "NonFiniteError", "get_num_threads", "set_num_threads", "show_config",
     "weights_hash", "__version__",
 ]  # fmt: skip
+
+_OF_CONFIG = ("get_num_threads", "set_num_threads", "show_config")
+
+
+def _set_public_module() -> None:
+    """Says of every public class and function that it lives here: a pickle names it ``fastbp.NAME``, wherever its file
+    is."""
+    for name in __all__:
+        value = globals().get(name)
+        if isinstance(value, (type, FunctionType)):
+            value.__module__ = __name__
+
+
+_set_public_module()
+
+
+def __getattr__(name: str) -> Any:
+    """What needs the core, or is rarely wanted, is loaded when it is used; an unknown name is told the nearest."""
+    if name in _OF_CONFIG:
+        from ._shared import config
+
+        return getattr(config, name)
+    if name == "reference":
+        import importlib
+
+        return importlib.import_module("fastbp.reference")
+    message = f"module {__name__!r} has no attribute {name!r}"
+    if not name.startswith("_"):
+        from ._shared.nearest import nearest
+
+        close = nearest(name, __all__)
+        message += f": did you mean {close!r}?" if close else ""
+    raise AttributeError(message, name=name, obj=None)  # no object: else Python would add a suggestion of its own
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from .arguments import known_keywords, truth
-from .expression import Expression, Operation, as_expression
-from .functions import erf, exp, expm1, minimum, where_positive
-from .names import look_up
-from .reductions import log_softmax, softmax
+from ._shared.arguments import known_keywords, truth
+from ._shared.nearest import look_up
+from .expressions.expression import Expression, Operation, as_expression
+from .expressions.functions import erf, exp, expm1, minimum, where_positive
+from .expressions.reductions import log_softmax, softmax
 
 SELU_ALPHA = 1.6732632423543772848170429916717
 SELU_SCALE = 1.0507009873554804934193349852946

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from ._backends import dtype_name, get_backend
-from .arguments import at_least, finite, known_keywords, real
-from .data import as_array, common_rows
+from ._shared.arguments import at_least, finite, known_keywords, real
+from .lowering.arrays import as_array, common_rows
+from .lowering.backends import dtype_name, get_backend
 
 __all__ = ["Transform", "RandomAffine", "ElasticTransform", "GaussianNoise", "RandomFlip", "Compose", "expand"]
 

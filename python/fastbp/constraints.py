@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import known_keywords, real
-from .expression import real_array
-from .names import look_up
+from ._shared.arguments import known_keywords, real, real_array
+from ._shared.nearest import look_up
 
 
 class MaxNorm:

@@ -28,7 +28,8 @@ class NonFiniteError(FastBPError, ArithmeticError):
 
     Examples
     --------
-    >>> error = NonFiniteError(epoch=2, step=17, node="dense_2 (matmul, node 7)")
+    >>> import fastbp as bp
+    >>> error = bp.NonFiniteError(epoch=2, step=17, node="dense_2 (matmul, node 7)")
     >>> error.epoch, error.step, error.node
     (2, 17, 'dense_2 (matmul, node 7)')
     """

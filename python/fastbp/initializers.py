@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import known_keywords, real
-from .names import look_up
-from .pickling import Picklable
+from ._shared.arguments import known_keywords, real
+from ._shared.nearest import look_up
+from ._shared.pickling import Picklable
 
 BLOCK = 1 << 13  # numbers drawn at a time: 64 KB
 

@@ -13,13 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from . import rules
-from .arguments import truth
-from .expression import Expression, Operation, Shaped, real_array
-from .functions import abs, call, exp, log, reshape, square, where_positive
-from .lowering import Node
-from .names import look_up
-from .reductions import mean, sum
+from ._shared.arguments import real_array, truth
+from ._shared.nearest import look_up
+from .expressions.expression import Expression, Operation, Shaped
+from .expressions.functions import abs, call, exp, log, reshape, square, where_positive
+from .expressions.reductions import mean, sum
+from .expressions.shape_rules import divided_by_rows, shape_text
+from .lowering.lowering import Node
 
 Loss = Callable[[Any, Any], Expression]
 
@@ -33,8 +33,8 @@ def matched_target(y_true: Node, y_pred: Node) -> Expression:
     if y_true.rows == y_pred.rows and y_true.dims == () and y_pred.dims == (1,):
         return reshape(y_true, (1,))
     raise ValueError(
-        f"{y_true.name or 'y_true'} must have the shape {rules.shape_text(y_pred.rows, y_pred.dims)} of the outputs, "
-        f"got {rules.shape_text(y_true.rows, y_true.dims)}"
+        f"{y_true.name or 'y_true'} must have the shape {shape_text(y_pred.rows, y_pred.dims)} of the outputs, "
+        f"got {shape_text(y_true.rows, y_true.dims)}"
     )
 
 
@@ -42,15 +42,14 @@ def labels(y_true: Node, y_pred: Node) -> Expression:
     """y_true as labels, one per row of outputs: (m,) or (m, 1) for outputs (m, k)."""
     if not y_pred.dims:
         raise ValueError(
-            "a categorical loss needs outputs of shape (rows, classes), got "
-            f"{rules.shape_text(y_pred.rows, y_pred.dims)}"
+            f"a categorical loss needs outputs of shape (rows, classes), got {shape_text(y_pred.rows, y_pred.dims)}"
         )
     *leading, classes = y_pred.dims
     expected = tuple(leading)
     if y_true.rows != y_pred.rows or y_true.dims not in (expected, (*expected, 1)):
         raise ValueError(
             f"{y_true.name or 'y_true'} must hold one label per row, of shape "
-            f"{rules.shape_text(y_pred.rows, expected)}, got {rules.shape_text(y_true.rows, y_true.dims)}"
+            f"{shape_text(y_pred.rows, expected)}, got {shape_text(y_true.rows, y_true.dims)}"
         )
     y_true.expect_labels(classes)
     return y_true if y_true.dims == expected else reshape(y_true, expected)
@@ -94,7 +93,11 @@ def mean_squared_error(y_true: Any, y_pred: Any) -> Expression:
     >>> bp.function([y, a], bp.mean_squared_error(y, a), backend="reference")([1.0, 2.0], [1.0, 4.0])
     np.float32(2.0)
     """
-    return call(lambda y, a: mean(square(a - matched_target(y, a))), y_true, y_pred, name="mean_squared_error")
+    return call(_mean_squared_error, y_true, y_pred, name="mean_squared_error")
+
+
+def _mean_squared_error(y: Node, a: Node) -> Expression:
+    return mean(square(a - matched_target(y, a)))
 
 
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Expression:
@@ -128,7 +131,11 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Expression:
     >>> bp.function([y, a], bp.mean_absolute_error(y, a), backend="reference")([1.0, 2.0], [1.0, 4.0])
     np.float32(1.0)
     """
-    return call(lambda y, a: mean(abs(a - matched_target(y, a))), y_true, y_pred, name="mean_absolute_error")
+    return call(_mean_absolute_error, y_true, y_pred, name="mean_absolute_error")
+
+
+def _mean_absolute_error(y: Node, a: Node) -> Expression:
+    return mean(abs(a - matched_target(y, a)))
 
 
 def quadratic(y_true: Any, y_pred: Any) -> Expression:
@@ -166,7 +173,7 @@ def quadratic(y_true: Any, y_pred: Any) -> Expression:
 
 
 def _quadratic(y: Node, a: Node) -> Expression:
-    return Shaped(rules.divided_by_rows, (sum(square(a - matched_target(y, a))), a), 2)
+    return Shaped(divided_by_rows, (sum(square(a - matched_target(y, a))), a), 2)
 
 
 def gaussian_nll(y_true: Any, y_pred: Any, variance: Any = None, full: bool = False) -> Expression:
@@ -227,8 +234,8 @@ def _gaussian(y: Node, a: Node, variance: Node | None = None) -> Expression:
         sizes = zip(reversed(variance.dims), reversed(a.dims))
         if variance.rows > a.rows or len(variance.dims) > len(a.dims) or any(v not in (1, d) for v, d in sizes):
             raise ValueError(
-                f"variance must have the shape {rules.shape_text(a.rows, a.dims)} of the means, or one that broadcasts "
-                f"to it, got {rules.shape_text(variance.rows, variance.dims)}"
+                f"variance must have the shape {shape_text(a.rows, a.dims)} of the means, or one that broadcasts "
+                f"to it, got {shape_text(variance.rows, variance.dims)}"
             )
         return 0.5 * mean(log(variance) + square(a - matched_target(y, a)) / variance)
     outputs = 1 if y.dims == () else y.dims[-1]
@@ -278,7 +285,7 @@ def cross_entropy(y_true: Any, y_pred: Any) -> Expression:
 
 
 def _cross_entropy(y: Node, a: Node) -> Expression:
-    return Shaped(rules.divided_by_rows, (sum(_binary_terms(y, a)), a), 1)
+    return Shaped(divided_by_rows, (sum(_binary_terms(y, a)), a), 1)
 
 
 def binary_crossentropy(y_true: Any, y_pred: Any) -> Expression:
@@ -313,7 +320,11 @@ def binary_crossentropy(y_true: Any, y_pred: Any) -> Expression:
     >>> bp.function([y, a], bp.binary_crossentropy(y, bp.sigmoid(a)), backend="reference")([1.0, 0.0], [0.0, 0.0])
     np.float32(0.6931472)
     """
-    return call(lambda y, a: mean(_binary_terms(y, a)), y_true, y_pred, name="binary_crossentropy")
+    return call(_binary, y_true, y_pred, name="binary_crossentropy")
+
+
+def _binary(y: Node, a: Node) -> Expression:
+    return mean(_binary_terms(y, a))
 
 
 def _binary_terms(y: Node, a: Node) -> Expression:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from .expression import Expression, Operation
-from .functions import call
+from ._shared.nearest import look_up
+from .expressions.expression import Expression, Operation
+from .expressions.functions import call
+from .expressions.reductions import argmax, mean
 from .losses import LOSSES, Loss, is_labels, labels, matched_target
-from .lowering import Node
-from .names import look_up
-from .reductions import argmax, mean
+from .lowering.lowering import Node
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Expression:

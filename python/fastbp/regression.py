@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import finite, known_keywords, truth
-from .data import as_array, common_rows
+from ._shared.arguments import finite, known_keywords, truth
+from .lowering.arrays import as_array, common_rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .arguments import finite, known_keywords, truth
-from .expression import Expression, Parameter
-from .functions import abs, square
-from .names import look_up
-from .reductions import sum
+from ._shared.arguments import finite, known_keywords, truth
+from ._shared.nearest import look_up
+from .expressions.expression import Expression
+from .expressions.functions import abs, square
+from .expressions.parameter import Parameter
+from .expressions.reductions import sum
 
 
 class L1L2:

@@ -5,7 +5,7 @@ import io
 import fastbp as bp
 import numpy as np
 import pytest
-from fastbp.progress import Bar, Lines
+from fastbp.models.progress import Bar, Lines
 
 X = np.random.default_rng(2).normal(size=(20, 3))
 Y = X[:, 0]

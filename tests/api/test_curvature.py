@@ -9,7 +9,7 @@ import fastbp as bp
 import numpy as np
 import pytest
 from fastbp import reference
-from fastbp.composition import RULES
+from fastbp.inspection.convexity_rules import RULES
 
 W = bp.parameter([0.5, 1.0, 2.0], name="w")
 V = bp.parameter([1.0, 0.5, 0.25], name="v")

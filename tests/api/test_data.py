@@ -3,6 +3,7 @@
 import fastbp as bp
 import numpy as np
 import pytest
+from fastbp.lowering import arrays
 
 VALUES = np.random.default_rng(8).integers(0, 2, size=(30, 4))
 
@@ -55,7 +56,7 @@ def test_a_memory_map_is_read_in_place(tmp_path, backend):
     path = tmp_path / "x.bin"
     VALUES.astype(np.uint8).tofile(path)
     x = np.memmap(path, np.uint8, "r", shape=VALUES.shape)
-    array = bp.data.as_array(x, "x")
+    array = arrays.as_array(x, "x")
     assert np.shares_memory(array, x)
     assert array.dtype == np.uint8
     assert same(trained(x, VALUES[:, 0], backend), trained(VALUES.astype(np.float32), VALUES[:, 0], backend))
@@ -99,9 +100,9 @@ def test_check_finite_names_row_and_column(backend):
 
 
 def test_labels_are_checked_chunk_by_chunk(monkeypatch):
-    monkeypatch.setattr(bp.data, "LABEL_CHUNK", 4)
+    monkeypatch.setattr(arrays, "LABEL_CHUNK", 4)
     labels = np.zeros(11)
-    bp.data.check_labels(labels, 3, "y")
+    arrays.check_labels(labels, 3, "y")
     labels[9] = 3
     with pytest.raises(ValueError, match=r"y must hold whole labels 0 … 2, got 3.0 in row 9"):
-        bp.data.check_labels(labels, 3, "y")
+        arrays.check_labels(labels, 3, "y")

@@ -61,14 +61,14 @@ def test_what_the_cost_does_not_depend_on_has_a_gradient_of_zeros() -> None:
 
 
 def test_gradients_of_one_cost_are_made_once() -> None:
-    from fastbp.lowering import lower
-    from fastbp.store import Store
+    from fastbp.lowering.lowering import lower
+    from fastbp.lowering.parameter_store import ParameterStore
 
     w = [bp.parameter(float(i)) for i in range(3)]
     cost = bp.exp(w[0] * w[1] * w[2])
     gradients = bp.gradients(cost, w)
-    alone, _ = lower([gradients[0]], Store("core", "float32"), [], [])
-    all_of_them, _ = lower([*gradients, *bp.gradients(cost, w)], Store("core", "float32"), [], [])
+    alone, _ = lower([gradients[0]], ParameterStore("core", "float32"), [], [])
+    all_of_them, _ = lower([*gradients, *bp.gradients(cost, w)], ParameterStore("core", "float32"), [], [])
     assert len(all_of_them.graph) == len(alone.graph)
 
 

@@ -9,6 +9,7 @@ import fastbp as bp
 import numpy as np
 import pytest
 from fastbp import _core
+from fastbp.lowering import arrays
 
 VALUES = np.random.default_rng(3).integers(0, 100, size=(40, 5))
 BACKENDS = ["core", "reference"]
@@ -42,7 +43,7 @@ def test_the_other_byte_order_changes_no_bit(swapped: str, layout: str, dtype: s
     x = native.astype(swapped)
     x = {"columns": np.asfortranarray, "strided": lambda a: np.repeat(a, 3, axis=1)[:, ::3]}.get(layout, np.asarray)(x)
     assert not x.dtype.isnative
-    assert bp.data.as_array(x, "x") is x
+    assert arrays.as_array(x, "x") is x
     for isa in _core.available_isas():
         _core.set_isa(isa)
         assert trained(x, native[:, 0].astype(swapped), dtype=dtype) == trained(native, native[:, 0], dtype=dtype)
@@ -54,7 +55,7 @@ def test_the_other_byte_order_changes_no_bit(swapped: str, layout: str, dtype: s
 def test_maps_are_read_in_place(tmp_path: Path, dtype: str, mode: str, backend: str) -> None:
     VALUES.astype(dtype).tofile(tmp_path / "x")
     x = np.memmap(tmp_path / "x", dtype, mode, shape=VALUES.shape)
-    assert np.shares_memory(bp.data.as_array(x, "x"), x)
+    assert np.shares_memory(arrays.as_array(x, "x"), x)
     expected = trained(VALUES.astype(np.float32), VALUES[:, 0], backend)
     assert trained(x, x[:, 0], backend) == expected
     assert (x == VALUES).all()
@@ -112,11 +113,11 @@ def test_missing_values_are_nan_and_check_finite_finds_them() -> None:
         polars.DataFrame({"a": [1, 2, None], "b": [True, False, True]}),
     ]
     for x in frames:
-        np.testing.assert_array_equal(bp.data.as_array(x, "x"), [[1, 1], [2, 0], [np.nan, 1]])
+        np.testing.assert_array_equal(arrays.as_array(x, "x"), [[1, 1], [2, 0], [np.nan, 1]])
         with pytest.raises(ValueError, match="row 2, column 0 is nan"):
             network().fit(x, [1, 2, 3], check_finite=True, verbose=0)
     answers = polars.Series([True, None])
-    np.testing.assert_array_equal(bp.data.as_array(answers, "y"), [1, np.nan])
+    np.testing.assert_array_equal(arrays.as_array(answers, "y"), [1, np.nan])
 
 
 def test_a_column_without_numbers_is_named() -> None:

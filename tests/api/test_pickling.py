@@ -1,6 +1,7 @@
 """Models, expressions and histories pickle and copy deeply, and what was restored trains on to the same bits."""
 
 import copy
+import io
 import os
 import pickle
 import subprocess
@@ -159,3 +160,44 @@ def test_a_shallow_copy_keeps_what_was(backend):
     copied.value = value + 1
     for kept, before in zip(twin._kept.arrays["velocity"].values(), state):
         np.testing.assert_array_equal(kept, before)
+
+
+def globals_named_by(value):
+    """(module, name) of everything that the pickle of `value` looks up."""
+    found = set()
+
+    class Unpickler(pickle.Unpickler):
+        def find_class(self, module, name):
+            found.add((module, name))
+            return super().find_class(module, name)
+
+    Unpickler(io.BytesIO(pickle.dumps(value))).load()
+    return found
+
+
+def everything_that_pickles():
+    """A trained model of every kind of layer and setting, and an expression of every function."""
+    net = bp.Sequential([
+        bp.Rescaling(2), bp.Flatten(), bp.Dropout(0.5), bp.Activation("tanh"),
+        bp.Dense(3, "relu", kernel_regularizer=bp.L1L2(0.1, 0.1), kernel_constraint=bp.MaxNorm(2)),
+        bp.Dense(3, "softmax"),
+    ])  # fmt: skip
+    net.compile(bp.Adam(bp.CosineDecay(0.1, 10), use_ema=True), "categorical_crossentropy", ["accuracy"], l1=0.1)
+    train(net)
+    x, y, w = bp.input("x"), bp.input("y"), bp.parameter([[1.0]])
+    yield from (net, net.history, network("core"), bp.augment.RandomFlip(0.5), bp.draw(x * 2), w)
+    yield from (bp.NonFiniteError(1, 2, "x"), bp.gradients(bp.sum(x), x), bp.hessian(bp.sum(w), w))
+    yield from (function(x) for function in bp.activations.ACTIVATIONS.values())
+    yield from (loss(y, x) for loss in bp.losses.LOSSES.values())
+    yield from (cls() for cls in bp.optimizers.OPTIMIZERS.values())
+    yield from (x @ w, x[:, 0], x / 3, 2**x, x**3, bp.concatenate([x, x]), bp.reshape(x, (1,)), bp.dropout(x, 0.5))
+    yield from (bp.sum(x, 0), bp.mean(x), bp.max(x), bp.argmax(x), bp.logsumexp(x), bp.where_positive(x, 1, 2), -x)
+
+
+def test_pickles_name_nothing_by_the_file_that_it_lies_in():
+    """So files may move: public classes and functions are ``fastbp.NAME``, internal ones ``fastbp._pickled.NAME``."""
+    stable = {"fastbp", "fastbp._pickled"} | {f"fastbp.{name}" for name in bp.__all__}
+    named = {pair for value in everything_that_pickles() for pair in globals_named_by(value)}
+    own = {(module, name) for module, name in named if module.startswith("fastbp")}
+    assert len(own) > 50
+    assert {(module, name) for module, name in own if module not in stable} == set()

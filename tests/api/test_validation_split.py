@@ -48,7 +48,7 @@ def test_every_class_has_its_share_of_the_rows_that_validate(y, loss):
 def test_rows_that_validate_are_not_trained_on():
     poison = X.copy()
     seed = 5
-    from fastbp.training import drawn_split
+    from fastbp.models.splits import drawn_split
 
     kept, others = drawn_split(Y, 0.2, seed, False)
     assert np.array_equal(np.sort(np.concatenate([kept, others])), np.arange(ROWS))

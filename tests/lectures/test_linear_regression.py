@@ -5,6 +5,7 @@ from __future__ import annotations
 import fastbp as bp
 import numpy as np
 import pytest
+from fastbp.lowering.lowering import expressions_below
 
 X = np.array(
     "3.3 4.4 5.5 6.71 6.93 4.168 9.779 6.182 7.59 2.167 7.042 10.791 5.313 7.997 5.654 9.27 3.1".split(), float
@@ -49,7 +50,7 @@ def test_one_point_a_step_gives_the_lectures_table(dtype: str) -> None:
 @both_dtypes
 def test_the_cost_at_the_lectures_first_row(dtype: str) -> None:
     cost, _, _ = line(*TABLE[50][1:])
-    inputs = [e for e in bp.lowering.expressions_below([cost]) if e.operation == "input"]
+    inputs = [e for e in expressions_below([cost]) if e.operation == "input"]
     assert bp.function(inputs, cost, dtype=dtype)(X, Y) == pytest.approx(TABLE[50][0], rel=0, abs=1e-6)
 
 

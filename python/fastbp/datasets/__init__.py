@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..arguments import at_least, known_keywords, real
+from .._shared.arguments import at_least, known_keywords, real
 
 __all__ = ["load_digits", "load_mnist", "stratified_split"]
 

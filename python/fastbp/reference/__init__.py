@@ -7,10 +7,10 @@ backends"); ``backend="reference"`` runs it in place of the core.
 from __future__ import annotations
 
 from .augment import augmented
+from .evaluate import Function
 from .graph import Graph
 from .operations import operations
 from .parameters import Parameters
-from .plan import Function
 from .random import normal, uniform
 from .train import Trainer
 

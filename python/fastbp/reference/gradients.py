@@ -7,12 +7,9 @@ first, and contributions to one node are added in the order in which they arrive
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
+from .node import Nodes
 from .shapes import Shape
-
-if TYPE_CHECKING:
-    from .graph import Graph
 
 __all__ = ["RULES", "gradients"]
 
@@ -20,7 +17,7 @@ __all__ = ["RULES", "gradients"]
 class Value:
     """A node of the graph that is being differentiated; arithmetic on it appends nodes, operands before results."""
 
-    def __init__(self, graph: Graph, node: int) -> None:
+    def __init__(self, graph: Nodes, node: int) -> None:
         self.graph = graph
         self.node = node
 
@@ -75,7 +72,7 @@ def apply(
     return Value(first.graph, first.graph.add(operation, [x.node for x in operands], integers, numbers))
 
 
-def gradients(graph: Graph, cost: int, wrt: Sequence[int]) -> list[int]:
+def gradients(graph: Nodes, cost: int, wrt: Sequence[int]) -> list[int]:
     """Append the nodes of d cost / d wrt[i] and return their numbers; the cost is a scalar."""
     wanted = set(wrt)
     depends = _depends(graph, wanted, cost)
@@ -107,7 +104,7 @@ def gradients(graph: Graph, cost: int, wrt: Sequence[int]) -> list[int]:
     return [found[number].node for number in wrt]
 
 
-def _depends(graph: Graph, wanted: set[int], cost: int) -> list[bool]:
+def _depends(graph: Nodes, wanted: set[int], cost: int) -> list[bool]:
     """For each node up to the cost: is it a wanted node, or made of one?"""
     for number in wanted:
         graph.node(number)
@@ -117,7 +114,7 @@ def _depends(graph: Graph, wanted: set[int], cost: int) -> list[bool]:
     return depends
 
 
-def _zeros(graph: Graph, shape: Shape) -> Value:
+def _zeros(graph: Nodes, shape: Shape) -> Value:
     zero = Value(graph, graph.add("constant", numbers=(0.0,)))
     return broadcast(zero, shape)
 

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from operator import index
-from typing import NamedTuple
 
 from . import gradients as _gradients
+from .node import Node
 from .operations import check_operation
 from .shapes import Request, Shape, infer_shape, to_string
 
 __all__ = ["Graph", "Node", "describe"]
-
-
-class Node(NamedTuple):
-    operation: str
-    inputs: tuple[int, ...]
-    integers: tuple[int, ...]
-    numbers: tuple[float, ...]
-    name: str
-    shape: Shape
 
 
 class Graph:

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from ..errors import NonFiniteError
 from . import random
 from .augment import augment_rows
+from .evaluate import Frame, check_scalar, evaluate, needed_nodes
 from .graph import Graph, describe
 from .inputs import Inputs, round_to
 from .optimizer import Optimizer, Step
 from .parameters import Parameters
-from .plan import Frame, check_scalar, evaluate, needed_nodes
 
 __all__ = ["Trainer"]
 

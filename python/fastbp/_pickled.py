@@ -1,0 +1,35 @@
+"""The internal classes and functions that pickles name. Pickles name them by this path, so their files may move.
+
+Public ones say ``__module__ = "fastbp"`` (see the package's __init__). What is listed here must keep its name.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .expressions.expression import Call, Constant, Input, Operation, Shaped
+from .expressions.gradients import Gradient
+from .expressions.hessian import Hessian
+from .expressions.shape_rules import (
+    concatenate,
+    divided_by_rows,
+    dropout,
+    flatten,
+    last_axis,
+    matmul,
+    reduction,
+    reshape,
+    slice_features,
+)
+from .inspection.drawing import DrawnEdge, DrawnNode
+from .lowering.layer_names import Namer, Scope
+from .models.graphs import Goal
+from .optimizers.optimizer_state import OptimizerState
+
+_LISTED: tuple[Any, ...] = (
+    Call, Constant, DrawnEdge, DrawnNode, Goal, Gradient, Hessian, Input, Namer, Operation, OptimizerState, Scope,
+    Shaped, concatenate, divided_by_rows, dropout, flatten, last_axis, matmul, reduction, reshape, slice_features,
+)  # fmt: skip
+
+for _listed in _LISTED:
+    _listed.__module__ = __name__

@@ -1,0 +1,34 @@
+"""Look-ups by name, and errors that suggest the nearest known name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """The known name that looks most like `name`, or None where none does."""
+    import difflib
+
+    by_lower_case = {candidate.lower(): candidate for candidate in known}
+    found = difflib.get_close_matches(name.lower(), list(by_lower_case), n=1, cutoff=0.5)
+    return by_lower_case[found[0]] if found else None
+
+
+def unknown(argument: str, name: str, known: Iterable[str]) -> ValueError:
+    """The error for a name that is not known.
+
+    >>> unknown("activation", "rellu", ["relu", "tanh"])
+    ValueError("activation must be one of relu, tanh, got 'rellu': did you mean 'relu'?")
+    """
+    known = sorted(known)
+    close = nearest(name, known)
+    hint = f": did you mean {close!r}?" if close else ""
+    return ValueError(f"{argument} must be one of {', '.join(known)}, got {name!r}{hint}")
+
+
+def look_up(argument: str, name: str, table: Mapping[str, Any]) -> Any:
+    """``table[name]``, or an error that names the argument and the nearest known name."""
+    if name in table:
+        return table[name]
+    raise unknown(argument, name, table)

@@ -1,0 +1,47 @@
+"""`CallbackList`: calls the hooks of all callbacks of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .callback import Callback
+
+_EPOCH_HOOKS = ("on_epoch_begin", "on_epoch_end")
+
+
+class CallbackList:
+    """Calls the hooks of several callbacks, and knows which hooks any of them overrides."""
+
+    def __init__(self, callbacks: Any, model: Any, params: dict[str, Any]) -> None:
+        if callbacks is None:
+            callbacks = []
+        elif isinstance(callbacks, Callback):
+            callbacks = [callbacks]
+        elif not isinstance(callbacks, Iterable):
+            raise TypeError(f"callbacks must be a list of bp.Callback, got {callbacks!r}")
+        self.callbacks: list[Any] = list(callbacks)
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(f"callbacks must be instances of bp.Callback, got {callback!r}")
+            callback.set_params(params)
+            callback.set_model(model)
+
+    def overrides(self, *hooks: str) -> bool:
+        """Whether any callback does something in one of `hooks`."""
+        return any(_overridden(callback, hook) for callback in self.callbacks for hook in hooks)
+
+    @property
+    def wants_epochs(self) -> bool:
+        return self.overrides(*_EPOCH_HOOKS)
+
+    def call(self, hook: str, *arguments: Any) -> None:
+        """The hook of every callback, in order; logs are passed as a fresh dict."""
+        *numbers, logs = arguments
+        for callback in self.callbacks:
+            getattr(callback, hook)(*numbers, dict(logs))
+
+
+def _overridden(callback: Any, hook: str) -> bool:
+    function: Any = getattr(callback, hook)
+    return getattr(function, "__func__", function) is not getattr(Callback, hook)

@@ -1,0 +1,53 @@
+"""`History`: the figures of every epoch of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .callback import Callback, Logs
+
+
+class History(Callback):
+    """What `fit` returns: the figures of its epochs.
+
+    Attributes
+    ----------
+    history : dict of str to list of float
+        One number per epoch: "loss", the metrics, and the same of the validation with "val_" before. An epoch that was
+        not validated has none of those.
+    epoch : list of int
+        The epochs' numbers, from 0.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="zeros")])
+    >>> net.compile(bp.SGD(0.1), loss="mse", metrics=["mae"], backend="reference")
+    >>> run = net.fit([[0.0], [1.0]], [1.0, 2.0], epochs=2, verbose=0)
+    >>> run.epoch, list(run.history), run.history["loss"][0]
+    ([0, 1], ['loss', 'mae'], 2.5)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.history: dict[str, list[float]] = {}
+        self.epoch: list[int] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickles and copies have the figures, not the model."""
+        return {**vars(self), "model": None}
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        self.epoch.append(epoch)
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(value)
+
+    def extend(self, first_epoch: int, names: Sequence[str], figures: np.ndarray) -> None:
+        """Appends many epochs at once: ``figures`` has a row for each, a column for each of ``names``."""
+        self.epoch.extend(range(first_epoch, first_epoch + len(figures)))
+        if len(figures):
+            for name, column in zip(names, figures.T):
+                self.history.setdefault(name, []).extend(column.tolist())

@@ -1,0 +1,282 @@
+"""Expressions: what a user writes with ``+ - * / ** @`` and functions, before anything is computed.
+
+An expression is symbolic: an operation, its operands and a creation number. Shapes are not known here: they follow from
+the data, when `lowering.py` turns expressions into a graph.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+import numpy as np
+
+from .._shared.arguments import known_keywords, real_array
+from .._shared.pickling import Picklable
+from . import shape_rules
+from .builder import GraphBuilder
+
+_creation = itertools.count()
+
+
+class Expression(Picklable):
+    """A value that will be computed: build them from `input`, `parameter`, operators and functions.
+
+    Notes
+    -----
+    An expression that depends on an input has the shape (rows, …): axis 0 is the rows, however many come. Others have
+    plain NumPy shapes. Shapes broadcast as in NumPy, but rows are never mixed: (rows,) with (rows, 1) gives (rows, 1).
+
+    Supported are ``+ - * / ** @``, unary ``-``, ``abs()`` and slices of features: ``x[:, 1:3]``, ``x[..., 0]``,
+    ``x[:, None]``. A number or an array on the other side is a constant. Constant whole exponents are products (rule 4
+    of the numeric contract), 0.5 is the square root, other powers are C's pow. Products are those of rule 1.
+
+    Errors in shapes are `ValueError` when an expression is computed; comparisons, truth values and ``float()`` are
+    `TypeError`.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x, w = bp.input("x"), bp.parameter(2.0, name="w")
+    >>> f = bp.function([x], (x * w - 1) ** 2, backend="reference")
+    >>> f([1.0, 3.0])
+    array([ 1., 25.], dtype=float32)
+    """
+
+    __slots__ = ("__weakref__", "name", "number", "operands")
+    __array_ufunc__ = None  # NumPy arrays and scalars leave their operators to this class
+    __hash__ = object.__hash__
+    __iter__ = None  # without it, __getitem__ would make expressions endless sequences
+
+    operation = ""
+
+    def __init__(self, operands: Sequence[Expression] = (), name: str = "") -> None:
+        self.operands = tuple(operands)
+        self.name = name
+        self.number = next(_creation)
+
+    def _state(self) -> dict[str, Any]:
+        slots = (slot for base in type(self).__mro__ for slot in vars(base).get("__slots__", ()))
+        return {slot: getattr(self, slot) for slot in slots if slot != "__weakref__" and hasattr(self, slot)}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        """What is made from now on counts as created later, so that it may have this expression as an operand."""
+        global _creation
+        super()._restore(state)
+        _creation = itertools.count(max(next(_creation), self.number + 1))
+
+    def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
+        """Adds this expression to the graph, its operands being `nodes` already; returns its node."""
+        raise NotImplementedError
+
+    def __add__(self, other: Any) -> Expression:
+        return Operation("add", self, other)
+
+    def __radd__(self, other: Any) -> Expression:
+        return Operation("add", other, self)
+
+    def __sub__(self, other: Any) -> Expression:
+        return Operation("subtract", self, other)
+
+    def __rsub__(self, other: Any) -> Expression:
+        return Operation("subtract", other, self)
+
+    def __mul__(self, other: Any) -> Expression:
+        return Operation("multiply", self, other)
+
+    def __rmul__(self, other: Any) -> Expression:
+        return Operation("multiply", other, self)
+
+    def __truediv__(self, other: Any) -> Expression:
+        return Operation("divide", self, other)
+
+    def __rtruediv__(self, other: Any) -> Expression:
+        return Operation("divide", other, self)
+
+    def __pow__(self, exponent: Any) -> Expression:
+        return power(self, exponent)
+
+    def __rpow__(self, base: Any) -> Expression:
+        return Operation("power", base, self)
+
+    def __matmul__(self, other: Any) -> Expression:
+        return Shaped(shape_rules.matmul, (self, other))
+
+    def __rmatmul__(self, other: Any) -> Expression:
+        return Shaped(shape_rules.matmul, (other, self))
+
+    def __neg__(self) -> Expression:
+        return Operation("negative", self)
+
+    def __pos__(self) -> Expression:
+        return self
+
+    def __abs__(self) -> Expression:
+        return Operation("absolute", self)
+
+    def __getitem__(self, key: Any) -> Expression:
+        return Shaped(shape_rules.slice_features, (self,), shape_rules.checked_key(key))
+
+    def _no_comparison(self, other: object) -> NoReturn:
+        raise TypeError(
+            "expressions cannot be compared; for a choice by sign use bp.where_positive, bp.maximum or bp.minimum"
+        )
+
+    __lt__ = __le__ = __gt__ = __ge__ = _no_comparison
+    __eq__ = __ne__ = _no_comparison
+
+    def __bool__(self) -> bool:
+        raise TypeError("an expression has no truth value: its numbers are known only when it is computed")
+
+    def __float__(self) -> float:
+        raise TypeError("an expression has no value yet: compute it with bp.function")
+
+    def __repr__(self) -> str:
+        label = f" {self.name!r}" if self.name else ""
+        return f"<{type(self).__name__}{label} {self.operation}>".replace(" >", ">")
+
+
+class Operation(Expression):
+    """One operation of the graph whose attributes are known without shapes."""
+
+    __slots__ = ("integers", "numbers", "operation")
+
+    def __init__(
+        self,
+        operation: str,
+        *operands: Any,
+        integers: Sequence[int] = (),
+        numbers: Sequence[float] = (),
+        name: str = "",
+    ) -> None:
+        super().__init__([as_expression(o) for o in operands], name)
+        self.operation = operation
+        self.integers = tuple(integers)
+        self.numbers = tuple(numbers)
+
+    def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
+        return builder.add(self.operation, nodes, self.integers, self.numbers, self.name)
+
+
+class Shaped(Expression):
+    """An operation whose attributes follow from shapes: ``rule(builder, *nodes, *attributes)`` adds it."""
+
+    __slots__ = ("attributes", "rule")
+
+    def __init__(self, rule: Callable[..., int], operands: Sequence[Any], *attributes: Any) -> None:
+        super().__init__([as_expression(o) for o in operands])
+        self.rule = rule
+        self.attributes = attributes
+
+    @property
+    def operation(self) -> str:  # type: ignore[override]
+        return self.rule.__name__
+
+    def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
+        return self.rule(builder, *nodes, *self.attributes)
+
+
+class Call(Expression):
+    """A function of expressions that is entered when its operands' shapes and operations are known: a layer, a loss."""
+
+    __slots__ = ("function", "layer")
+    operation = "call"
+
+    def __init__(self, function: Callable[..., Expression], *operands: Any, name: str = "", layer: Any = None) -> None:
+        super().__init__([as_expression(o) for o in operands], name)
+        self.function = function
+        self.layer = layer
+
+    def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
+        return builder.expand(self, nodes)
+
+
+class Input(Expression):
+    """What data are given for; made by `input`. `shape` is that of one row, None while it is not known."""
+
+    __slots__ = ("shape",)
+    operation = "input"
+
+    def __init__(self, name: str, shape: Sequence[int] | int | None = None) -> None:
+        super().__init__((), name)
+        self.shape = None if shape is None else shape_rules.checked_shape("shape", shape)
+
+    def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
+        raise ValueError(
+            f"the input {self.name!r} is needed, but it is not among the inputs: "
+            f"{', '.join(repr(i.name) for i in builder.inputs) or 'none'}"
+        )
+
+
+class Constant(Expression):
+    """A number or an array, without rows."""
+
+    __slots__ = ("array",)
+    operation = "constant"
+
+    def __init__(self, value: Any) -> None:
+        super().__init__()
+        self.array = real_array("a constant", value).copy()
+
+    def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
+        with np.errstate(all="ignore"):  # rounds once, to what the graph computes with; its numbers are float64
+            numbers = self.array.ravel().astype(builder.store.dtype).tolist()
+        return builder.add("constant", (), self.array.shape, numbers, "")
+
+
+def as_expression(value: Any) -> Expression:
+    """`value` itself, or the constant that a number or an array stands for."""
+    return value if isinstance(value, Expression) else Constant(value)
+
+
+def power(base: Any, exponent: Any) -> Expression:
+    """``base ** exponent``; constant whole exponents are products, 0.5 is the square root, others need base > 0."""
+    if not isinstance(exponent, Expression) and np.ndim(exponent) == 0:
+        value = float(real_array("the exponent", exponent))
+        if value == 2:
+            return Operation("square", base)
+        if value == 0.5:
+            return Operation("sqrt", base)
+        if value.is_integer() and -(2**31) < value < 2**31:
+            return Operation("power_integer", base, integers=[int(value)])
+    return Operation("power", base, exponent)
+
+
+@known_keywords
+def input(name: str, shape: Sequence[int] | int | None = None) -> Input:
+    """A place for data, one value (or array of features) per row.
+
+    Parameters
+    ----------
+    name : str
+        The name by which `minimize` and `Model` know it.
+    shape : tuple of int, optional
+        The shape of one row, without the rows: ``()`` for one number, ``(3,)`` for three features. By default it is
+        inferred from the first data.
+
+    Returns
+    -------
+    Expression
+        Of the shape (rows, \\*shape).
+
+    Raises
+    ------
+    TypeError
+        If `name` is no string or `shape` no tuple of whole numbers.
+    ValueError
+        If `shape` has negative sizes.
+
+    Notes
+    -----
+    Data may be of any real dtype; they are rounded once to the dtype that computes (rule 10 of the numeric contract).
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> bp.input("x", shape=(3,))
+    <Input 'x' input>
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a string, got {type(name).__name__}")
+    return Input(name, shape)

@@ -1,0 +1,197 @@
+"""`Parameter`: a value that training changes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._shared.arguments import finite, known_keywords, real_array, truth
+from .._shared.change_stamp import Setting
+from .builder import GraphBuilder, ParameterHome
+from .expression import Expression
+
+
+class Parameter(Expression):
+    """A value that training changes; made by `parameter` and by layers.
+
+    Attributes
+    ----------
+    value : array
+        A copy of the current value; a NumPy scalar for a parameter without axes. It can be set.
+    shape : tuple of int
+    trainable, decay : bool
+        See `parameter`.
+    learning_rate_multiplier, weight_decay_multiplier : float
+        See `parameter`; may be set at any time, and hold from the next training on.
+    name : str
+
+    Notes
+    -----
+    A parameter lives in one place at a time: here, or in the store of the model or minimisation that used it last.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> w = bp.parameter(2.0, name="w")
+    >>> isinstance(w, bp.Parameter), w.shape, w.value
+    (True, (), np.float64(2.0))
+    """
+
+    __slots__ = (
+        "_learning_rate_multiplier", "_slot", "_store", "_trainable", "_value", "_weight_decay_multiplier",
+        "constraint", "decay", "initializer", "regularizer", "shape", "version",
+    )  # fmt: skip
+    trainable = Setting(True)
+    learning_rate_multiplier = Setting(1.0)
+    weight_decay_multiplier = Setting(1.0)
+    operation = "parameter"
+
+    def __init__(
+        self,
+        value: Any = None,
+        name: str = "",
+        trainable: bool = True,
+        decay: bool = True,
+        *,
+        shape: Sequence[int] | None = None,
+        initializer: Any = None,
+        regularizer: Any = None,
+        learning_rate_multiplier: float = 1.0,
+        weight_decay_multiplier: float = 1.0,
+        constraint: Any = None,
+    ) -> None:
+        super().__init__((), name)
+        self._value = None if value is None else real_array("value", value).copy()
+        self.shape = tuple(shape or ()) if self._value is None else self._value.shape
+        self.trainable = bool(trainable)
+        self.decay = bool(decay)
+        self.initializer = initializer
+        self.regularizer = regularizer
+        self.learning_rate_multiplier = learning_rate_multiplier
+        self.weight_decay_multiplier = weight_decay_multiplier
+        self.constraint = constraint
+        self.version = 0
+        self._store: ParameterHome | None = None
+        self._slot = -1
+
+    @property
+    def value(self) -> Any:
+        """A copy of the current value: a NumPy array, or a NumPy scalar for a parameter without axes."""
+        exact = self._exact
+        return exact.astype(exact.dtype if exact.dtype in (np.float32, np.float64) else np.float64)[()]
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        array = real_array("value", value)
+        if array.shape != self.shape:
+            raise ValueError(
+                f"value must have the shape {self.shape} of the parameter {self.name!r}, got {array.shape}"
+            )
+        if self._store is not None:
+            self._store.values.set(self._slot, array)
+        else:
+            self._value = array.copy()
+        self.version += 1
+
+    @property
+    def _exact(self) -> np.ndarray:
+        """A read-only view of the value in the dtype that it was given in, or has where it lives: who takes it rounds
+        it once. It is to be read at once: training changes it."""
+        if self._store is not None:
+            return np.asarray(self._store.values.get(self._slot, copy=False))
+        if self._value is None:
+            raise ValueError(f"the parameter {self.name!r} has no value yet: it gets one when its model is built")
+        view = self._value.view()
+        view.flags.writeable = False
+        return view
+
+    @property
+    def store(self) -> ParameterHome | None:
+        """Where the value lives; None: in the parameter itself."""
+        return self._store
+
+    @property
+    def has_value(self) -> bool:
+        return self._store is not None or self._value is not None
+
+    def _state(self) -> dict[str, Any]:
+        """The value itself, wherever it lives, for who makes a copy of it."""
+        return {**super()._state(), "_value": self._exact if self.has_value else None, "_store": None, "_slot": -1}
+
+    def __copy__(self) -> Parameter:
+        copied = type(self).__new__(type(self))
+        copied._restore({**self._state(), "_value": self._exact.copy() if self.has_value else None})
+        return copied
+
+    def live_in(self, store: ParameterHome, slot: int) -> None:
+        """From now on the value is that of `slot` in `store`."""
+        if self._store is not None:
+            self._store.residents -= 1
+        store.residents += 1
+        self._store, self._slot, self._value = store, slot, None
+        self.version += 1
+
+    def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
+        return builder.add("parameter", (), (builder.store.slot(self), *self.shape), (), self.name)
+
+
+@known_keywords
+def parameter(
+    value: Any,
+    name: str = "",
+    trainable: bool = True,
+    decay: bool = True,
+    learning_rate_multiplier: float = 1.0,
+    weight_decay_multiplier: float = 1.0,
+) -> Parameter:
+    """A value that training changes.
+
+    Parameters
+    ----------
+    value : float or array
+        Where training starts; any real dtype. It is rounded once to the dtype of what uses it.
+    name : str
+        For messages. Default "".
+    trainable : bool
+        Whether training changes it. Default True.
+    decay : bool
+        Whether weight decay and the penalties of ``compile(l1=, l2=)`` apply to it; biases are spared. Default True.
+    learning_rate_multiplier : float
+        The optimiser's learning rate counts so many times for it, decay included; at least 0. Default 1.
+    weight_decay_multiplier : float
+        The optimiser's weight decay counts so many times for it; at least 0. Default 1.
+
+    Returns
+    -------
+    Parameter
+        An expression without rows, of `value`'s shape; its attribute ``value`` is the current value and can be set.
+
+    Raises
+    ------
+    TypeError
+        If `value` holds no real numbers, `trainable` or `decay` is no truth value, or a multiplier no number.
+    ValueError
+        If a multiplier is negative or not finite.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> w = bp.parameter([0.5, 1.5], name="w")
+    >>> w.value
+    array([0.5, 1.5])
+    >>> w.value = [1.0, 2.0]
+    >>> w.value
+    array([1., 2.])
+    """
+    if value is None:
+        raise TypeError("value must be a number or an array of numbers, got None")
+    return Parameter(
+        value,
+        name,
+        truth("trainable", trainable),
+        truth("decay", decay),
+        learning_rate_multiplier=finite("learning_rate_multiplier", learning_rate_multiplier),
+        weight_decay_multiplier=finite("weight_decay_multiplier", weight_decay_multiplier),
+    )

@@ -1,0 +1,182 @@
+"""What users pass as data, made into arrays that the backends read in place: checked, never copied whole."""
+
+from __future__ import annotations
+
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+
+from .._shared.nearest import nearest
+from ..expressions.expression import Input
+
+Dims = tuple[int, ...]
+
+READ_IN_PLACE = "?bBhHiIlLqQefd"  # real dtypes of at most 64 bits, by NumPy's characters
+LABEL_CHUNK = 1 << 16  # labels checked at a time: a memory map is never read whole
+
+
+def is_read_in_place(value: Any) -> bool:
+    """Whether `value` is an array with rows of a dtype that the backends read as it is."""
+    return type(value) is np.ndarray and value.ndim > 0 and value.dtype.char in READ_IN_PLACE
+
+
+def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
+    """`value` as an array of real numbers with an axis of rows; a view of any array that the backends read as it is.
+
+    Parameters
+    ----------
+    value : array, data frame (through ``to_numpy``), or nested lists
+    name : str
+        How messages call it.
+    dtype : str
+        What long doubles are rounded to: the backends read all other real dtypes as they are.
+    """
+    if is_read_in_place(value):
+        return value
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(f"{name} must not be a masked array: fill it first, with {name}.filled(value)")
+    try:
+        is_frame = not isinstance(value, np.ndarray) and callable(getattr(value, "to_numpy", None))
+        array = _of_frame(value, name) if is_frame else np.asarray(value)
+    except ValueError as error:
+        raise TypeError(f"{name} must be an array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"{name} must hold real numbers, got {_what_came(value, array)}")
+    if array.ndim == 0:
+        raise ValueError(f"{name} must have an axis of rows, got a single number: pass [{array}] for one row")
+    if array.dtype.kind == "f" and array.dtype.itemsize > 8:
+        array = array.astype(dtype)  # the one copy: the backends read no long doubles
+    return array
+
+
+def _of_frame(frame: Any, name: str) -> np.ndarray:
+    """The numbers of a data frame or series. Columns of several kinds, and missing values (as NaN), give float64."""
+    array = np.asarray(frame.to_numpy())
+    if array.dtype.kind in "biuf" or not (hasattr(frame, "dtypes") or hasattr(frame, "dtype")):
+        return array
+    columns = zip(frame.columns, frame.dtypes) if array.ndim == 2 else [(None, frame.dtype)]
+    for column, dtype in columns:
+        if not _is_number(dtype):
+            where = "" if column is None else f" in column {column!r}"
+            hint = "; for labels, pass whole numbers 0 … classes - 1"
+            raise TypeError(f"{name} must hold real numbers, got {dtype}{where}{hint}")
+    if array.dtype.kind != "O":
+        return array
+    try:
+        return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
+    except TypeError:  # polars' to_numpy takes no dtype, and leaves None where a truth value is missing
+        return array.astype(np.float64)
+
+
+def _is_number(dtype: Any) -> bool:
+    """Whether a column of this dtype, of pandas or polars, holds numbers or truth values."""
+    if hasattr(dtype, "is_numeric"):
+        return bool(dtype.is_numeric()) or str(dtype) == "Boolean"
+    kind = getattr(getattr(dtype, "categories", dtype), "dtype", dtype).kind  # a category is what its labels are
+    return kind in "biuf"
+
+
+def _what_came(value: Any, array: np.ndarray) -> str:
+    """How a message calls what holds no real numbers, with a way out where there is one."""
+    kind = array.dtype.kind
+    if kind in "UST":
+        return ("bytes" if kind == "S" else "strings") + "; for labels, pass whole numbers 0 … classes - 1"
+    if kind == "O" and callable(getattr(value, "toarray", None)):
+        return f"{type(value).__name__}: pass x.toarray()"
+    if kind == "O" and array.ndim == 0:
+        return type(value).__name__
+    if kind == "O":
+        found = [item for item in array.flat if not isinstance(item, Real)][:1]
+        return f"objects such as {reprlib.repr(found[0])}" if found else "objects: pass np.asarray(x, np.float64)"
+    return {"c": "complex numbers", "M": "dates", "m": "times"}.get(kind, str(array.dtype))
+
+
+def as_inputs(data: Any, inputs: Sequence[Input], argument: str, dtype: str) -> list[np.ndarray]:
+    """One array per input: from a dict by name, a list or tuple in order, or the only one itself."""
+    names = [expression.name for expression in inputs]
+    if isinstance(data, Mapping):
+        for name in data:
+            if name not in names:
+                close = nearest(str(name), names)
+                raise ValueError(
+                    f"{argument} has data for {name!r}, but the inputs are {', '.join(map(repr, names)) or 'none'}"
+                    + (f": did you mean {close!r}?" if close else "")
+                )
+        for name in names:
+            if name not in data:
+                raise ValueError(f"{argument} must have data for the input {name!r}, got only {list(data)}")
+        values = [data[name] for name in names]
+    elif len(inputs) == 1 and not (isinstance(data, (list, tuple)) and len(data) == 1 and _is_table(data[0])):
+        values = [data]
+        names = [argument]
+    else:
+        if not isinstance(data, (list, tuple)) or len(data) != len(inputs):
+            got = f"{len(data)} of them" if isinstance(data, (list, tuple)) else type(data).__name__
+            raise ValueError(
+                f"{argument} must be a list or dict of {len(inputs)} arrays ({', '.join(names)}), got {got}"
+            )
+        values = list(data)
+    return [as_array(value, name, dtype) for value, name in zip(values, names)]
+
+
+def _is_table(value: Any) -> bool:
+    """Whether a list of one such value is a list of one input, rather than one row."""
+    return (isinstance(value, np.ndarray) and value.ndim > 0) or hasattr(value, "to_numpy")
+
+
+def common_rows(arrays: Sequence[np.ndarray], names: Sequence[str]) -> int:
+    """The number of rows, which all must share."""
+    rows = len(arrays[0]) if arrays else 0
+    for array, name in zip(arrays, names):
+        if len(array) != rows:
+            raise ValueError(f"{name} has {len(array)} rows, but {names[0]} has {rows}")
+    return rows
+
+
+def check_dims(array: np.ndarray, name: str, expected: Dims | None, what: str) -> Dims:
+    """The shape of one row of `array`, which must be `expected` if that is known; `what` was built for it."""
+    dims = array.shape[1:]
+    if expected is None or dims == expected:
+        return dims
+    if len(dims) == len(expected) == 1:
+        raise ValueError(f"{name} has {dims[0]} features, but {what} was built for {expected[0]}")
+    raise ValueError(
+        f"{name} has the shape {array.shape}, but {what} was built for {('rows', *expected)}".replace("'", "")
+    )
+
+
+def check_labels(array: np.ndarray, classes: int, name: str) -> None:
+    """Labels must be whole and within 0 … classes−1; read in chunks."""
+    if array.dtype.kind == "b" and classes >= 2:
+        return
+    for start in range(0, len(array), LABEL_CHUNK):
+        chunk = array[start : start + LABEL_CHUNK]
+        wrong = ~((chunk >= 0) & (chunk < classes))
+        if chunk.dtype.kind == "f":
+            wrong |= np.floor(chunk) != chunk
+        if wrong.any():
+            at = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
+            raise ValueError(
+                f"{name} must hold whole labels 0 … {classes - 1}, got {chunk[at]} in row {start + int(at[0])}"
+            )
+
+
+def batches(rows: int, batch_size: int) -> Iterable[tuple[int, slice]]:
+    """(number, rows) of each batch, in order."""
+    for number, start in enumerate(range(0, rows, batch_size)):
+        yield number, slice(start, min(start + batch_size, rows))
+
+
+def checked_inputs(inputs: Sequence[Any]) -> list[Input]:
+    """`inputs` as a list, each made by `input`, with different names."""
+    for expression in inputs:
+        if not isinstance(expression, Input):
+            raise TypeError(f"inputs must be made by bp.input, got {expression!r}")
+    names = [i.name for i in inputs]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"inputs must have different names, got {name!r} twice")
+    return list(inputs)

@@ -1,0 +1,66 @@
+"""How layers and models are named: unique names, Keras style, within each model."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+
+def snake_case(name: str) -> str:
+    """``"MyDense"`` -> ``"my_dense"``: how layers get their names."""
+    name = re.sub(r"([A-Z]+)([A-Z][a-z])", r"\1_\2", name)
+    return re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name).lower().lstrip("_") or "layer"
+
+
+class Scope:
+    """The layers of one model, or of one layer, and their names there, which differ."""
+
+    def __init__(self) -> None:
+        self._namer = Namer()
+        self.names: dict[Any, str] = {}
+
+    def name(self, layer: Any) -> str:
+        """The layer's name here; a layer that is new here gets one."""
+        if layer not in self.names:
+            self.add([layer])
+        return self.names[layer]
+
+    def add(self, layers: Sequence[Any]) -> None:
+        """Names that users gave must differ. Two layers that were named elsewhere may be called the same: then the
+        later one has another name here. A layer without a name keeps the one that it gets here first."""
+        others = []
+        for layer in layers:
+            if layer.name and not layer.name_is_automatic:
+                self._namer.take(layer.name)
+                self.names[layer] = layer.name
+            else:
+                others.append(layer)
+        for layer in sorted(others, key=lambda layer: not layer.name):  # new ones last
+            stem = layer.name if layer.name and self._namer.is_free(layer.name) else snake_case(type(layer).__name__)
+            self.names[layer] = self._namer.next(stem)
+            if not layer.name:
+                layer.name, layer.name_is_automatic = self.names[layer], True
+
+
+class Namer:
+    """Gives out unique names, Keras style: dense, dense_1, dense_2 …"""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def is_free(self, name: str) -> bool:
+        return name not in self._taken
+
+    def take(self, name: str) -> None:
+        if name in self._taken:
+            raise ValueError(f"name must be unique within a model, got {name!r} twice")
+        self._taken.add(name)
+
+    def next(self, stem: str) -> str:
+        name, count = stem, 0
+        while name in self._taken:
+            count += 1
+            name = f"{stem}_{count}"
+        self._taken.add(name)
+        return name

@@ -1,0 +1,270 @@
+"""From expressions to a graph of one of the backends, which numbers its nodes alike for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from .._shared.arguments import finite
+from ..expressions.builder import FunctionCall, GraphBuilder
+from ..expressions.expression import Expression, Input, as_expression
+from ..expressions.parameter import Parameter
+from ..expressions.shape_rules import shape_text
+from .layer_names import Scope
+from .parameter_store import ParameterStore
+
+Dims = tuple[int, ...]
+
+
+class Node(Expression):
+    """An expression that is already a node of the graph: what layers and losses see of their operands."""
+
+    __slots__ = ("index", "lowering")
+
+    def __init__(self, lowering: Lowering, index: int) -> None:
+        super().__init__((), lowering.graph.name(index))
+        self.lowering = lowering
+        self.index = index
+
+    @property
+    def rows(self) -> bool:
+        return self.lowering.shape(self.index)[0]
+
+    @property
+    def dims(self) -> Dims:
+        """The features' shape."""
+        return self.lowering.shape(self.index)[1]
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """As Keras shows it: None stands for the rows."""
+        return (None, *self.dims) if self.rows else self.dims
+
+    @property
+    def operation(self) -> str:  # type: ignore[override]
+        return str(self.lowering.graph.operation(self.index))
+
+    def operand(self, i: int) -> Node:
+        return Node(self.lowering, self.lowering.graph.inputs(self.index)[i])
+
+    def expect_labels(self, classes: int) -> None:
+        """Says that the data of this node are labels 0 … classes−1; `data.py` checks them as they enter."""
+        node = self
+        while node.operation == "reshape":
+            node = node.operand(0)
+        if node.operation == "input":
+            self.lowering.labels[self.lowering.graph.integers(node.index)[0]] = classes
+
+    def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
+        if builder is not self.lowering:
+            raise ValueError(
+                "an operand of call() was kept and used in another call; return a new expression every time"
+            )
+        return self.index
+
+
+@dataclass
+class LayerCall:
+    """What `summary` shows of a layer's call: its result's shape, its parameters in the order of their use."""
+
+    layer: Any
+    path: str  # its name, after those of the layers around it: "residual/dense"
+    shape: tuple[int | None, ...] = ()
+    parameters: list[Parameter] = field(default_factory=list)
+
+
+class Lowering:
+    """A graph under construction, and which expression became which node.
+
+    Parameters
+    ----------
+    store : Store
+        Where the parameters live; it knows the backend.
+    inputs : sequence of Input
+        In the order of their slots.
+    shapes : sequence of tuple of int
+        The shape of one row of each.
+    scope : Scope, optional
+        The names of the outermost layers.
+    """
+
+    def __init__(
+        self, store: ParameterStore, inputs: Sequence[Input], shapes: Sequence[Dims], scope: Scope | None = None
+    ) -> None:
+        self.store = store
+        self.graph = store.backend.Graph()
+        self.inputs = list(inputs)
+        self.scope = scope or Scope()
+        self.nodes: dict[Expression, int] = {}
+        self.labels: dict[int, int] = {}  # slot -> number of classes
+        self.calls: list[LayerCall] = []
+        self.parameters: list[Parameter] = []  # in the order of their nodes
+        self.made: list[Any] = []  # layers that were built on the way
+        self._around: dict[Any, list[Any]] = {}  # a layer, or a parameter that none owns: the layers around its uses
+        self._dropouts = 0
+        self._gradients: dict[tuple[int, tuple[int, ...]], list[int]] = {}  # of a cost, by some nodes
+        self._open: list[LayerCall] = []
+        for slot, (expression, dims) in enumerate(zip(inputs, shapes)):
+            self.nodes[expression] = self.graph.add("input", [], [slot, *dims], [], expression.name)
+
+    def add(
+        self,
+        operation: str,
+        inputs: Sequence[int] = (),
+        integers: Sequence[int] = (),
+        numbers: Sequence[float] = (),
+        name: str = "",
+    ) -> int:
+        """Adds a node; where it has no name of its own it gets that of the layer which it belongs to."""
+        if not name and self._open and operation != "constant":
+            name = self.path
+        return int(self.graph.add(operation, list(inputs), list(integers), list(numbers), name))
+
+    def shape(self, node: int) -> tuple[bool, Dims]:
+        rows, dims = self.graph.shape(node)
+        return bool(rows), tuple(dims)
+
+    @property
+    def path(self) -> str:
+        """The name of the layer that is being entered, after those around it."""
+        return self._open[-1].path if self._open else ""
+
+    def next_dropout(self) -> int:
+        self._dropouts += 1
+        return self._dropouts - 1
+
+    def gradients(self, cost: int, wrt: tuple[int, ...]) -> list[int]:
+        """The nodes of d cost / d wrt[i], made once."""
+        self.check_scalar(cost, "cost")
+        if (cost, wrt) not in self._gradients:
+            self._gradients[cost, wrt] = [int(node) for node in self.graph.gradients(cost, list(wrt))]
+        return self._gradients[cost, wrt]
+
+    def check_scalar(self, node: int, argument: str) -> None:
+        """A node that must be one number."""
+        rows, dims = self.shape(node)
+        if rows or dims:
+            shape = shape_text(rows, dims)
+            raise ValueError(f"{argument} must be a scalar, got the shape {shape}: bp.sum or bp.mean makes it one")
+
+    def lower(self, outputs: Sequence[Expression]) -> list[int]:
+        """The nodes of `outputs`. Where that fails, no layer is left half built: all that were built on the way are
+        as they were before."""
+        try:
+            return [self.node(output) for output in outputs]
+        except BaseException:
+            for layer in self.made:
+                layer._unbuild()
+            raise
+
+    def inline(self, output: Expression, operands: Mapping[Expression, int]) -> int:
+        """The node of another graph's `output`, whose inputs are these nodes. Parameters are shared with this graph."""
+        outer = self.nodes
+        self.nodes = {**{p: outer[p] for p in self.parameters}, **operands}
+        try:
+            return self.node(output)
+        finally:
+            self.nodes = {**outer, **{p: self.nodes[p] for p in self.parameters}}
+
+    def trained(self) -> list[Parameter]:
+        """The parameters that training changes: neither they nor any layer around them are frozen now."""
+        around = self._layers_around()
+        return [p for p in self.parameters if p.trainable and all(layer.trainable for layer in around.get(p, ()))]
+
+    def multiplier(self, parameter: Parameter, name: str) -> float:
+        """The product of this factor of the parameter and of the layers around it."""
+        product = finite(name, getattr(parameter, name))
+        for layer in {id(layer): layer for layer in self._layers_around().get(parameter, ())}.values():
+            product *= finite(name, getattr(layer, name))
+        return product
+
+    def _layers_around(self) -> dict[Any, Any]:
+        """The layers that hold a parameter, by parameter."""
+        around = dict(self._around)
+        for layer, enclosing in self._around.items():
+            around.update(dict.fromkeys(getattr(layer, "_own_weights", ()), enclosing))
+        return around
+
+    def freezable(self) -> list[Any]:
+        """The parameters and layers whose `trainable` decides what is `trained`."""
+        layers = {id(layer): layer for enclosing in self._around.values() for layer in enclosing}
+        return [*self.parameters, *layers.values()]
+
+    def node(self, expression: Expression) -> int:
+        """The node of `expression`; whatever it needs is added in the order of creation."""
+        if expression in self.nodes:
+            return self.nodes[expression]
+        missing, stack, seen = [], [expression], {expression}
+        while stack:
+            current = stack.pop()
+            missing.append(current)
+            for operand in current.operands:
+                if operand not in seen and operand not in self.nodes:
+                    seen.add(operand)
+                    stack.append(operand)
+        for current in sorted(missing, key=lambda e: e.number):
+            self.nodes[current] = current.lower(self, [self.nodes[o] for o in current.operands])
+            if isinstance(current, Parameter):
+                self.parameters.append(current)
+            if isinstance(current, Parameter) and self._open:
+                self._open[-1].parameters.append(current)
+                self._around[current] = [record.layer for record in self._open]
+        return self.nodes[expression]
+
+    def expand(self, call: FunctionCall, nodes: Sequence[int]) -> int:
+        """Enters a layer or a loss, its operands' shapes being known."""
+        operands = [Node(self, node) for node in nodes]
+        if call.layer is None:
+            return self.node(self._returned(call, call.function(*operands)))
+        with self._inside(call.layer) as record:
+            out = self.node(self._returned(call, call.function(self, *operands)))
+            rows, dims = self.shape(out)
+            record.shape = (None, *dims) if rows else dims
+        return out
+
+    @staticmethod
+    def _returned(call: FunctionCall, result: Any) -> Expression:
+        if result is None:
+            what = call.name if call.layer is None else call.layer.name
+            raise TypeError(f"{what or 'a function of expressions'} must return an expression, got None")
+        return as_expression(result)
+
+    @contextmanager
+    def _inside(self, layer: Any) -> Iterator[LayerCall]:
+        scope = self._open[-1].layer._scope if self._open else self.scope
+        record = LayerCall(layer, f"{self.path}/{scope.name(layer)}".lstrip("/"))
+        if not self._open:
+            self.calls.append(record)
+        self._open.append(record)
+        self._around.setdefault(layer, []).extend(opened.layer for opened in self._open)
+        try:
+            yield record
+        finally:
+            self._open.pop()
+            if self._open:
+                self._open[-1].parameters += record.parameters
+
+
+def lower(
+    outputs: Sequence[Expression],
+    store: ParameterStore,
+    inputs: Sequence[Input],
+    shapes: Sequence[Dims],
+) -> tuple[Lowering, list[int]]:
+    """A graph that computes `outputs`, and their nodes in it."""
+    lowering = Lowering(store, inputs, shapes)
+    return lowering, lowering.lower(outputs)
+
+
+def expressions_below(outputs: Sequence[Expression]) -> list[Expression]:
+    """Everything that `outputs` are made of, in the order of creation, layers not entered."""
+    seen: set[Expression] = set(outputs)
+    stack = list(outputs)
+    while stack:
+        for operand in stack.pop().operands:
+            if operand not in seen:
+                seen.add(operand)
+                stack.append(operand)
+    return sorted(seen, key=lambda e: e.number)

@@ -1,0 +1,229 @@
+"""`CompiledNetwork`: what `compile` adds to a network: a goal, training graphs, and the state that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .._shared.arguments import finite, known_keywords, truth
+from .._shared.change_stamp import ChangeStamp
+from ..losses import get_loss
+from ..lowering.arrays import as_array, common_rows, is_read_in_place
+from ..lowering.backends import get_backend
+from ..metrics import get_metrics
+from ..optimizers import get_optimizer
+from ..optimizers.optimizer import Optimizer
+from ..optimizers.optimizer_state import OptimizerState, overwrite_with_average
+from .graphs import Goal, TrainingGraph, penalty_factors
+from .predictor import Predictor
+
+_FIXED = (float, int, bool, type(None))  # kinds of settings that change by being set alone
+
+
+class Repeated:
+    """What a call of `train_on_batch` has found, for a next one that is like it: nothing needs to be found again.
+
+    Like it: arrays of the same dtypes whose rows have the same shapes, while nothing was set, compiled or trained in
+    another way. Settings that the stamp does not cover, and penalties, which count rows, are found every time.
+    """
+
+    __slots__ = ("_kinds", "_optimizer", "_stamp", "trainer", "training")
+
+    def __init__(
+        self, stamp: object, training: TrainingGraph, trainer: Any, optimizer: Any, x: np.ndarray, y: np.ndarray
+    ) -> None:
+        self._stamp, self.training, self.trainer, self._optimizer = stamp, training, trainer, optimizer
+        self._kinds = x.dtype, x.shape[1:], y.dtype, y.shape[1:]
+
+    def is_like(self, optimizer: Any, x: Any, y: Any) -> bool:
+        if (
+            ChangeStamp.now is not self._stamp
+            or optimizer is not self._optimizer
+            or not type(x) is type(y) is np.ndarray
+        ):
+            return False
+        of_x, of_y = x.shape, y.shape
+        kinds = x.dtype, of_x[1:], y.dtype, of_y[1:]
+        return bool(of_x and of_y) and of_x[0] == of_y[0] > 0 and kinds == self._kinds
+
+
+class CompiledNetwork(Predictor):
+    """A network with a loss and an optimiser. See `Model`."""
+
+    def __init__(
+        self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
+    ) -> None:
+        super().__init__(inputs, outputs, seed=seed, dtype=dtype, name=name)
+        self.optimizer: Optimizer | None = None
+        self._goal: Goal | None = None
+        self._factors = penalty_factors()
+        self._trainings: dict[tuple[int, ...], TrainingGraph] = {}  # by the shape of a row of targets
+        self._trained_rows = 0  # m of the penalties: of the last fit
+        self._epochs = self._steps = 0  # counters of the random numbers
+        self._kept = OptimizerState()  # by the optimiser, of all that was trained, but for what `_last` has
+        self._last: tuple[TrainingGraph, Any] | None = None  # what trained last, and its trainer, which keeps its own
+        self._is_training = False
+        self._applied: tuple[Any, ...] | None = None  # the stamp, training and optimiser whose numbers were told last
+        self._repeated: Repeated | None = None  # of the last `train_on_batch`
+
+    @known_keywords
+    def compile(
+        self,
+        optimizer: Any = "sgd",
+        loss: Any = None,
+        metrics: Any = None,
+        l1: float = 0.0,
+        l2: float = 0.0,
+        proximal: bool = False,
+        backend: str = "core",
+    ) -> None:
+        """Says how to train. Weights and counters stay as they are; the optimiser starts anew.
+
+        Parameters
+        ----------
+        optimizer : Optimizer or str
+            Default "sgd": ``SGD(0.01)``.
+        loss : str or function (y_true, y_pred)
+            A name of `fastbp.losses.LOSSES`, or any function of expressions; a result per row is averaged.
+        metrics : list of str or functions
+            "accuracy", names of losses, functions of expressions. Default: none.
+        l1, l2 : float
+            λ of the lecture's penalties λ/m Σ|w| and λ/(2m) Σw², with m the rows that `fit` trains on; weights that are
+            trained only, never biases. Default 0.
+        proximal : bool
+            Whether l1 shrinks the weights by ηλ/m after each step, to exactly 0 where that is more than there is,
+            rather than through the gradient; see `L1L2`. Default False.
+        backend : {"core", "reference"}
+            Both give the same bits. Default "core".
+
+        Raises
+        ------
+        ValueError, TypeError
+            For arguments that make no sense; the model stays as it was.
+        RuntimeError
+            From a callback, while the model is being trained.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(10, activation="softmax")])
+        >>> net.compile(bp.SGD(0.1), "categorical_crossentropy", metrics=["accuracy"], l2=1e-4)
+        """
+        self._refuse_while_training("compile")
+        get_backend(backend)
+        if loss is None:
+            raise ValueError("loss must be a name or a function (y_true, y_pred), got None")
+        if not self._single:
+            raise ValueError("a model that is trained has one output; a list of outputs is for predict")
+        l1, l2, proximal = finite("l1", l1), finite("l2", l2), truth("proximal", proximal)
+        goal = Goal(get_loss(loss), get_metrics(metrics), l1, l2, proximal)
+        self.optimizer, self._goal = get_optimizer(optimizer), goal
+        self._trainings.clear()
+        self._kept, self._last, self._repeated = OptimizerState(), None, None
+        if backend != self._backend:  # whose store is made when it is needed
+            self._backend, self._store, self._prediction = backend, None, None
+
+    def _compiled(self) -> Goal:
+        if self._goal is None:
+            raise ValueError("the model must be compiled first: compile(optimizer=…, loss=…)")
+        return self._goal
+
+    def _refuse_while_training(self, method: str) -> None:
+        if self._is_training:
+            raise RuntimeError(f"{method} cannot be called while the model is being trained: not from its callbacks")
+
+    def _data(self, x: Any, y: Any, prefix: str = "") -> tuple[list[np.ndarray], int]:
+        """Inputs, then targets; at least one row."""
+        if self._accepts(x) and is_read_in_place(y) and len(x) == len(y) > 0:
+            return [x, y], len(x)
+        if y is None:
+            raise ValueError(f"{prefix}y must be given: the targets")
+        arrays, names, rows = self._inputs(x, f"{prefix}x")
+        arrays.append(as_array(y, f"{prefix}y", self.dtype))
+        if len(arrays[-1]) != rows:
+            common_rows(arrays, [*names, f"{prefix}y"])
+        if not rows:
+            raise ValueError(f"{prefix}x must have at least 1 row, got 0")
+        return arrays, rows
+
+    def _training_for(self, arrays: Sequence[np.ndarray]) -> TrainingGraph:
+        """The training graph for targets of this shape and what is trainable now, its weights up to date."""
+        training = self._trainings.get(arrays[-1].shape[1:])
+        if training is not None and training.is_current:
+            training.store.refresh()
+        else:
+            shapes = [array.shape[1:] for array in arrays]
+            store = self._built_for(shapes[:-1]).store
+            training = TrainingGraph(
+                store, self.inputs, shapes, self.outputs[0], self._compiled(), self._factors, self._scope
+            )
+            self._trainings[shapes[-1]] = training
+        return training
+
+    def _trainer_of(self, training: TrainingGraph) -> Any:
+        """The trainer of this graph, with the optimiser's present settings and the model's counters."""
+        if not self._trainable:
+            raise ValueError("the model has no trainable weights: its trainable is False")
+        trainer = self._apply_settings(training)
+        if self._last is None or self._last[1] is not trainer:
+            self._kept = self._all_kept()
+            if self._kept.counters is not None:  # something has trained
+                trainer.set_state(self._kept.of(training.trainable, trainer.state(copy=False)))
+            self._last = training, trainer
+        trainer.epoch, trainer.steps = self._epochs, self._steps
+        self._repeated = None
+        return trainer
+
+    def _begin_training(self, training: TrainingGraph) -> None:
+        """The weights are at home in this graph's store, and nothing else may train them."""
+        training.store.begin_training()
+        self._is_training = True
+
+    def _end_training(self, training: TrainingGraph, trainer: Any) -> None:
+        """Whatever `_begin_training` was followed by, with the counters as they are now."""
+        self._is_training = False
+        training.store.end_training()
+        self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
+
+    def _note(self, training: TrainingGraph, trainer: Any, arrays: Sequence[np.ndarray], x: Any, y: Any) -> None:
+        """Notes what `train_on_batch` has found, where a call like it would find the same."""
+        in_place = len(arrays) == 2 and arrays[0] is x and arrays[1] is y
+        if in_place and self._applied is not None and training.depends_on_settings_alone:
+            stamp, _, optimizer = self._applied  # of before the settings were asked for: what is set since is new
+            self._repeated = Repeated(stamp, training, trainer, optimizer, x, y)
+
+    def _all_kept(self, copy: bool = True) -> OptimizerState:
+        if self._last is None:
+            return self._kept
+        training, trainer = self._last
+        return self._kept.with_state(training.trainable, trainer.state(copy=copy))
+
+    def _overwrite_with_average(self) -> None:
+        """After a fit: the weights become their moving average, where the optimiser keeps one."""
+        assert self.optimizer is not None
+        if self.optimizer.use_ema and self._last is not None:
+            training, trainer = self._last
+            overwrite_with_average(trainer, training.store, training.trainable)
+
+    def _apply_settings(self, training: TrainingGraph) -> Any:
+        """The trainer of this graph, told the optimiser's settings if they are others than before."""
+        assert self.optimizer is not None
+        stamp, optimizer, applied = ChangeStamp.now, self.optimizer, self._applied
+        if applied is not None and applied[0] is stamp and applied[1] is training and applied[2] is optimizer:
+            return training.trainer(None)
+        trainer = training.trainer(optimizer.configuration())
+        fixed = all(type(value) in _FIXED for value in vars(optimizer).values())
+        self._applied = (stamp, training, optimizer) if fixed else None
+        return trainer
+
+    def __copy__(self) -> CompiledNetwork:
+        """Shares the layers and their weights; what the optimiser keeps is its own."""
+        copied = type(self).__new__(type(self))
+        copied._restore({**self._state(), "_kept": self._all_kept()})
+        return copied
+
+    def _state(self) -> dict[str, Any]:
+        state = {**super()._state(), "_kept": self._all_kept(copy=False)}
+        return {**state, "_trainings": {}, "_last": None, "_applied": None, "_repeated": None, "_is_training": False}

@@ -1,0 +1,194 @@
+"""The loop of `fit`: as many epochs in one call of the engine as nobody in Python wants to see in between."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..callbacks.callback_list import CallbackList
+from ..callbacks.history import History
+from .graphs import TrainingGraph
+from .progress import Progress, make_progress
+from .trainee import Trainee
+
+MOST_EPOCHS = 2**32 - 1  # the counters of the random numbers have 32 bits (rule 9)
+
+
+class Fit:
+    """One call of `Model.fit`, its arguments checked.
+
+    Parameters
+    ----------
+    model, training
+        The model and its graph for these data.
+    arrays : list of array
+        Inputs, then targets; the first `rows` rows are trained on.
+    validate : function () -> dict, optional
+        Computes the validation's figures.
+    is_validated : function (epoch) -> bool
+    augment : (steps, image shape), optional
+        As `Transform.request` gives them.
+    """
+
+    def __init__(
+        self,
+        model: Trainee,
+        training: TrainingGraph,
+        arrays: Sequence[np.ndarray],
+        rows: int,
+        *,
+        batch_size: int,
+        epochs: int,
+        initial_epoch: int,
+        shuffle: bool,
+        check_finite: bool,
+        verbose: Any,
+        callbacks: Any,
+        validate: Callable[[CallbackList], dict[str, float]] | None,
+        is_validated: Callable[[int], bool],
+        augment: Any = None,
+    ) -> None:
+        self.model, self.training, self.arrays, self.rows = model, training, arrays, rows
+        batch_size = min(batch_size, rows)
+        self.batch_size, self.epochs, self.initial_epoch = batch_size, epochs, initial_epoch
+        self.options: dict[str, Any] = {
+            "batch_size": batch_size,
+            "shuffle": shuffle,
+            "rows": rows,
+            "check_finite": check_finite,
+        }
+        self.options["augment"] = augment
+        self.steps = math.ceil(rows / batch_size)
+        self.validate, self.is_validated = validate, is_validated
+        self.names = training.goal.names
+        self.progress: Progress = make_progress(verbose, epochs, initial_epoch, rows)
+        self.verbose = type(self.progress) is not Progress
+        params = {"epochs": epochs, "steps": self.steps, "verbose": verbose}
+        self.history = History()
+        self.history.set_params(params)
+        self.history.set_model(model)
+        self.callbacks = CallbackList(callbacks, model, params)
+        self.wants_batches = self.callbacks.overrides("on_train_batch_begin", "on_train_batch_end")
+        self.sums = np.zeros(len(self.names))  # of figure × rows in this epoch, float64
+        self.seen = 0
+        self.finished: np.ndarray = np.empty((0, len(self.names)))  # epochs of the last call of the engine
+
+    def run(self) -> History:
+        model, epoch = self.model, self.initial_epoch
+        model.stop_training = False
+        model.history = self.history
+        one_by_one = self.wants_batches or self.validate is not None or self.callbacks.wants_epochs
+        logs: dict[str, float] = {}
+        self.callbacks.call("on_train_begin", logs)
+        try:
+            while epoch < self.epochs and not model.stop_training:
+                count = 1 if one_by_one else self.epochs - epoch
+                logs = self._epoch(epoch) if one_by_one else self._several(epoch, count)
+                epoch += count
+        finally:  # where it raises, no hook is called that might replace the weights of the last good step
+            self.progress.close()
+        model._overwrite_with_average()
+        self.callbacks.call("on_train_end", logs)
+        return self.history
+
+    def _epoch(self, epoch: int) -> dict[str, float]:
+        """One epoch with everything that callbacks and validation want around it."""
+        self.callbacks.call("on_epoch_begin", epoch, {})
+        self.progress.begin_epoch(epoch)
+        self.sums[:], self.seen = 0.0, 0
+        if self.wants_batches:
+            self.callbacks.call("on_train_batch_begin", 0, {})
+        figures = self._train(1, self._on_progress if self.verbose else None)
+        logs = self._logs(figures[-1]) if len(figures) else self._running()
+        if self.validate is not None and self.is_validated(epoch):
+            logs.update({f"val_{name}": value for name, value in self.validate(self.callbacks).items()})
+        self.history.on_epoch_end(epoch, logs)
+        self.callbacks.call("on_epoch_end", epoch, logs)
+        self.progress.end_epoch(logs)
+        return logs
+
+    def _several(self, epoch: int, count: int) -> dict[str, float]:
+        """All remaining epochs in one call."""
+        logs: dict[str, float] = {}
+        current = epoch
+
+        def on_progress(_: int, done: int, means: Sequence[float]) -> bool:
+            nonlocal current
+            figures = self._logs(means)
+            self.progress.update(done, figures)
+            if done >= self.rows:
+                self.progress.end_epoch(figures)
+                current += 1
+                if current < epoch + count:
+                    self.progress.begin_epoch(current)
+            return bool(self.model.stop_training)
+
+        self.progress.begin_epoch(epoch)
+        try:
+            self._train(count, on_progress if self.verbose else None)
+        finally:  # what was finished before Ctrl-C or an error is history
+            self.history.extend(epoch, self.names, self.finished)
+            if len(self.finished):
+                logs = self._logs(self.finished[-1])
+        return logs
+
+    def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
+        self.finished = self.finished[:0]
+        trainer = self.model._trainer_of(self.training)
+        self.model._begin_training(self.training)
+        try:
+            trainer.fit(
+                self.arrays,
+                epochs=epochs,
+                on_batch=self._on_batch if self.wants_batches else None,
+                on_progress=on_progress,
+                **self.options,
+            )
+        finally:
+            self.finished = np.asarray(trainer.finished)
+            self.model._end_training(self.training, trainer)
+        return self.finished
+
+    def _on_batch(self, step: int, figures: Sequence[float]) -> bool:
+        rows = min(self.batch_size, self.rows - step * self.batch_size)
+        self.sums += np.asarray(figures, np.float64) * rows
+        self.seen += rows
+        self.callbacks.call("on_train_batch_end", step, self._running())
+        stop = bool(self.model.stop_training)
+        if not stop and step + 1 < self.steps:
+            self.callbacks.call("on_train_batch_begin", step + 1, {})
+        self.model._apply_settings(self.training)
+        return stop
+
+    def _on_progress(self, _: int, done: int, means: Sequence[float]) -> bool:
+        self.progress.update(done, self._logs(means))
+        return bool(self.model.stop_training)
+
+    def _logs(self, figures: Any) -> dict[str, float]:
+        return {name: float(value) for name, value in zip(self.names, figures)}
+
+    def _running(self) -> dict[str, float]:
+        return self._logs(self.sums / max(self.seen, 1))
+
+
+def validated_epochs(validation_freq: Any) -> Callable[[int], bool]:
+    """Whether an epoch (from 0) is validated after: every n-th, or those listed (from 1)."""
+    if isinstance(validation_freq, (list, tuple, set)):
+        return lambda epoch: epoch + 1 in validation_freq
+    if isinstance(validation_freq, bool) or not isinstance(validation_freq, (int, np.integer)) or validation_freq < 1:
+        raise ValueError(f"validation_freq must be at least 1, or a list of epochs, got {validation_freq!r}")
+    return lambda epoch: (epoch + 1) % validation_freq == 0
+
+
+def figures_in_order(names: Sequence[str], values: Sequence[float], return_dict: bool) -> Any:
+    """Keras' return value: a dict, or the loss alone, or a list."""
+    if len(names) == 1 and not return_dict:
+        return float(values[0])
+    figures: Mapping[str, float] = dict(zip(names, map(float, values)))
+    if return_dict:
+        return figures
+    listed = list(figures.values())
+    return listed[0] if len(listed) == 1 else listed

@@ -1,0 +1,247 @@
+"""A model's graphs: one for predictions, one per shape of targets for training, and what the backend makes of them."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .._shared.change_stamp import TRAINED_HOW, ChangeStamp, are_settings
+from .._shared.pickling import Picklable
+from ..expressions import shape_rules
+from ..expressions.expression import Call, Expression, Input
+from ..expressions.functions import abs, square
+from ..expressions.parameter import Parameter
+from ..expressions.reductions import mean, sum
+from ..losses import Loss
+from ..lowering.arrays import check_labels
+from ..lowering.layer_names import Scope
+from ..lowering.lowering import Lowering
+from ..lowering.parameter_store import ParameterStore
+from ..regularizers import proximal_l1, split_penalty
+from .backpropagation import BackwardPass, dense_layers
+
+Dims = tuple[int, ...]
+
+_trained_how = operator.attrgetter(*TRAINED_HOW)
+
+
+class PredictionGraph:
+    """The outputs' graph."""
+
+    def __init__(
+        self,
+        store: ParameterStore,
+        inputs: Sequence[Input],
+        shapes: Sequence[Dims],
+        outputs: Sequence[Expression],
+        scope: Scope,
+    ) -> None:
+        self.store = store
+        self.lowering = Lowering(store, inputs, shapes, scope)
+        self.nodes = self.lowering.lower(outputs)
+
+    def check_rows(self) -> None:
+        """Every output must have rows: one without has nothing to say of each row."""
+        for index, (rows, dims) in enumerate(map(self.lowering.shape, self.nodes)):
+            if not rows:
+                raise ValueError(
+                    f"predict gives one result per row, but outputs[{index}] has no rows: its shape is "
+                    f"{shape_rules.shape_text(rows, dims)}; bp.function computes it"
+                )
+
+    @cached_property
+    def function_of_rows(self) -> Any:
+        """`function`, of outputs that have rows; a ValueError where one has not."""
+        self.check_rows()
+        return self.function
+
+    @cached_property
+    def function(self) -> Any:
+        return self.store.backend.Function(self.lowering.graph, self.nodes, self.store.values)
+
+    @cached_property
+    def _dropping(self) -> Any:
+        graph, values, seed = self.lowering.graph, self.store.values, self.store.seed
+        return self.store.backend.Function(graph, self.nodes, values, training=True, seed=seed)
+
+    def sample(self, arrays: list[np.ndarray], batch_size: int, samples: int) -> list[np.ndarray]:
+        """(samples, rows, …) of every output, with dropout; the random numbers count by sample (rule 9)."""
+        parts = [self._dropping(arrays, batch_size=batch_size, counter=2**31 + s) for s in range(samples)]
+        return [np.stack(drawn) for drawn in zip(*parts)]
+
+
+class Goal(Picklable):
+    """What `compile` was told to descend and to report."""
+
+    def __init__(
+        self, loss: Loss, metrics: Sequence[tuple[str, Loss]], l1: float, l2: float, proximal: bool = False
+    ) -> None:
+        self.loss, self.metrics, self.l1, self.l2, self.proximal = loss, list(metrics), l1, l2, proximal
+        self.names = ["loss", *(name for name, _ in metrics)]
+
+
+def penalty_factors() -> tuple[Parameter, Parameter]:
+    """l1/m and l2/(2m): a model has them once, and its costs share them."""
+    first, second = (Parameter(0.0, name, trainable=False, decay=False) for name in ("l1 / m", "l2 / (2 m)"))
+    return first, second
+
+
+class TrainingGraph:
+    """The cost's graph for inputs and targets of given shapes: trainer, evaluation and gradients.
+
+    The cost is the loss, then the layers' penalties in the order of the weights, then l1/m Σ|w| and l2/(2m) Σw²; those
+    that proximal steps take care of come last. What is descended is the cost without these.
+    """
+
+    def __init__(
+        self,
+        store: ParameterStore,
+        inputs: Sequence[Input],
+        shapes: Sequence[Dims],
+        output: Expression,
+        goal: Goal,
+        factors: tuple[Parameter, Parameter],
+        scope: Scope,
+    ) -> None:
+        self.store, self.goal, self.shapes, self.output = store, goal, shapes, output
+        target = Input("y")
+        self.inputs = [*inputs, target]
+        self.lowering = Lowering(store, self.inputs, shapes, scope)
+        self.lowering.lower([output])
+        cost = self._loss(target, output)
+        self.lowering.lower([cost])
+        self.trainable = self.lowering.trained()
+        self._l1, self._l2 = factors
+        seen, proximal = self._penalties(list(self.lowering.parameters))
+        for penalty in seen:
+            cost = cost + penalty
+        self._descended = self.lowering.node(cost)
+        for penalty in proximal:
+            cost = cost + penalty
+        self.cost = self.lowering.node(cost)
+        rows, dims = self.lowering.shape(self.cost)
+        if rows or dims:
+            raise ValueError(f"a regulariser must give a scalar, got the shape {shape_rules.shape_text(rows, dims)}")
+        self.figures = self.lowering.lower([self._scalar(f, target, output, name) for name, f in goal.metrics])
+        self._freezable = self.lowering.freezable()
+        self._stamp = ChangeStamp.now if all(map(are_settings, self._freezable)) else None
+        self._flags = [*map(_trained_how, self._freezable)]
+        self._trainer: Any = None
+        self._settings: dict[str, Any] = {}  # what the trainer was told last
+        self._gradients: dict[bool, Any] = {}
+        self._rows = 0  # m of the penalties
+
+    def _penalties(self, weights: Sequence[Parameter]) -> tuple[list[Expression], list[Expression]]:
+        """Those that the gradient sees, and those that proximal steps take care of."""
+        seen, proximal = [], []
+        for weight in weights:
+            first, second = split_penalty(weight)
+            seen += [first] if first is not None else []
+            proximal += [second] if second is not None else []
+        penalized = [weight for weight in self.trainable if weight.decay]
+        for scale, coefficient, function in ((self.goal.l1, self._l1, abs), (self.goal.l2, self._l2, square)):
+            if scale and penalized:
+                total = sum(function(penalized[0]))
+                for weight in penalized[1:]:
+                    total = total + sum(function(weight))
+                (proximal if self.goal.proximal and function is abs else seen).append(coefficient * total)
+        return seen, proximal
+
+    @staticmethod
+    def _scalar(function: Loss, target: Expression, output: Expression, name: str) -> Expression:
+        """A loss or metric; one number per row is averaged."""
+        return Call(
+            lambda value: mean(value) if value.shape else value, Call(function, target, output, name=name), name=name
+        )
+
+    def set_rows(self, rows: int) -> None:
+        """m of the penalties: λ/m and λ/(2m) are combined in float64 and rounded once."""
+        if rows and self.goal.l1:
+            self._l1.value = self.goal.l1 / rows
+        if rows and self.goal.l2:
+            self._l2.value = self.goal.l2 / (2 * rows)
+        if self.goal.l1 or self.goal.l2:
+            self.store.refresh()
+        if rows != self._rows:
+            self._rows = rows
+            if self._trainer is not None and self.goal.proximal:
+                self._trainer.set_proximal_l1(self._proximal_l1())
+
+    def _proximal_l1(self) -> list[float]:
+        """λ of the soft threshold ηλ of each weight that is trained: the net's λ/m and the layer's."""
+        shared = self.goal.l1 / self._rows if self.goal.proximal and self._rows else 0.0
+        return [shared * weight.decay + proximal_l1(weight) for weight in self.trainable]
+
+    def check(self, arrays: Sequence[np.ndarray]) -> None:
+        for slot, classes in self.lowering.labels.items():
+            check_labels(arrays[slot], classes, self.inputs[slot].name)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether no weight and no layer was frozen or thawed since, or got other multipliers."""
+        stamp = ChangeStamp.now
+        if self._stamp is stamp:
+            return True
+        current = self._flags == [*map(_trained_how, self._freezable)]
+        if current and self._stamp is not None:
+            self._stamp = stamp
+        return current
+
+    @property
+    def depends_on_settings_alone(self) -> bool:
+        """Whether nothing but what the stamp covers can change how it trains: no rows that penalties count."""
+        return self._stamp is not None and not (self.goal.l1 or self.goal.l2)
+
+    def trainer(self, settings: dict[str, Any] | None) -> Any:
+        """The trainer, made once, with these settings of the optimiser; None: with those of the last call."""
+        if settings is None:
+            return self._trainer
+        if self._trainer is None:
+            if not self.trainable:
+                raise ValueError("the model has no trainable weights")
+            self._trainer = self.store.backend.Trainer(
+                self.lowering.graph,
+                self.cost,
+                self.figures,
+                self.store.values,
+                [self.lowering.nodes[p] for p in self.trainable],
+                settings,
+                [p.decay * self.lowering.multiplier(p, "weight_decay_multiplier") for p in self.trainable],
+                self.store.seed,
+                [self.lowering.multiplier(p, "learning_rate_multiplier") for p in self.trainable],
+                descended=self._descended,
+                max_norms=[math.inf if p.constraint is None else p.constraint.max_value for p in self.trainable],
+            )
+            self._trainer.set_proximal_l1(self._proximal_l1())
+        elif self._settings != settings:
+            self._trainer.set_optimizer(settings)
+        self._settings = settings
+        return self._trainer
+
+    @cached_property
+    def evaluation(self) -> Any:
+        return self.store.backend.Function(self.lowering.graph, [self.cost, *self.figures], self.store.values)
+
+    @cached_property
+    def backpropagation(self) -> BackwardPass:
+        """The backward pass of the loss, layer by layer."""
+        *inputs, target = self.inputs
+        (x,) = inputs
+        return BackwardPass(self.store, [x, target], self.shapes, dense_layers(x, self.output), self._loss)
+
+    def _loss(self, target: Expression, output: Expression) -> Expression:
+        return self._scalar(self.goal.loss, target, output, "loss")
+
+    def gradients(self, weights: Sequence[Parameter], training: bool) -> Any:
+        """A Function, made once: the cost, then its gradient by each of `weights`."""
+        if training not in self._gradients:
+            nodes = self.lowering.graph.gradients(self.cost, [self.lowering.node(w) for w in weights])
+            self._gradients[training] = self.store.backend.Function(
+                self.lowering.graph, [self.cost, *nodes], self.store.values, training=training, seed=self.store.seed
+            )
+        return self._gradients[training]

@@ -1,0 +1,435 @@
+"""`Model`: a network with Keras' methods for training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import augment as augmentation
+from .._shared.arguments import at_least, known_keywords, truth
+from ..callbacks.callback_list import CallbackList
+from ..callbacks.history import History
+from ..lowering.arrays import batches
+from .backpropagation import Backpropagation
+from .compiled import CompiledNetwork
+from .fit import MOST_EPOCHS, Fit, figures_in_order, validated_epochs
+from .progress import Line
+from .splits import drawn_split, split_rows
+
+
+class Model(CompiledNetwork):
+    """A network from inputs to outputs.
+
+    Parameters
+    ----------
+    inputs : input or list of inputs
+        Made by ``bp.input`` or ``bp.Input``.
+    outputs : expression or list of expressions
+        Several are for `predict` alone: training takes one.
+    seed : int
+        Of the initial weights, shuffling and dropout. Default 0.
+    dtype : {"float32", "float64"}
+        Of weights and arithmetic. Default "float32".
+    name : str, optional
+        Default "model", in another model model_1, ….
+
+    Attributes
+    ----------
+    layers : list of Layer
+        A model that is called like a layer is one of them.
+    trainable : bool
+        False freezes all layers, from the next `fit` on. Default True.
+    optimizer : Optimizer
+        What `compile` was given; its ``learning_rate`` and the rest may be set at any time, by callbacks too: they
+        hold from the next step on.
+    stop_training : bool
+        Set by callbacks.
+    history : History
+        Of the last `fit`.
+
+    Notes
+    -----
+    Models pickle and copy deeply with weights, counters and the optimiser's state: training goes on to the same bits.
+    A pickle holds functions (a loss, an activation) by name: lambdas are a TypeError. What a callback holds is not part
+    of it.
+
+    Models that share layers compute with the newest weights, each in its own dtype.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import fastbp as bp
+    >>> a, b = bp.input("a", (2,)), bp.input("b", (1,))
+    >>> hidden = bp.Dense(4, activation="relu")(bp.concatenate([a, b]))
+    >>> net = bp.Model([a, b], bp.Dense(1)(hidden) + b)
+    >>> net.compile(loss="mse", backend="reference")
+    >>> net.predict({"a": np.ones((3, 2)), "b": np.zeros((3, 1))}).shape
+    (3, 1)
+    """
+
+    @known_keywords
+    def __init__(
+        self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
+    ) -> None:
+        super().__init__(inputs, outputs, seed=seed, dtype=dtype, name=name)
+        self.stop_training = False
+        self.history: History | None = None
+
+    @known_keywords
+    def fit(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = 32,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        initial_epoch: int = 0,
+        validation_freq: Any = 1,
+        validation_batch_size: int | None = None,
+        check_finite: bool = False,
+        validation_seed: int | None = None,
+        stratify: bool = False,
+        augment: Any = None,
+    ) -> History:
+        """Trains for some epochs.
+
+        Parameters
+        ----------
+        x : array, or a list, tuple or dict of arrays for several inputs
+            Any real dtype and layout, also read-only or memory-mapped: read in place, converted row by row.
+        y : array
+            The targets; see the loss.
+        batch_size : int
+            Rows per step; the last, short batch of an epoch is used too. Default 32.
+        epochs : int
+            The number of the last epoch, counted from `initial_epoch` on. Default 1.
+        verbose : "auto", 0, 1, 2 or "tqdm"
+            A bar on a terminal and lines elsewhere, nothing, a bar, a line per epoch, or tqdm's bar.
+        callbacks : list of Callback
+        validation_split : float
+            The share of rows that are not trained on: the last ones, or see `validation_seed`. Default 0.
+        validation_data : (x, y)
+            Evaluated after epochs; wins over `validation_split`.
+        shuffle : bool
+            Whether each epoch takes the rows in a new order. Default True.
+        initial_epoch : int
+            Default 0.
+        validation_freq : int or list of int
+            Validate after every n-th epoch, or after those listed (from 1). Default 1.
+        validation_batch_size : int, optional
+            Default `batch_size`.
+        check_finite : bool
+            Whether rows with Inf or NaN are an error, naming row and column, before their step. Default False.
+        validation_seed : int, optional
+            Draws the rows of `validation_split` at random, the same in every call with this seed; the data are then
+            copied. Default None: the last rows, read in place.
+        stratify : bool
+            Whether every class has the same share of its rows drawn; `y` holds labels or one-hot rows. The seed is then
+            0 if none is given. Default False.
+        augment : Transform, optional
+            Of `bp.augment`: the (first) input's rows are images, and every epoch trains on new versions of them. What
+            validates stays as it is. Default None.
+
+        Returns
+        -------
+        History
+            ``history["loss"]``, the metrics, ``"val_loss"`` …: one number per epoch, means weighted by rows. The loss
+            includes penalties.
+
+        Raises
+        ------
+        NonFiniteError
+            When a step is not finite; the weights are those of the last good step.
+        KeyboardInterrupt
+            By Ctrl-C; the weights are those of the last whole step.
+        ValueError, TypeError
+            For data or arguments that do not fit, before anything is trained.
+        RuntimeError
+            From a callback, while the model is being trained.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="zeros")])
+        >>> net.compile(bp.SGD(0.25), "mse")
+        >>> net.fit([[1.0], [2.0]], [2.0, 4.0], epochs=2, verbose=0).history["loss"]
+        [10.0, 5.125]
+        """
+        self._compiled()
+        self._refuse_while_training("fit")
+        epochs, initial_epoch = at_least("epochs", epochs, 0, MOST_EPOCHS), at_least("initial_epoch", initial_epoch, 0)
+        batch_size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
+        validation_batch = batch_size if validation_batch_size is None else validation_batch_size
+        at_least("validation_batch_size", validation_batch, 1)
+        is_validated = validated_epochs(validation_freq)
+        arrays, rows = self._data(x, y)
+        request = None
+        if augment is not None:
+            if not isinstance(augment, augmentation.Transform):
+                raise TypeError(f"augment must be a transform of bp.augment, for the first input, got {augment!r}")
+            request = augment.request(
+                "x" if len(arrays) == 2 else f"the input {self.inputs[0].name!r}", arrays[0].shape[1:]
+            )
+        trained = rows
+        drawn = validation_seed is not None or truth("stratify", stratify)
+        seed = 0 if validation_seed is None else at_least("validation_seed", validation_seed, 0, 2**64 - 1)
+        if drawn and (validation_data is not None or not validation_split):
+            raise ValueError("validation_seed and stratify draw the rows of validation_split, which is not in use")
+        if validation_data is None and validation_split:
+            trained = split_rows(rows, validation_split)
+        if drawn:
+            kept, others = drawn_split(arrays[-1], validation_split, seed, bool(stratify))
+            arrays, held_out, trained = [a[kept] for a in arrays], [a[others] for a in arrays], len(kept)
+        training = self._training_for(arrays)
+        validate = None
+        if validation_data is not None:
+            if not isinstance(validation_data, (list, tuple)) or len(validation_data) != 2:
+                raise ValueError("validation_data must be a pair (x, y)")
+            held_out, _ = self._data(validation_data[0], validation_data[1], "validation ")
+            self._training_for(held_out).check(held_out)
+        elif trained < rows and not drawn:
+            held_out = [array[trained:] for array in arrays]
+        if validation_data is not None or trained < rows:
+
+            def validate(hooks: CallbackList) -> dict[str, float]:
+                return dict(zip(training.goal.names, self._evaluated(held_out, validation_batch, hooks)))
+
+        training.check(arrays)
+        job = Fit(
+            self, training, arrays, trained, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
+            shuffle=bool(shuffle), check_finite=bool(check_finite), verbose=verbose, callbacks=callbacks,
+            validate=validate, is_validated=is_validated, augment=request,
+        )  # fmt: skip
+        self._trained_rows = trained
+        training.set_rows(trained)
+        return job.run()
+
+    @known_keywords
+    def train_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
+        """One step on these rows.
+
+        Parameters
+        ----------
+        x : array, or a list, tuple or dict of arrays for several inputs
+        y : array
+            The targets.
+        return_dict : bool
+            Default False.
+
+        Returns
+        -------
+        float, list or dict
+            The loss, or [loss, metrics…], of before the update; a dict by name if asked for.
+
+        Raises
+        ------
+        NonFiniteError
+            If the step is not finite; the weights stay as they are.
+        ValueError, TypeError
+            For data that do not fit.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="zeros")])
+        >>> net.compile(bp.SGD(0.25), "mse")
+        >>> net.train_on_batch([[1.0], [2.0]], [2.0, 4.0])
+        10.0
+        """
+        self._refuse_while_training("train_on_batch")
+        again = self._repeated
+        if again is not None and again.is_like(self.optimizer, x, y):
+            arrays, training, trainer = [x, y], again.training, again.trainer
+            training.check(arrays)
+        else:
+            self._compiled()
+            arrays, rows = self._data(x, y)
+            training = self._training_for(arrays)
+            training.check(arrays)
+            training.set_rows(self._trained_rows or rows)
+            trainer = self._trainer_of(training)
+            self._note(training, trainer, arrays, x, y)
+        self._begin_training(training)
+        try:
+            figures = trainer.step(arrays)
+        finally:
+            self._end_training(training, trainer)
+        return figures_in_order(training.goal.names, figures, return_dict)
+
+    @known_keywords
+    def loss_and_gradients(self, x: Any, y: Any, training: bool = True) -> tuple[float, list[np.ndarray]]:
+        """The loss of these rows, penalties included, and its gradients in the order of `get_weights`.
+
+        Parameters
+        ----------
+        x : array, or a list, tuple or dict of arrays for several inputs
+        y : array
+            The targets.
+        training : bool
+            Whether dropout drops; every such call draws anew. Default True.
+
+        Returns
+        -------
+        loss : float
+        gradients : list of array
+            Of the weights' shapes and the model's dtype; those of frozen weights too.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data that do not fit.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1, use_bias=False, kernel_initializer="zeros")])
+        >>> net.compile(loss="mse")
+        >>> net.loss_and_gradients([[1.0], [2.0]], [2.0, 4.0])
+        (10.0, [array([[-10.]], dtype=float32)])
+        """
+        self._compiled()
+        arrays, rows = self._data(x, y)
+        program = self._training_for(arrays)
+        program.check(arrays)
+        program.set_rows(self._trained_rows or rows)
+        loss, *gradients = program.gradients(self._weights, bool(training))(arrays, counter=self._steps)
+        self._steps += bool(training)
+        self._repeated = None  # whose trainer counts otherwise now
+        return float(loss), [np.asarray(g) for g in gradients]
+
+    def backpropagate(self, x: Any, y: Any) -> Backpropagation:
+        """The backward pass as the textbook writes it: z, a and δ of every layer, and the loss' gradients.
+
+        For networks of `Dense` layers, one after the other. The layers are numbered from 1, which is the input, to L:
+        ``a[1]`` is x, and ``z[2]`` … ``z[L]`` are those of the `Dense` layers.
+
+        Parameters
+        ----------
+        x : array of shape (rows, features)
+        y : array
+            The targets.
+
+        Returns
+        -------
+        Backpropagation
+            ``z``, ``a``, ``delta``, ``weight_gradients``, ``bias_gradients``: dicts by layer; ``loss``.
+
+        Raises
+        ------
+        TypeError
+            For a network of other layers than `Dense`, or of several inputs.
+        ValueError
+            For a `Dense` layer that is used twice, or data that do not fit.
+
+        Notes
+        -----
+        M. Nielsen, Neural Networks and Deep Learning, 2015, chapter 2. δ[l] = ∂Cₓ/∂z[l], a row for each row x, Cₓ being
+        the cost of that row alone: it does not depend on the other rows. The loss is the mean of the Cₓ, and its
+        gradients are those that training descends, penalties left out. With m rows and W of shape (fan_in, fan_out),
+        which is the textbook's transposed, the four equations are
+
+        - BP1: δ[L] = ∇ₐCₓ ⊙ σ′(z[L]); of a cross entropy and its sigmoid or softmax, a[L] − y
+        - BP2: δ[l] = (δ[l+1] W[l+1]ᵀ) ⊙ σ′(z[l])
+        - BP3: ∂C/∂b[l] = 1/m Σ δ[l]
+        - BP4: ∂C/∂W[l] = 1/m a[l−1]ᵀ δ[l]
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="ones")])
+        >>> net.compile(loss="quadratic")
+        >>> back = net.backpropagate([[1.0], [2.0]], [2.0, 4.0])
+        >>> back.delta[2]
+        array([[-1.],
+               [-2.]], dtype=float32)
+        >>> back.weight_gradients[2]  # (1·(−1) + 2·(−2)) / 2
+        array([[-2.5]], dtype=float32)
+        """
+        self._compiled()
+        if len(self.inputs) > 1:
+            raise TypeError(f"backpropagate is for networks of one input, got one of {len(self.inputs)}")
+        arrays, _ = self._data(x, y)
+        training = self._training_for(arrays)
+        training.check(arrays)
+        return training.backpropagation(arrays)
+
+    @known_keywords
+    def evaluate(
+        self,
+        x: Any,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """The loss, penalties included, and the metrics over all rows, dropout off.
+
+        Parameters
+        ----------
+        x : array, or a list, tuple or dict of arrays for several inputs
+        y : array
+            The targets.
+        batch_size : int
+            Rows at a time; figures are means over batches, weighted by rows. Default 32.
+        verbose : 0, 1, 2 or "auto"
+            0 prints nothing, all others one line at the end: rows, seconds, rows/s and the figures. Default 0.
+        callbacks : list of Callback
+            Their ``on_test_…`` hooks are called.
+        return_dict : bool
+            Default False.
+
+        Returns
+        -------
+        float, list or dict
+            The loss alone without metrics, else [loss, metrics…]; a dict by name if asked for.
+
+        Raises
+        ------
+        ValueError, TypeError
+            For data or arguments that do not fit.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1, kernel_initializer="zeros")])
+        >>> net.compile(loss="mse", metrics=["mae"])
+        >>> net.evaluate([[1.0], [2.0]], [2.0, 4.0], return_dict=True)
+        {'loss': 10.0, 'mae': 3.0}
+        """
+        goal = self._compiled()
+        size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
+        arrays, rows = self._data(x, y)
+        training = self._training_for(arrays)
+        training.check(arrays)
+        line = Line("evaluate", verbose, rows)
+        hooks = CallbackList(callbacks, self, {"steps": -(-rows // size), "verbose": verbose})
+        figures = self._evaluated(arrays, size, hooks)
+        line.end(dict(zip(goal.names, figures)))
+        return figures_in_order(goal.names, figures, return_dict)
+
+    def _evaluated(self, arrays: Sequence[np.ndarray], batch_size: int, hooks: CallbackList) -> list[float]:
+        training = self._training_for(arrays)
+        training.set_rows(self._trained_rows or len(arrays[-1]))
+        hooks.call("on_test_begin", {})
+        if hooks.overrides("on_test_batch_begin", "on_test_batch_end"):
+            sums, seen = np.zeros(len(training.goal.names)), 0
+            for number, part in batches(len(arrays[-1]), batch_size):
+                hooks.call("on_test_batch_begin", number, {})
+                rows = part.stop - part.start
+                figures = training.evaluation([array[part] for array in arrays])
+                sums += np.array([float(f) for f in figures]) * rows
+                seen += rows
+                hooks.call("on_test_batch_end", number, dict(zip(training.goal.names, (sums / seen).tolist())))
+            values = (sums / seen).tolist()
+        else:
+            at_a_time = min(batch_size, len(arrays[-1]))
+            values = [float(v) for v in training.evaluation.means(list(arrays), batch_size=at_a_time)]
+        hooks.call("on_test_end", dict(zip(training.goal.names, values)))
+        return values

@@ -1,0 +1,188 @@
+"""`Network`: expressions from inputs to outputs as a graph, and as a layer of other networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .._shared.arguments import at_least
+from .._shared.change_stamp import Setting
+from .._shared.pickling import Picklable
+from ..expressions.expression import Call, Expression, Input
+from ..expressions.parameter import Parameter
+from ..expressions.shape_rules import checked_shape, shape_text
+from ..lowering.arrays import checked_inputs
+from ..lowering.backends import dtype_name
+from ..lowering.layer_names import Scope, snake_case
+from ..lowering.lowering import Lowering, Node, expressions_below
+from ..lowering.parameter_store import ParameterStore
+from .graphs import PredictionGraph
+
+Dims = tuple[int, ...]
+
+
+class _OfAllLayers(Setting):
+    """Whether training changes the weights; setting it sets it for all layers.
+
+    May be set at any time; holds from the next `fit` or `train_on_batch` on, without another `compile`.
+    """
+
+    def __set__(self, thing: Any, value: Any) -> None:
+        super().__set__(thing, bool(value))
+        for layer in thing.layers:
+            layer.trainable = bool(value)
+
+
+class Network(Picklable):
+    """Expressions from inputs to outputs, and the graph that is made of them for some shapes. See `Model`."""
+
+    learning_rate_multiplier = Setting(1.0)  # as of layers: a model may be one of another's
+    weight_decay_multiplier = Setting(1.0)
+    trainable = _OfAllLayers(True)
+
+    def __init__(
+        self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
+    ) -> None:
+        self.inputs = checked_inputs([inputs] if isinstance(inputs, Expression) else list(inputs))
+        self.seed = at_least("seed", seed, 0, 2**64 - 1)
+        self.dtype = dtype_name(dtype)
+        self.name = name or snake_case(type(self).__name__)
+        self.name_is_automatic = not name
+        self._backend = "core"
+        self._built = False
+        self._store: ParameterStore | None = None
+        self._prediction: PredictionGraph | None = None
+        self._weights: list[Parameter] = []
+        self._trainable = True
+        self._single = isinstance(outputs, Expression)
+        self._set_outputs([outputs] if self._single else list(outputs))
+
+    def _set_outputs(self, outputs: Sequence[Expression]) -> None:
+        """The layers get their names: dense, dense_1, …"""
+        for output in outputs:
+            if not isinstance(output, Expression):
+                raise TypeError(f"outputs must be expressions, got {output!r}")
+        found = expressions_below(outputs)
+        for expression in found:
+            if isinstance(expression, Input) and expression not in set(self.inputs):
+                raise ValueError(f"outputs depend on the input {expression.name!r}, which is not among the inputs")
+        calls = [e for e in found if isinstance(e, Call) and e.layer is not None]
+        layers = list(dict.fromkeys(call.layer for call in calls))
+        scope = Scope()
+        scope.add(layers)
+        self.outputs = list(outputs)
+        self.layers: list[Any] = layers
+        self._scope = scope
+        self._shapes: list[Dims | None] = [i.shape for i in self.inputs]  # of one row; what is not declared is inferred
+
+    # As a layer of another network
+
+    def __call__(self, *operands: Any) -> Expression:
+        """The model as a layer of another one: an expression that shares its weights."""
+        if len(operands) != len(self.inputs) or not self._single:
+            raise TypeError(f"the model takes {len(self.inputs)} expressions and must have one output")
+        return Call(self._enter, *operands, name=self.name, layer=self)
+
+    def _enter(self, lowering: Lowering, *nodes: Node) -> Expression:
+        """This model's output over the nodes of another graph."""
+        for index, (own, node) in enumerate(zip(self.inputs, nodes)):
+            if own.shape is not None and node.rows and node.dims != own.shape:
+                raise ValueError(
+                    f"{self.name} has got the shape {shape_text(True, node.dims)}, but its input {own.name!r} has the "
+                    f"shape {shape_text(True, own.shape)}"
+                )
+            if self._shapes[index] is None and node.rows:
+                lowering.made.append(self)
+                self._shapes[index] = node.dims
+        bound: dict[Expression, int] = {own: node.index for own, node in zip(self.inputs, nodes)}
+        return Node(lowering, lowering.inline(self.outputs[0], bound))
+
+    def _unbuild(self) -> None:
+        """Forgets the shapes that another network's operands had: that network could not be built."""
+        if not self._built:
+            self._shapes = [i.shape for i in self.inputs]
+
+    @property
+    def input_shape(self) -> Dims | None:
+        """Of one row, if it is known; None for several inputs."""
+        return self._shapes[0] if len(self._shapes) == 1 else None
+
+    # Building
+
+    @property
+    def built(self) -> bool:
+        """Whether the weights exist."""
+        return self._built
+
+    def build(self, input_shape: Any = None) -> None:
+        """Makes the weights.
+
+        Parameters
+        ----------
+        input_shape : tuple of int, optional
+            The shape of one row, with or without a leading None for the rows; a list of shapes for several inputs.
+            Default: what the inputs were declared with.
+
+        Raises
+        ------
+        ValueError
+            If the shape is not known, or the weights exist already for another one.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(3)])
+        >>> net.build((None, 5))
+        >>> [w.shape for w in net.get_weights()]
+        [(5, 3), (3,)]
+        """
+        if input_shape is None:
+            shapes = list(self._shapes)
+        else:
+            shapes = [row_shape(s) for s in ([input_shape] if len(self.inputs) == 1 else input_shape)]
+        if len(shapes) != len(self.inputs):
+            raise ValueError(f"input_shape must be a list of {len(self.inputs)} shapes, got {len(shapes)}")
+        known = [shape for shape in shapes if shape is not None]
+        if len(known) < len(shapes):
+            raise ValueError(
+                "the weights do not exist yet: give the shape of a row, by bp.Input(shape) or build(shape), or call fit"
+            )
+        for expected, shape in zip(self._shapes, known):
+            if expected is not None and shape != expected:
+                raise ValueError(
+                    f"input_shape must be {expected}, for which this network was {'built' if self._built else 'made'}, "
+                    f"got {shape}: make a new one for other shapes"
+                )
+        self._built_for(known)
+
+    def _built_for(self, shapes: Sequence[Dims]) -> PredictionGraph:
+        """The outputs' graph, its weights up to date."""
+        if self._prediction is None:
+            store = ParameterStore(self._backend, self.dtype, self.seed)
+            prediction = PredictionGraph(store, self.inputs, shapes, self.outputs, self._scope)
+            self._store, self._prediction = store, prediction
+            self._shapes, self._weights = list(shapes), list(prediction.lowering.parameters)
+            self._built = True
+        self._prediction.store.refresh()
+        return self._prediction
+
+    def _ready(self) -> PredictionGraph:
+        """The outputs' graph of a network whose shapes are known, or an error."""
+        if not self._built:
+            self.build()
+        return self._built_for([shape for shape in self._shapes if shape is not None])
+
+    def _state(self) -> dict[str, Any]:
+        """Expressions come first, each before those that need it, so that no depth of a network is too deep. What the
+        backend has made is made again."""
+        found = expressions_below([*self.outputs, *self.inputs])
+        return {"_expressions": found, **super()._state(), "_store": None, "_prediction": None}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        super()._restore({name: value for name, value in state.items() if name != "_expressions"})
+
+
+def row_shape(shape: Any) -> Dims:
+    """The shape of one row from what `build` is given: a leading None, the rows, is left out, as in Keras."""
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    return checked_shape("input_shape", sizes[1:] if sizes[:1] == (None,) else sizes)

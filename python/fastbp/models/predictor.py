@@ -1,0 +1,307 @@
+"""`Predictor`: what a network offers without `compile`: weights, layers, a summary, predictions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._shared.arguments import at_least, known_keywords, real_array, truth
+from .._shared.nearest import look_up
+from .._shared.terminal import writable
+from ..callbacks.callback_list import CallbackList
+from ..expressions.parameter import Parameter
+from ..lowering.arrays import as_inputs, batches, check_dims, common_rows
+from .network import Network
+from .progress import Line
+from .summary import parameter_count, summary_lines
+
+
+class Predictor(Network):
+    """A network with its weights and predictions. See `Model`."""
+
+    # Dtype and row's shape of the last array that was data for this network as it came. Most calls are like the last.
+    _accepted: tuple[np.dtype[Any], tuple[int, ...]] | None = None
+
+    @property
+    def weights(self) -> list[Parameter]:
+        """The parameters in the order of `get_weights`.
+
+        Returns
+        -------
+        list of Parameter
+
+        Raises
+        ------
+        ValueError
+            If they do not exist yet.
+        """
+        self._ready()
+        return list(self._weights)
+
+    @property
+    def trainable_weights(self) -> list[Parameter]:
+        """Those of `weights` that training changes now: neither they nor a layer around them are frozen.
+
+        Returns
+        -------
+        list of Parameter
+
+        Raises
+        ------
+        ValueError
+            If they do not exist yet.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Input((2,)), bp.Dense(3), bp.Dense(1)])
+        >>> net.layers[0].trainable = False
+        >>> [w.name for w in net.trainable_weights]
+        ['dense_1/kernel', 'dense_1/bias']
+        """
+        trained = self._ready().lowering.trained()
+        return trained if self._trainable else []
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of the weights.
+
+        Returns
+        -------
+        list of array
+            [W1, b1, W2, b2, …], W of shape (fan_in, fan_out), in the model's dtype.
+
+        Raises
+        ------
+        ValueError
+            If they do not exist yet.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> [w.shape for w in bp.Sequential([bp.Input((2,)), bp.Dense(3)]).get_weights()]
+        [(2, 3), (3,)]
+        """
+        store = self._ready().store
+        return [store.value(weight) for weight in self._weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets all weights, or none if one does not fit.
+
+        Parameters
+        ----------
+        weights : list of array
+            In the order and shapes of `get_weights`.
+
+        Raises
+        ------
+        ValueError
+            For another number of arrays, or another shape.
+        TypeError
+            For what is no list, or holds no real numbers.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Input((1,)), bp.Dense(1)])
+        >>> net.set_weights([[[2.0]], [1.0]])
+        >>> net.predict([[3.0]])
+        array([[7.]], dtype=float32)
+        """
+        own = self.weights
+        try:
+            given = list(weights)
+        except TypeError:
+            raise TypeError(f"weights must be a list of {len(own)} arrays, got {weights!r}") from None
+        if len(given) != len(own):
+            raise ValueError(f"weights must be {len(own)} arrays, got {len(given)}")
+        values = []
+        for index, (weight, array) in enumerate(zip(own, given)):
+            what = f"weights[{index}] ({weight.name})"
+            value = real_array(what, array)
+            if value.shape != weight.shape:
+                raise ValueError(f"{what} must have the shape {weight.shape}, got {value.shape}")
+            values.append(value)
+        for weight, value in zip(own, values):
+            weight.value = value
+
+    def count_params(self) -> int:
+        """The number of weights' elements.
+
+        Returns
+        -------
+        int
+
+        Raises
+        ------
+        ValueError
+            If the weights do not exist yet.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> bp.Sequential([bp.Input((784,)), bp.Dense(10)]).count_params()
+        7850
+        """
+        return parameter_count(self.weights)
+
+    def get_layer(self, name: str) -> Any:
+        """The layer of that name.
+
+        Parameters
+        ----------
+        name : str
+
+        Returns
+        -------
+        Layer, or Model where a model is a layer
+
+        Raises
+        ------
+        ValueError
+            For another name; it says the nearest.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> bp.Sequential([bp.Dense(3), bp.Dense(2)]).get_layer("dense_1").units
+        2
+        """
+        return look_up("name", name, {own: layer for layer, own in self._names().items()})
+
+    def _names(self) -> dict[Any, str]:
+        return {layer: self._scope.name(layer) for layer in self.layers}
+
+    @known_keywords
+    def summary(self, line_length: int = 80, print_fn: Callable[[str], Any] | None = None) -> None:
+        """Prints each layer's name, output shape, parameters and bytes.
+
+        Parameters
+        ----------
+        line_length : int
+            Default 80, at least 64.
+        print_fn : callable, optional
+            Called with each line in place of `print`, which shows lines as "-" where stdout's encoding has none.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> bp.Sequential([bp.Input((2,)), bp.Dense(3)]).summary(line_length=64)
+        sequential, float32
+        ────────────────────────────────────────────────────────────────
+        Layer           Output shape            Parameters         Bytes
+        ────────────────────────────────────────────────────────────────
+        dense (Dense)   (rows, 3)                        9          36 B
+        ────────────────────────────────────────────────────────────────
+        Parameters: 9 (36 B), trainable 9, others 0
+        """
+        calls, trained = None, set[Parameter]()
+        if None not in self._shapes:
+            calls, trained = self._ready().lowering.calls, set(self.trainable_weights)
+        lines = summary_lines(self.name, self._names(), calls, trained, self.dtype, max(64, line_length))
+        for line in lines:
+            if print_fn is None:
+                print(writable(line, sys.stdout))
+            else:
+                print_fn(line)
+
+    @known_keywords
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = 0,
+        callbacks: Any = None,
+        dropout: bool = False,
+        samples: int = 1,
+    ) -> Any:
+        """The outputs for x, by the whole network: dropout off; works without `compile`.
+
+        Parameters
+        ----------
+        x : array, or a list, tuple or dict of arrays for several inputs
+            0 rows give 0 rows.
+        batch_size : int, optional
+            Rows at a time; it changes no bit. Default 1024.
+        verbose : 0, 1, 2 or "auto"
+            0 prints nothing, all others one line at the end: rows, seconds and rows/s. Default 0.
+        callbacks : list of Callback
+            Their ``on_predict_…`` hooks are called; with `dropout`, those of beginning and end alone.
+        dropout : bool
+            Whether dropout drops, as while training: Monte-Carlo predictions. Every sample drops anew, and sample s
+            drops the same in every call. Default False.
+        samples : int
+            How many such predictions. Default 1.
+
+        Returns
+        -------
+        array of shape (rows, …), with `dropout` (samples, rows, …), or a list of them for several outputs
+
+        Raises
+        ------
+        ValueError
+            If x does not fit, or an output has no rows, such as a mean over them: `function` computes that.
+
+        Notes
+        -----
+        Y. Gal and Z. Ghahramani, Dropout as a Bayesian Approximation, 2016: the samples' mean and spread.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import fastbp as bp
+        >>> bp.Sequential([bp.Dense(3)]).predict(np.ones((5, 2))).shape
+        (5, 3)
+        >>> bp.Sequential([bp.Dropout(0.5), bp.Dense(3)]).predict(np.ones((5, 2)), dropout=True, samples=100).shape
+        (100, 5, 3)
+        """
+        plain = dropout is False and type(samples) is int and samples == 1
+        if plain and batch_size is None and callbacks is None and verbose == 0 and self._accepts(x):
+            function = self._built_for([x.shape[1:]]).function_of_rows
+            # For each keyword that comes pybind11 interns a string: dear beside one row.
+            results = function([x]) if len(x) <= 1024 else function([x], batch_size=1024)
+            return results[0] if self._single else list(results)
+        if at_least("samples", samples, 1) > 1 and not truth("dropout", dropout):
+            raise ValueError(f"samples differ by dropout: with samples={samples} pass dropout=True")
+        size = 1024 if batch_size is None else at_least("batch_size", batch_size, 1)
+        arrays, _, rows = self._inputs(x)
+        size = min(size, max(rows, 1))
+        line = Line("predict", verbose, rows)
+        prediction = self._built_for([a.shape[1:] for a in arrays])
+        function = prediction.function_of_rows
+        hooks = CallbackList(callbacks, self, {"steps": -(-rows // size), "verbose": verbose})
+        hooks.call("on_predict_begin", {})
+        if dropout:
+            results = prediction.sample(arrays, size, samples)
+        elif hooks.overrides("on_predict_batch_begin", "on_predict_batch_end") and rows:
+            parts = []
+            for number, part in batches(rows, size):
+                hooks.call("on_predict_batch_begin", number, {})
+                parts.append(function([array[part] for array in arrays]))
+                hooks.call("on_predict_batch_end", number, {})
+            results = [np.concatenate(pieces) for pieces in zip(*parts)]
+        else:
+            results = function(arrays, batch_size=size)
+        hooks.call("on_predict_end", {})
+        line.end()
+        return results[0] if self._single else list(results)
+
+    def _accepts(self, x: Any) -> bool:
+        """Whether x is data for the only input, read as it is: like the last array, so that nothing can be wrong."""
+        return type(x) is np.ndarray and x.ndim > 0 and self._accepted == (x.dtype, x.shape[1:])
+
+    def _inputs(self, x: Any, argument: str = "x") -> tuple[list[np.ndarray], list[str], int]:
+        """The inputs' arrays, their names in messages and their rows."""
+        if self._accepts(x):
+            return [x], [argument], len(x)
+        arrays = as_inputs(x, self.inputs, argument, self.dtype)
+        names = [argument] if len(self.inputs) == 1 else [i.name for i in self.inputs]
+        what = "this network" if self.built else f"the input {self.inputs[0].name!r}"
+        for array, name, shape in zip(arrays, names, self._shapes):
+            check_dims(array, name, shape, what)
+        rows = common_rows(arrays, names)
+        if self.built and len(arrays) == 1 and arrays[0] is x:
+            self._accepted = x.dtype, x.shape[1:]
+        return arrays, names, rows
