@@ -41,12 +41,12 @@ Error out_of_memory(std::size_t bytes) {
   return Error(Cause::memory, message);
 }
 
-// Of x86 and most others. A block of a matrix with rows of 16 KB lies in hundreds of small pages, more than the
-// processor remembers the places of.
+// On x86 and most others. A block of a matrix with rows of 16 KB lies in hundreds of small pages, more than the TLB
+// holds.
 constexpr std::size_t kHugePage = std::size_t(2) << 20;
 
-// Buffers from this size on are pages of their own, all zero and in memory only once they are touched: room for copies
-// of rows that turn out to be read where they lie costs nothing. Sanitisers watch the heap alone.
+// Buffers from this size on get pages of their own, which are zero and take memory only once they are touched: so room
+// for copies of rows costs nothing if the rows turn out to be read in place. Sanitisers watch only the heap.
 #if defined(__SANITIZE_ADDRESS__)
 #define FASTBP_HEAP_ALONE 1
 #elif defined(__has_feature)
@@ -65,8 +65,8 @@ std::size_t in_pages(std::size_t bytes) {
   return (bytes + page - 1) / page * page;
 }
 
-// Null: there is no memory. Huge pages begin at multiples of their size; they are a wish: without them everything is
-// slower and nothing else.
+// Returns null if there is no memory. Huge pages begin at multiples of their size. They are only a request: without
+// them everything works, but slower.
 void* map_pages(std::size_t bytes) {
   const std::size_t whole = in_pages(bytes);
   const std::size_t more = bytes >= kHugePage ? kHugePage : 0;

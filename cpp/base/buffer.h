@@ -1,5 +1,5 @@
-// The only allocator of numeric memory: aligned, zero, if large in memory only where it is touched, and able to fail on
-// demand in tests.
+// The only allocator of numeric memory: aligned and zero. Large buffers take memory only where they are touched, and
+// tests can make an allocation fail.
 #pragma once
 
 #include <cstddef>
@@ -36,7 +36,7 @@ class Buffer {
 // Tests: the n-th allocation from now (1 = the next) fails; 0 switches it off.
 void fail_allocation_after(Index n);
 
-// Tests: the bytes that all buffers hold, and the most that they held at a time since `forget_most_allocated`.
+// Tests: the bytes that all buffers hold, and the most that they have held at a time since `forget_most_allocated`.
 struct Allocated {
   std::size_t now, most;
 };

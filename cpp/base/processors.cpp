@@ -47,8 +47,8 @@ double quota_v1(const std::string& folder) {
   return quota_file >> quota && period_file >> period && quota > 0 && period > 0 ? quota / period : kNoQuota;
 }
 
-// The smallest quota of a group and all that it lies in. Inside a container `group` may name a folder of the host that
-// is not there; its ancestors, up to the mount itself, still speak.
+// The smallest quota of a group and its ancestors. Inside a container `group` may name a folder of the host that does
+// not exist there; its ancestors, up to the mount itself, still count.
 double smallest_quota(const std::string& mount, std::string group, double (*quota_of)(const std::string& folder)) {
   double smallest = kNoQuota;
   for (;;) {
@@ -80,8 +80,8 @@ double processors_by_quota() {
 }  // namespace
 
 int available_processors() {
-  // The mask can change at any time and is one system call; the quota is several files, and is read once. A part of a
-  // processor does not count: a thread that is out of quota would hold up all others at the next barrier.
+  // The mask can change at any time and takes one system call; the quota takes several files and is read once. A
+  // fraction of a processor does not count: a thread out of quota would hold up all others at the next barrier.
   static const double quota = processors_by_quota();
   const int processors = processors_by_affinity();
   return quota < processors ? std::max(static_cast<int>(quota), 1) : processors;

@@ -29,7 +29,7 @@ std::atomic<int> chosen_threads{0};  // 0: the default
 std::atomic<bool> forked{false};
 std::atomic<ThreadOrder> chosen_order{ThreadOrder::any};
 
-// A forked child has one thread, and OpenMP's runtime in it believes that its parent's are still there: it would wait
+// A forked child has one thread, but its OpenMP runtime believes that the parent's threads still exist, and would wait
 // for them for ever.
 const int at_fork = pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
 
@@ -91,7 +91,7 @@ const char* openmp_runtime() {
 #else
 #define FASTBP_OPENMP_LIBRARY " (libgomp)"
 #endif
-  // The standard is named by its month.
+  // _OPENMP is the month of the standard.
   return _OPENMP >= 202111   ? "OpenMP 5.2" FASTBP_OPENMP_LIBRARY
          : _OPENMP >= 202011 ? "OpenMP 5.1" FASTBP_OPENMP_LIBRARY
          : _OPENMP >= 201811 ? "OpenMP 5.0" FASTBP_OPENMP_LIBRARY
@@ -102,7 +102,7 @@ const char* openmp_runtime() {
 
 void order_threads(ThreadOrder order) { chosen_order.store(order); }
 
-// One thread waits for nobody, and need not ask the system how many processors there are.
+// A team of one waits for nobody, so it need not ask the system how many processors there are.
 Team::Team(int size) : size_(size), spin_(size > 1 && size <= available_processors()), order_(chosen_order.load()) {}
 
 void Team::begin(int thread) {
@@ -123,7 +123,7 @@ void Team::barrier(int /*thread*/) {
   if (size_ == 1) return;
   if (order_ != ThreadOrder::any) {
     const unsigned mine = turn_.fetch_add(1);
-    return wait_for_turn(mine + static_cast<unsigned>(size_));  // all others have come here by then
+    return wait_for_turn(mine + static_cast<unsigned>(size_));  // all others have arrived by then
   }
   // Read before arriving: the phase cannot change until this thread has arrived.
   const unsigned phase = phase_.load(std::memory_order_relaxed);
@@ -136,8 +136,8 @@ void Team::barrier(int /*thread*/) {
   if (stopped_.load(std::memory_order_acquire)) throw TeamStopped{};
 }
 
-// Spins for about as long as a small step lasts, then gives the processor away, and sleeps when the wait is so long
-// that nobody will notice its end by 50 us (thread 0 may be in Python, in a callback).
+// Spins for about as long as a small step lasts, then yields the processor, then sleeps: by now the wait is so long
+// that nobody notices another 50 us (thread 0 may be in a Python callback).
 void Team::wait_for_phase_after(unsigned phase) const {
   constexpr int kSpins = 1 << 10;
   constexpr int kYields = 1 << 12;
@@ -188,8 +188,8 @@ void run_alone(void (*body)(void* context, Team& team, int thread), void* contex
 void run_team(int threads, void (*body)(void* context, Team& team, int thread), void* context) {
 #if defined(_OPENMP)
   if (threads > 1 && !threads_forbidden()) {
-    available_processors();    // its first call reads files and may throw, the next ones may not
-    std::optional<Team> team;  // made inside: only there is it known how many threads came
+    available_processors();    // its first call reads files and may throw, later calls may not
+    std::optional<Team> team;  // made inside, where the number of threads is known
 #pragma omp parallel num_threads(threads)
     {
 #pragma omp single

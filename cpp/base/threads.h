@@ -15,19 +15,19 @@ namespace fastbp {
 constexpr int kMostThreads = 1024;  // OpenMP ends the process when a thread cannot start, so nobody may ask for 10^6
 
 void set_num_threads(int n);  // 0: the default (FASTBP_NUM_THREADS, else available_processors()); Error(value) outside
-int chosen_num_threads();  // what set_num_threads said last
+int chosen_num_threads();  // the last n given to set_num_threads
 int get_num_threads();  // the most threads that a plan may use; Error(value) where FASTBP_NUM_THREADS is wrong
 bool threads_forbidden();  // true in a forked child of a process that had imported fastbp
 const char* openmp_runtime();  // e.g. "OpenMP 4.5 (libgomp)" or "none: built serial"
 
-// Raised at the barriers of a team one of whose threads has thrown; never leaves run_team.
+// Thrown at the barriers of a team after one of its threads has thrown; never leaves run_team.
 struct TeamStopped {};
 
-// Tests: between two barriers the threads of a team run one after another, the first or the last one first. So what one
-// thread needs of another, or spoils for it, without a barrier in between shows every time. Of others' parts, where it
-// may do them, a thread does none in ascending order, in descending order every second.
+// Tests: between two barriers the threads of a team run one after another, in ascending or descending order. So if a
+// thread needs another's results or spoils its data, a missing barrier in between shows every time. A thread that may
+// steal others' parts steals none in ascending order, and only every second one in descending order.
 enum class ThreadOrder { any, ascending, descending };
-void order_threads(ThreadOrder order);  // teams made from now on
+void order_threads(ThreadOrder order);  // for teams made from now on
 
 class Team {
  public:
@@ -36,19 +36,19 @@ class Team {
   Team& operator=(const Team&) = delete;
 
   int size() const { return size_; }
-  // Whether a thread does this part of another one that has not begun with it.
+  // Whether a thread may steal this part from another that has not begun it.
   bool helps_with(Index part) const {
     return order_ == ThreadOrder::any || (order_ == ThreadOrder::descending && part % 2 == 0);
   }
-  // All threads wait for all. Spins where the team fits the processors it may use, else yields. Throws TeamStopped
+  // Waits for all threads of the team. Spins if there is a processor for each thread, else yields. Throws TeamStopped
   // when a thread of the team has failed. No-op for a team of one.
   void barrier(int thread);
 
-  void begin(int thread);  // every thread of the team, before its first barrier
-  void end();  // and behind its last
+  void begin(int thread);  // each thread calls this before its first barrier
+  void end();  // and this after its last
 
   void fail(std::exception_ptr error) noexcept;  // first one wins; the others stop at their next barrier
-  // The first error; whole once every thread has left the body.
+  // The first error; complete once every thread has left the body.
   std::exception_ptr error() const { return error_; }
 
  private:
@@ -58,10 +58,10 @@ class Team {
   int size_;
   bool spin_;
   ThreadOrder order_;
-  std::atomic<unsigned> turn_{0};  // counts on when a thread reaches a barrier or its end
+  std::atomic<unsigned> turn_{0};  // incremented when a thread reaches a barrier or its end
   std::atomic<bool> claimed_{false};  // error_ belongs to the thread that set this
   std::exception_ptr error_;
-  // Counted by all and watched by all: apart, so that those who arrive do not disturb those who wait.
+  // On separate cache lines, so that threads that arrive do not disturb those that wait.
   alignas(64) std::atomic<int> arrived_{0};
   alignas(64) std::atomic<unsigned> phase_{0};
   std::atomic<bool> stopped_{false};
@@ -69,7 +69,7 @@ class Team {
 
 // Runs body(context, team, thread) on `threads` threads (fewer where forbidden); the calling thread is thread 0. Sets
 // the floating-point state (round to nearest, subnormals kept, exceptions masked) on each and restores it. The first
-// exception is rethrown here, in the caller. team.size() is what it really got.
+// exception is rethrown here, in the caller. team.size() is the number of threads it really got.
 void run_team(int threads, void (*body)(void* context, Team& team, int thread), void* context);
 
 template <class Body>

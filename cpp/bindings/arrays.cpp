@@ -104,7 +104,7 @@ void InputNodes::refuse_number(std::size_t came) const {
 Inputs InputNodes::read(const std::vector<py::array>& arrays) const {
   if (slots_.size() != arrays.size() && !slots_.empty()) refuse_number(arrays.size());
   Inputs inputs;
-  inputs.rows = 1;  // of a graph without inputs, unless an array is there to count them
+  inputs.rows = 1;  // for a graph without inputs, unless arrays give the number
   inputs.sources.reserve(arrays.size());
   for (std::size_t slot = 0; slot < arrays.size(); ++slot) {
     const bool known = slot < slots_.size() && slots_[slot].known;

@@ -15,7 +15,7 @@ namespace fastbp {
 Dtype dtype_named(const std::string& name);
 const char* name_of(Dtype dtype);
 
-// Error(type) where the element type is none that can be gathered (complex, text, objects, long doubles).
+// Error(type) for element types that cannot be gathered (complex, text, objects, long doubles).
 Source source_of(const std::string& name, const pybind11::array& array);
 
 struct Inputs {
@@ -23,13 +23,13 @@ struct Inputs {
   Index rows = 0;
 };
 
-// The input nodes of a graph, which does not grow any more, by slot.
+// The input nodes, by slot, of a graph that no longer grows.
 class InputNodes {
  public:
   explicit InputNodes(const Graph& graph);
 
-  // The arrays, checked against the nodes: one array per slot, the same number of rows in all. A graph without inputs
-  // takes any arrays, which give the rows, or none: then there is one row. The arrays must outlive what is returned.
+  // Checks the arrays against the nodes: one array per slot, the same number of rows in all. A graph without inputs
+  // takes any arrays, which give the rows, or none: then there is one row. The arrays must outlive the result.
   Inputs read(const std::vector<pybind11::array>& arrays) const;
 
  private:
@@ -43,7 +43,7 @@ class InputNodes {
   std::vector<Expected> slots_;
 };
 
-// A copy of an array, or the array itself, read-only.
+// A copy of the array, or the array itself, made read-only.
 pybind11::array copied_or_seen(const pybind11::array& array, bool copy);
 
 template <class T>

@@ -1,4 +1,4 @@
-// What is done to images, as Python says it.
+// Augmentation (rule 12), as Python requests it.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -7,10 +7,10 @@
 
 namespace fastbp {
 
-// (steps, (height, width, channels)), steps being pairs (kind, numbers); none for None.
+// request: (steps, (height, width, channels)), where steps are pairs (kind, numbers), or None for no steps.
 Augmentation augmentation_of(const pybind11::object& request);
 
-// Error(value) unless the rows of the source are such images.
+// Error(value) unless the rows of the source are images of that size, or there are no steps.
 void check_images(const Augmentation& augmentation, const Source& source);
 
 }  // namespace fastbp

@@ -1,4 +1,4 @@
-// What surrounds a call that releases the GIL: one call at a time on each object, and Ctrl-C while it runs.
+// For calls that release the GIL: allow one call at a time on each object, and Ctrl-C while it runs.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -14,7 +14,7 @@
 
 namespace fastbp {
 
-// Plans are for one caller. Other Python threads wait for their turn; a callback of the call itself can not have one.
+// A plan serves one caller. Other Python threads wait for their turn; a callback of the call itself cannot get one.
 class Turns {
  public:
   bool is_mine() const { return owner_.load() == std::this_thread::get_id(); }
@@ -27,7 +27,7 @@ class Turns {
 
 class Turn {
  public:
-  // With the GIL held, which is let go of while this waits. what: for the message, "this trainer".
+  // Call it with the GIL held; it releases the GIL while it waits. what: the object in messages, "this trainer".
   Turn(Turns& turns, const char* what) : turns_(turns) {
     if (turns.is_mine())
       throw Error(Cause::internal, std::string(what) + " is running: its callbacks can not call it again");
@@ -48,7 +48,7 @@ class Turn {
   Turns& turns_;
 };
 
-// Lets Python run its signal handlers (on its main thread alone) and keeps what they raise until the work has ended.
+// Lets Python run its signal handlers (on its main thread only) and keeps what they raise until the work has ended.
 class Signals {
  public:
   bool asked() {

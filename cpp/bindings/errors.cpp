@@ -25,7 +25,7 @@ void translate(std::exception_ptr raised) {
   try {
     if (raised) std::rethrow_exception(raised);
   } catch (const Error& error) {
-    // A signal's handler has set its own exception already, and it need not be KeyboardInterrupt.
+    // A signal handler has already set its own exception, which need not be KeyboardInterrupt.
     if (error.cause() == Cause::interrupted && PyErr_Occurred() != nullptr) return;
     pybind11::set_error(exception_for(error.cause()), error.what());
   } catch (const std::bad_alloc&) {

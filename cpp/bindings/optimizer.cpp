@@ -30,7 +30,7 @@ double number_of(const std::string& key, const py::handle& value) {
   return number;
 }
 
-// Calls `rates(first)`, which gives the learning rates of the updates first, first + 1, ... as far as it likes.
+// Calls `rates(first)`, which gives the learning rates of the updates first, first + 1, ..., as many as it likes.
 class PythonRates : public LearningRates {
  public:
   explicit PythonRates(py::object rates) : rates_(std::move(rates)) {}
@@ -65,7 +65,7 @@ class PythonRates : public LearningRates {
 using Field = std::variant<double OptimizerSettings::*, bool OptimizerSettings::*, Index OptimizerSettings::*>;
 using Fields = std::map<std::string, Field>;
 
-// The settings of every optimiser, and those of one.
+// The settings that all optimisers have, and those of each one.
 const Fields kCommon = {{"learning_rate", &OptimizerSettings::learning_rate},
                         {"weight_decay", &OptimizerSettings::weight_decay},
                         {"clipvalue", &OptimizerSettings::clipvalue},
@@ -127,7 +127,7 @@ void set_field(OptimizerSettings& settings, const std::string& key, const Field&
 OptimizerSettings settings_of(const py::dict& optimizer) {
   OptimizerSettings settings;
   settings.name = optimizer.contains("name") ? optimizer["name"].cast<std::string>() : "";
-  rule_of(settings);  // or an error
+  rule_of(settings);  // throws if there is no such rule
   const Fields& own = kOwn.at(settings.name);
   if (settings.name == "lion") settings.beta_2 = 0.99;
   for (auto [key_object, value] : optimizer) {

@@ -7,15 +7,14 @@
 
 namespace fastbp {
 
-// A user's values are checked by the classes of `fastbp.optimizers`; this keeps out what would break a promise of the
-// trainer's.
+// The classes of `fastbp.optimizers` check a user's values; this rejects what would break a promise of the trainer.
 OptimizerSettings settings_of(const pybind11::dict& optimizer);
 
-// {name of a state: an array per weight, "counters": float64}; the arrays are copies, or read-only views of what
+// {name of a state: an array per weight, "counters": float64}; the arrays are copies, or read-only views of memory that
 // `owner`, the trainer in Python, keeps alive.
 template <class T>
 pybind11::dict read_state(Trainer<T>& trainer, const pybind11::object& owner, bool copy);
-// All is checked before anything is written. States that are not named stay.
+// Checks everything before it writes anything. States that are not named stay.
 template <class T>
 void write_state(Trainer<T>& trainer, const pybind11::dict& state);
 

@@ -39,7 +39,7 @@ int add_parameter(Parameters& parameters, const py::object& value, std::string n
   return parameters.add(std::move(parameter));
 }
 
-// No array of the whole is ever made.
+// Fills the parameter part by part; there is never an array of the whole.
 int add_parts(Parameters& parameters, const std::vector<Index>& shape, const py::iterable& parts, std::string name) {
   Parameter parameter(std::move(name), shape, parameters.element_bytes());
   Index filled = 0;

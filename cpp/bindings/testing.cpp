@@ -34,7 +34,7 @@ MapOp map_operation(const std::string& name) {
   refuse("no elementwise operation is called '" + name + "'");
 }
 
-// Those that only plans know, and how many operands they have.
+// The operations that only plans know, and their numbers of operands.
 py::dict combined_operations() {
   py::dict table;
 #define FASTBP_X(name, operands) table[#name] = operands;
@@ -83,7 +83,7 @@ py::array map(const std::string& name, const std::vector<py::object>& operands, 
 template <class T>
 using RowKernel = void (*)(const RowMap<T>*);
 
-// Whether the result is a row per row, too.
+// The kernel of that name; whole_rows becomes whether its result is a row per row.
 template <class T>
 RowKernel<T> row_kernel(const std::string& name, bool& whole_rows) {
   const Kernels<T>& k = kernels_for<T>();
@@ -263,9 +263,9 @@ Finish finish_of(const std::string& name) {
   refuse("finish must be none, update, add, relu_of_sum or gate, got '" + name + "'");
 }
 
-// a @ b of 2-D arrays with any strides, either transposed first. `beside`: columns of ones that belong to no one lie
-// beside the result, and come back with it. threads: as if so many did products side by side. finish, other, eta,
-// decay: what becomes of the sums, and with what: the weight; or what lies beside them, one row for all or a matrix.
+// a @ b of 2-D arrays with any strides, each transposed first if asked. beside: this many extra columns of ones follow
+// those of the result and are returned with it. threads, finish, eta, decay: as in Matmul. other: the weight, or
+// Matmul::beside; one row for all rows, or a matrix.
 py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool transpose_a, bool transpose_b,
                  Index beside, int threads, const std::string& finish, const py::object& other, double eta,
                  double decay) {
@@ -310,8 +310,8 @@ py::array matmul(const py::array& a, const py::array& b, bool over_rows, bool tr
   });
 }
 
-// x[rows] @ b, or over_rows x[rows].T @ b, x's rows read where they lie; None where a product of 128 rows would not be
-// done like that.
+// x[rows] @ b, or over_rows x[rows].T @ b, with x's rows read through a list; None if a product of 128 rows would not
+// read a list.
 py::object listed_matmul(const py::array& x, const std::vector<Index>& rows, const py::array& b, bool over_rows,
                          bool transpose_b) {
   require_rows(x);
@@ -356,7 +356,7 @@ std::pair<Index, Index> tile(const py::object& dtype) {
   });
 }
 
-// float32 flops per second of fma on this thread, over so many seconds; other Python threads run meanwhile.
+// The float32 flops per second of fma on this thread, measured for `seconds`; other Python threads run meanwhile.
 double fma_peak(double seconds) {
   using Clock = std::chrono::steady_clock;
   if (!(seconds > 0 && seconds <= 60)) refuse("seconds must be above 0 and at most 60");

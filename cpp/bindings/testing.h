@@ -1,4 +1,4 @@
-// What the files of the submodule `testing` share: arrays as kernels take them.
+// Shared by the files of the submodule `testing`: access to arrays as kernels need it.
 #pragma once
 
 #include <pybind11/numpy.h>
@@ -19,7 +19,7 @@ void register_testing_updates(py::module_& testing);
 
 [[noreturn]] inline void refuse(const std::string& message) { throw Error(Cause::value, message); }
 
-// work(T()) for the T of a dtype.
+// Calls work(T()), where T is the dtype's element type.
 template <class Work>
 auto with_type(const py::dtype& dtype, Work work) {
   if (dtype.is(py::dtype::of<float>())) return work(float());
@@ -60,7 +60,7 @@ inline void require_vector(const py::array& a) {
   if (a.shape(0) > 1 && stride(a, 0) != 1) refuse("the array must be contiguous");
 }
 
-// A function that runs in the floating-point state that every thread of a plan has.
+// Wraps a function to run in the floating-point state that all threads of a plan have.
 template <class Result, class... Arguments>
 auto in_state(Result (*function)(Arguments...)) {
   return [function](Arguments... arguments) -> Result {

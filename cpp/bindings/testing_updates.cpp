@@ -19,7 +19,7 @@ UpdateRule rule_of(const std::string& name) {
   refuse("there is no update rule '" + name + "'");
 }
 
-// The call on matrices, whose rows lie equally far apart but for the gradient's.
+// An update of matrices that all have the same row stride, except the gradient.
 template <class T>
 Update<T> call_on(py::array& weight, const py::array& gradient) {
   Update<T> call = {};
@@ -43,7 +43,7 @@ T* beside(const Update<T>& call, py::array& matrix) {
   return elements_of_new<T>(matrix);
 }
 
-// Whether the update would be finite, and whether all of it was within; changes the weights and what is kept of them.
+// Returns whether the update would be finite, and whether all of it was small; changes the weights and their states.
 py::tuple update(const std::string& name, py::array weight, std::vector<py::array> states, const py::array& gradient,
                  double decay, const std::vector<double>& scalars, std::optional<py::array> accumulated, double count,
                  double limit, double scale, std::optional<py::array> average, double keep, bool overwrite,
@@ -72,7 +72,7 @@ py::tuple update(const std::string& name, py::array weight, std::vector<py::arra
   });
 }
 
-// The same two answers; changes `sums`.
+// Returns the same two; changes `sums`.
 py::tuple accumulate(py::array sums, const py::array& gradient) {
   return with_type(sums.dtype(), [&](auto zero) -> py::tuple {
     using T = decltype(zero);

@@ -19,7 +19,7 @@ namespace {
 
 namespace py = pybind11;
 
-// Carries the trainer's news to Python; thread 0 of the team is the thread that called fit.
+// Reports the trainer's progress to Python; thread 0 of the team is the thread that called fit.
 class PythonListener : public Listener {
  public:
   PythonListener(py::object on_batch, py::object on_progress, int figures)
@@ -115,7 +115,7 @@ class AnyTrainer {
     }
   }
 
-  // A callback of fit may call it: what it sets holds from the next step on.
+  // A callback of fit may call it: the new settings hold from the next step on.
   void set_optimizer(const py::dict& optimizer) {
     const OptimizerSettings settings = settings_of(optimizer);
     std::optional<Turn> turn;
@@ -123,7 +123,7 @@ class AnyTrainer {
     std::visit([&](auto& trainer) { trainer->set_settings(settings); }, trainer_);
   }
 
-  // A callback of fit may call it, as set_optimizer.
+  // A callback of fit may call it, as it may set_optimizer.
   void set_proximal_l1(const std::vector<double>& lambdas) {
     const std::size_t trainable = std::visit([](auto& trainer) { return trainer->trainable(); }, trainer_);
     if (lambdas.size() != trainable)

@@ -1,7 +1,7 @@
 // Reverse mode: one rule per operation. The twin of reference/gradients.py: the same nodes in the same order.
 //
-// Nodes are numbered as they are created, and C++ leaves the order open in which an operator's or a function's
-// arguments are evaluated: where two of them create nodes, the first one gets a name and a line of its own.
+// Nodes are numbered as they are created, and C++ does not fix the order in which the arguments of an operator or a
+// function are evaluated: where two of them create nodes, the first one gets a name and a line of its own.
 #include <algorithm>
 #include <optional>
 #include <set>
@@ -46,7 +46,7 @@ Value operator-(Value a, double b) { return a - constant(a.graph, b); }
 Value operator-(double a, Value b) { return constant(b.graph, a) - b; }
 Value operator*(double a, Value b) { return constant(b.graph, a) * b; }
 
-// -- what the rules are written with --
+// -- helpers of the rules --
 
 Value reshape(Value x, const Dims& dims) { return dims == x.dims() ? x : apply(Op::reshape, {x}, dims); }
 
@@ -70,7 +70,7 @@ Value unbroadcast(Value g, const Shape& shape) {
   return reshape(g, shape.dims);
 }
 
-// g, a reduction of x by y's integers [rows, *axes], so shaped that it broadcasts to x.
+// Reshapes g, which has the shape of x reduced by y's integers [rows, *axes], so that it broadcasts to x.
 Value with_ones(Value g, Value x, Value y) {
   Dims dims = x.dims();
   for (std::size_t i = 1; i < y.node().integers.size(); ++i) dims[static_cast<std::size_t>(y.integer(i))] = 1;
@@ -78,7 +78,7 @@ Value with_ones(Value g, Value x, Value y) {
   return Dims(first, dims.end()) == g.dims() ? g : reshape(g, dims);
 }
 
-// (…) to (…, 1): what was dropped with the last feature axis.
+// (…) to (…, 1): restores a dropped last feature axis as 1.
 Value expand(Value g) {
   Dims dims = g.dims();
   dims.push_back(1);
@@ -93,7 +93,7 @@ Value one_hot(Value label, Value x) { return apply(Op::one_hot, {label}, {x.dims
 Value where_positive(Value c, Value a, double b) { return apply(Op::where_positive, {c, a, constant(c.graph, b)}); }
 Value where_positive(Value c, double a, Value b) { return apply(Op::where_positive, {c, constant(c.graph, a), b}); }
 
-// g where maximum(a, b), or minimum(a, b), has chosen a (which = 0) or b (which = 1); else 0. y: the choice or a gate.
+// g where maximum(a, b), or minimum(a, b), has chosen a (which = 0) or b (which = 1); else 0. y: that node or its gate.
 Value gate(Value y, Value a, Value b, Value g, Index which) {
   const bool of_maximum = y.node().op == Op::maximum || y.node().op == Op::maximum_gate;
   return apply(of_maximum ? Op::maximum_gate : Op::minimum_gate, {a, b, g}, {which});
@@ -141,7 +141,7 @@ Value logsumexp_rule(Value g, Value x) {
   return p * expand(g);
 }
 
-// The loss of each row at its logits: g (p - t), where a row of t sums to one.
+// The gradient of each row's loss at its logits: g (p - t), where a row of t sums to one.
 Value softmax_loss_rule(Value g, Value p, Value t) {
   const Value d = expand(g);
   return d * (p - t);
@@ -186,7 +186,7 @@ Value concatenate_rule(Value g, Value y, const std::vector<Value>& x, int operan
 
 constexpr double kTwoOverSqrtPi = 1.1283791670955126;
 
-// What y = op(x...) contributes to its operand, g being the gradient at y; nothing where it has none.
+// What y = op(x...) contributes to the gradient of an operand, given the gradient g at y; nothing if it has none.
 Maybe rule(Op op, int operand, Value g, Value y, const std::vector<Value>& x) {
   const Value a = x.empty() ? y : x[0], b = x.size() > 1 ? x[1] : a, c = x.size() > 2 ? x[2] : b;
   const bool first = operand == 0;
@@ -278,7 +278,7 @@ Value report(Op op, Value g, const std::vector<Value>& x) {
   return where_positive(chosen, d / p, 0.0);
 }
 
-// For each node up to the cost: is it a wanted node, or made of one?
+// For each node up to the cost: whether it is a wanted node or depends on one.
 std::vector<char> dependence(const Graph& graph, const std::set<int>& wanted, int cost) {
   for (int number : wanted) graph.node(number);
   std::vector<char> depends;
@@ -346,8 +346,8 @@ class Builder {
   int cost_;
   std::set<int> wanted_;
   std::vector<char> depends_;
-  std::vector<Maybe> flow_;      // the gradient at each node, as far as it has arrived
-  std::vector<Maybe> reported_;  // with what is reported at probabilities and does not flow on (rule 7)
+  std::vector<Maybe> flow_;      // the gradient at each node, summed so far
+  std::vector<Maybe> reported_;  // the same plus what is reported at probabilities and does not flow on (rule 7)
 };
 
 }  // namespace

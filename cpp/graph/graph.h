@@ -19,7 +19,7 @@ namespace fastbp {
   X(concatenate, -1) X(slice, 1) X(unslice, 1) X(transpose, 1) X(dropout, 1)
 // clang-format on
 
-// The first map_operations values are MapOp's, in the same order (`copy` and what is combined are no node's).
+// The first map_operations values are MapOp's, in the same order (no node is a `copy` or a combined operation).
 enum class Op : int {
 #define FASTBP_X(name, operands) name,
   FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X) FASTBP_COMBINED_OPERATIONS(FASTBP_X) FASTBP_STRUCTURAL_OPERATIONS(FASTBP_X)
@@ -31,7 +31,7 @@ inline MapOp map_op(Op op) { return static_cast<MapOp>(static_cast<int>(op)); }
 const char* name_of(Op op);
 int operands_of(Op op);                       // -1: any number, at least one
 Op operation_named(const std::string& name);  // Error(value) with the nearest known name
-std::vector<Op> all_operations();             // those a node may have
+std::vector<Op> all_operations();             // those that a node may have
 
 struct Shape {
   bool rows = false;

@@ -34,7 +34,7 @@ int edit_distance(const std::string& a, const std::string& b) {
   return row[b.size()];
 }
 
-// No node's operation.
+// Whether only plans use the operation, and no node.
 bool is_of_plans(Op op) {
   switch (op) {
     case Op::copy:

@@ -7,7 +7,7 @@
 namespace fastbp {
 namespace {
 
-constexpr Index kLargestSize = Index{1} << 56;  // elements of a value without its rows: their bytes fit 64 bits
+constexpr Index kLargestSize = Index{1} << 56;  // elements of a value without its rows: their byte count fits 64 bits
 constexpr Index kLargestExponent = Index{1} << 53;
 constexpr Index kOrdinals = Index{1} << 24;
 
@@ -25,7 +25,7 @@ void check_integers(const Request& r, const char* meaning, std::size_t count, bo
   }
 }
 
-// The integers from `first` on, as sizes.
+// The integers from `first` on, checked as sizes.
 Dims check_dims(const Request& r, std::size_t first = 0, std::size_t last = std::numeric_limits<std::size_t>::max()) {
   Dims dims;
   for (std::size_t i = first; i < std::min(last, r.integers.size()); ++i) {

@@ -1,4 +1,4 @@
-// Shape inference: from a node that is to be added to the shape of its value.
+// Shape inference: the shape of a node that is to be added.
 #pragma once
 
 #include <string>

@@ -1,15 +1,15 @@
-// Products with few rows of c and a b whose k is contiguous: b is transposed in registers as it is read, a vector of
-// its columns and 16 bytes of k at a time. The other way about, the same pieces bring a tile of cT to c.
+// Products with few rows of c and a b whose k is contiguous: they load a vector of b's columns, 16 bytes of k at a
+// time, and transpose it in registers. transpose_out uses the same 16-byte pieces to store a tile of cT to c.
 #pragma once
 
 #include "kernels/microkernel.h"
 
 namespace {
 
-// Up to so many rows of a may lie anywhere; more must be contiguous (a_row 1), for their pointers would fill registers.
+// Up to this many rows of a may be any distance apart; more must have a_row 1, or their pointers would fill registers.
 constexpr int kMostRowsApart = 4;
 
-// The chains of one more k.
+// Adds one more k to the chains.
 template <class T, int rows, int vectors>
 FASTBP_INLINE void multiply_add(const T* a, int64_t a_row, V<T> b, int vector, V<T>* sum) {
   FASTBP_UNROLL
@@ -27,7 +27,7 @@ void multiply_tile_across(const TileCall<T>* call) {
   const int64_t step = call->b_row * (int64_t)sizeof(T), three_steps = 3 * step;  // bytes from column to column
   const T* a = call->a;
   const char* from[partial ? lanes : groups];  // the columns, or every fourth of them
-  int64_t done = 0;  // bytes of the columns
+  int64_t done = 0;  // bytes of each column
   FASTBP_UNROLL
   for (int g = 0; g < (partial ? lanes : groups); ++g) {
     const int64_t column = partial ? smaller(g, call->last_lanes - 1) : 4 * g;
@@ -83,7 +83,7 @@ void multiply_tile_across(const TileCall<T>* call) {
   finish_tile<T, rows, vectors, partial>(call, sum);
 }
 
-// The sums, and the registers that a piece goes through.
+// As many rows as leave enough registers, beside their sums, to transpose a piece.
 #if defined(__AVX512F__)
 constexpr int kMostRowsAcross = 16;
 #elif defined(__AVX2__)
@@ -94,8 +94,8 @@ constexpr int kMostRowsAcross = 16;
 constexpr int kMostRowsAcross = 4;
 #endif
 
-// Few rows have few chains, so they take more vectors: there should be eight, or four of 64 bytes, of which a processor
-// begins one in a cycle.
+// Few rows have few chains, so they take more vectors: there should be eight chains, or four with 64-byte vectors, of
+// which a core starts one fma per cycle.
 constexpr int vectors_across(int rows) { return rows <= 2 ? 4 : rows <= 4 && FASTBP_VECTOR_BYTES < 64 ? 2 : 1; }
 
 // For a whole panel of columns (`wide`), or for one vector of them, which may be partial.
@@ -118,8 +118,8 @@ Microkernel<T> microkernel_across(int64_t rows) {
   return table[rows - 1];
 }
 
-// out[i * out_row + j] = in[j * in_row + i] for i < rows, j < columns. out_row is at least columns; where it is just
-// that, what a store writes beyond a row is written again with the next.
+// out[i * out_row + j] = in[j * in_row + i] for i < rows, j < columns. out_row is at least columns; if they are equal,
+// a store may run beyond its row, and a later one overwrites the excess.
 template <class T>
 void transpose_out(int64_t rows, int64_t columns, const T* in, int64_t in_row, T* out, int64_t out_row) {
   constexpr int lanes = Vector<T>::lanes;

@@ -1,4 +1,4 @@
-// Asking for memory that will be read later, while the arithmetic units are busy.
+// Prefetches memory that will be read later, while the arithmetic units are busy.
 #pragma once
 
 #include "kernels/simd.h"
@@ -8,8 +8,8 @@ namespace {
 
 constexpr int64_t kLineBytes = 64;
 
-// The next line of the rows that come after these; whether there was one. Those that products read where they lie are
-// brought to the second-level cache alone: measured, lines from memory delay the products' own on their way to the
+// Prefetches the next line of the rows in `ahead`; returns whether there was one. Listed rows, which products read in
+// place, go to the second-level cache only: measured, lines from memory delay the products' own on their way to the
 // first.
 FASTBP_INLINE bool fetch_row_line(fastbp::Ahead* ahead) {
   if (ahead->rows <= 0) return false;
@@ -32,16 +32,15 @@ FASTBP_INLINE bool fetch_row_line(fastbp::Ahead* ahead) {
 struct Soon {
   const char* at;
   int64_t bytes, step, rows;
-  int64_t offset;  // in the row in hand: the next line's
+  int64_t offset;  // of the next line in the current row
 };
 
-// What the tiles of a product ask for, line by line: the first part that is not done, then the rows that will be
-// gathered.
+// What the tiles of a product prefetch, one line at a time: these parts in order, then the rows that will be gathered.
 struct Wanted {
   Soon tile;  // of c, where the next sums go
-  Soon states[fastbp::kUpdateStates];  // then of what an optimiser keeps beside it: the first `states_left`
+  Soon states[fastbp::kUpdateStates];  // then the optimiser's states of that tile: the first `states_left`
   int states_left;
-  Soon strip;  // of a, behind the one in hand
+  Soon strip;  // of a, after the current one
   Soon block;  // of b, to be packed next
   fastbp::Ahead* gathered;  // may be null
 };
@@ -56,7 +55,7 @@ FASTBP_INLINE void fetch_part_line(Soon* part) {
   }
 }
 
-// The next line of the parts; whether there was one.
+// Prefetches the next line of the parts; returns whether there was one.
 FASTBP_INLINE bool fetch_line_of_parts(Wanted* wanted) {
   if (wanted->tile.rows <= 0 && wanted->states_left > 0) wanted->tile = wanted->states[--wanted->states_left];
   Soon* const part = wanted->tile.rows > 0 ? &wanted->tile : wanted->strip.rows > 0 ? &wanted->strip : &wanted->block;
@@ -65,16 +64,17 @@ FASTBP_INLINE bool fetch_line_of_parts(Wanted* wanted) {
   return true;
 }
 
-// The next line; whether there was one.
+// Prefetches the next line; returns whether there was one.
 FASTBP_INLINE bool fetch_line(Wanted* wanted) {
   return fetch_line_of_parts(wanted) || (wanted->gathered && fetch_row_line(wanted->gathered));
 }
 
-// Where there is time, a line of the parts is asked for with every so many k: lines from memory that follow each other
-// closely fill the queue through which the product's own come from the second-level cache.
+// Where there is time, prefetch only one line of the parts per kPause k: lines from memory in quick succession fill the
+// queue through which the product's own lines come from the second-level cache.
 constexpr int64_t kPause = 4;
 
-// What kPause k ask for; whether there was anything. Rows that will be gathered are asked for no slower than elsewhere.
+// Prefetches for kPause k; returns false if nothing was left. Rows that will be gathered are prefetched as fast as
+// elsewhere, one line per k.
 FASTBP_INLINE bool fetch_with_pauses(Wanted* wanted) {
   if (fetch_line_of_parts(wanted)) return true;
   if (!wanted->gathered) return false;

@@ -8,7 +8,7 @@
 namespace fastbp {
 namespace {
 
-// What a pass of the filter sums at a time: rows x vectors running chains, enough to hide the latency of fma.
+// A pass of the filter sums kFieldRows x kFieldVectors chains at a time, enough to hide the latency of fma.
 constexpr int kFieldVectors = FASTBP_VECTOR_BYTES == 64 ? 2 : 4;
 constexpr int kFieldRows = FASTBP_VECTOR_BYTES == 16       ? 1
                            : kFieldPad < 8 / kFieldVectors ? kFieldPad
@@ -16,7 +16,7 @@ constexpr int kFieldRows = FASTBP_VECTOR_BYTES == 16       ? 1
 static_assert(kFieldVectors * FASTBP_VECTOR_BYTES <= kFieldSlackBytes,
               "a pass may read this far beyond the last column");
 
-// (height, width) of y and of x, uniform in [-1, 1): a pixel's word is above, its 24 upper bits count.
+// The fields of y and of x, (height, width) each, uniform in [-1, 1): from the upper 24 bits of one word per pixel.
 template <class T>
 FASTBP_INLINE void random_fields(const Displace<T>& call) {
   PhiloxBlocks blocks(call.seed, call.stream, call.counter);
@@ -36,8 +36,8 @@ FASTBP_INLINE void random_fields(const Displace<T>& call) {
   }
 }
 
-// Along y: rows y0 ... of the field to the columns pad ... of `between`. What lies above and below the image is left
-// out, which changes nothing: fma(weight, +0, sum) is the sum.
+// Filters along y: from rows y0 ... of the field to columns pad ... of `between`. Rows above and below the image are
+// skipped, which changes nothing: fma(weight, +0, sum) is the sum.
 template <class T>
 FASTBP_INLINE void filter_columns(const Displace<T>& call, const T* field, T* between, int64_t y0) {
   constexpr int lanes = Vector<T>::lanes, step = kFieldVectors * lanes;
@@ -61,7 +61,7 @@ FASTBP_INLINE void filter_columns(const Displace<T>& call, const T* field, T* be
   }
 }
 
-// Along x: rows y0 ... of `between`, which has zeros to both sides, back to the field.
+// Filters along x: from rows y0 ... of `between`, which has zeros on both sides, back to the field.
 template <class T>
 FASTBP_INLINE void filter_rows(const Displace<T>& call, const T* between, T* field, int64_t y0) {
   constexpr int lanes = Vector<T>::lanes, step = kFieldVectors * lanes;
@@ -93,11 +93,11 @@ void displace(const Displace<T>* call) {
 
 // ---- sampling ----
 
-// Adding it rounds a number of at most 2^22 to an integer, found in the lowest bits.
+// Adding this rounds a number of at most 2^22 to an integer, which is then in the lowest bits.
 template <class T>
 constexpr T kRoundTo = sizeof(T) == 4 ? (T)0x1.8p23 : (T)0x1.8p52;
 
-// The pixel before a position, brought within -2 ... size + 1, plus 2; and the rest.
+// A position, clamped to -2 ... size + 1: the index of the pixel before it, plus 2, and the distance from that pixel.
 template <class T>
 struct Cell {
   M<T> pixel;

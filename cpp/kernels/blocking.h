@@ -1,4 +1,4 @@
-// How a product is cut into blocks, strips and panels, and what of it is packed. No choice made here changes a bit.
+// How a product is cut into blocks, strips and panels, and what is packed. No choice made here changes a bit.
 #pragma once
 
 #include "kernels/across.h"
@@ -21,49 +21,49 @@ template <class T>
 constexpr int64_t kBlockColumns = kBlockBytes / kDepth / (int64_t)sizeof(T);
 
 constexpr int64_t kGroupStrips = 8;  // strips of a that are packed together, to use whole cache lines
-// Up to this all of a is packed once, not for each block of columns; all threads' together.
+// Up to this size (of all threads together) all of a is packed once, not again for each block of columns.
 constexpr int64_t kWholeBytes = 16 * 1024 * 1024;
 
-// The distance of two k in a packed strip of a.
+// Distance between consecutive k in a packed strip of a.
 template <class T>
 constexpr int64_t kStripWidth = (kTileRows + Vector<T>::lanes - 1) / Vector<T>::lanes * Vector<T>::lanes;
 
-// A flipped product: rows of c at a time (in bytes of a column), and the most columns.
+// A flipped product: the rows of c that it computes at a time (1 KB of each column), and the most columns of c.
 template <class T>
 constexpr int64_t kFlippedColumns = 1024 / (int64_t)sizeof(T);
 constexpr int64_t kFlippedRows = 31;
 
-// What reading across costs beside each fma, in sixteenths of one: without 512-bit vectors every element of the other
+// Extra cost of reading across per fma, in sixteenths of an fma: without 512-bit vectors every element of the other
 // operand takes a load of its own.
 constexpr int64_t kBesideAcross = kMaskedLoadsAreFree ? 1 : 4;
 
-// How many strips must read b for packing to pay, if only for the order of its rows: where they lie close together, the
-// caches bring them nearly as fast as packed ones.
+// The fewest strips that repay packing a b whose columns are contiguous already. If its rows are at most kCloseBytes
+// apart, the caches deliver them nearly as fast as packed ones, so it takes more strips.
 constexpr int64_t kStripsPacked = 4, kStripsPackedClose = 20;
 constexpr int64_t kCloseBytes = 1536;
 
 using fastbp::Blocking;
 
-// Rows a power of two of bytes apart share few sets of the first-level cache.
+// Rows a multiple of 2,048 bytes apart share few sets of the first-level cache.
 FASTBP_INLINE bool aliases(int64_t stride_bytes) { return stride_bytes % 2048 == 0; }
 
 FASTBP_INLINE int64_t levels_of(int64_t count) { return count > 0 ? 64 - __builtin_clzll((uint64_t)count) : 0; }
 
-// Whether b, whose k is contiguous, is read across: worth it for few rows of c.
+// Whether b is read across: its k is contiguous and c has few rows, so that it pays.
 template <class T>
 FASTBP_INLINE bool is_across(const fastbp::Matmul<T>& q) {
   return q.b_row == 1 && q.b_col != 1 && (q.m <= kMostRowsApart || (q.a_row == 1 && q.m <= kFlippedRows));
 }
 
-// How many fma of vectors a product takes.
+// The number of vector fma that a product takes.
 template <class T>
 FASTBP_INLINE int64_t work_of(const fastbp::Matmul<T>& q) {
   constexpr int lanes = Vector<T>::lanes;
   return q.m * ((q.n + lanes - 1) / lanes) * q.k;
 }
 
-// The same along the rows of c, with what there is to do beside the fma; kNoWay if a cannot be read like that: directly
-// where a_row is 1, else across.
+// The same with vectors along the rows of c, plus the work beside the fma. kNoWay if c has too many columns, or if a
+// can be read neither directly (a_row 1) nor across.
 constexpr int64_t kNoWay = INT64_MAX;
 template <class T>
 FASTBP_INLINE int64_t work_along_rows(const fastbp::Matmul<T>& q) {
@@ -74,14 +74,14 @@ FASTBP_INLINE int64_t work_along_rows(const fastbp::Matmul<T>& q) {
   return (q.m + lanes - 1) / lanes * q.n * (q.k + beside);
 }
 
-// Few columns leave lanes idle. Along the rows of c there are full vectors.
+// Whether c has so few columns that vectors of them leave lanes idle, and vectors along its rows are faster.
 template <class T>
 FASTBP_INLINE bool is_narrow(const fastbp::Matmul<T>& q) {
   return q.n <= kFlippedRows && q.n % Vector<T>::lanes != 0 && work_along_rows(q) < work_of(q);
 }
 
-// The columns beyond the last whole vector, if it pays to do them apart, along the rows; else 0.
-constexpr int64_t kWorthTwoProducts = 1024;  // fma of vectors that are saved
+// The number of columns beyond the last whole vector, if it pays to compute them apart, along the rows; else 0.
+constexpr int64_t kWorthTwoProducts = 1024;  // vector fma that must be saved
 template <class T>
 FASTBP_INLINE int64_t columns_apart(const fastbp::Matmul<T>& q) {
   constexpr int64_t whole = Vector<T>::lanes < 8 ? 8 : Vector<T>::lanes;  // epilogues begin at multiples of 8
@@ -125,12 +125,12 @@ Blocking upright_blocking_of(const fastbp::Matmul<T>& q) {
   s.strips = q.m <= kTileRows ? 1 : (q.m + kTileRows - 1) / kTileRows;
   s.vectors = most_vectors(s.strips == 1 ? (int)q.m : kTileRows, q.listed.at);
   const int64_t depth = smaller(q.k, kDepth);
-  s.columns = kBlockColumns<T> * (q.epilogue || depth == 0 ? 1 : kDepth / depth);  // an epilogue's part is not to grow
+  s.columns = kBlockColumns<T> * (q.epilogue || depth == 0 ? 1 : kDepth / depth);  // an epilogue's part must not grow
   const int64_t columns = smaller(q.n, s.columns);
 
   const bool outgrows_l1 = depth * q.b_row * (int64_t)sizeof(T) > 24 * 1024;
-  s.across = q.listed.at ? !q.over_rows : is_across(q);  // (what is listed is b: this product is flipped)
-  if (s.across) {  // the columns of a panel are read side by side: where they alias, only those of one vector
+  s.across = q.listed.at ? !q.over_rows : is_across(q);  // (the listed operand is b: this product is flipped)
+  if (s.across) {  // a panel's columns are read side by side: if they alias, a panel is one vector wide
     s.strips = (q.m + kMostRowsAcross - 1) / kMostRowsAcross;
     const bool side_by_side = s.strips == 1 && !q.listed.at && !aliases(q.b_col * (int64_t)sizeof(T));
     s.vectors = side_by_side ? vectors_across((int)q.m) : 1;

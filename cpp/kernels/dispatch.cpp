@@ -73,7 +73,7 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-// `what` names in an error where the name came from.
+// Errors call the name `what`, which says where it came from.
 const KernelTable& table_named(const std::string& name, const std::string& what) {
   for (int i = 0; i < kCount; ++i) {
     if (name == kInstructionSets[i].name && tables().available[i]) return tables().table[i];
@@ -107,7 +107,7 @@ const KernelTable& kernels() {
   if (const KernelTable* table = in_use.load(std::memory_order_acquire)) return *table;
   static const KernelTable& at_load = table_at_load();
   const KernelTable* none = nullptr;
-  in_use.compare_exchange_strong(none, &at_load, std::memory_order_acq_rel);  // a set_isa meanwhile stays
+  in_use.compare_exchange_strong(none, &at_load, std::memory_order_acq_rel);  // keeps the choice of a set_isa meanwhile
   return *in_use.load(std::memory_order_acquire);
 }
 

@@ -1,4 +1,4 @@
-// Included last, by one file per instruction set: fills every slot of the table but the products.
+// Fills every slot of the table except fill_products.h's. One file per instruction set includes this, as its last line.
 #pragma once
 
 #include "kernels/augment.h"

@@ -1,5 +1,5 @@
-// Binds the matrix products, and what they are measured against, to the table. The including file names the function:
-// FASTBP_FILL_PRODUCTS.
+// Fills the table's slots for matrix products, and for the fma peak that they are measured against. The including file
+// names the function: FASTBP_FILL_PRODUCTS.
 #pragma once
 
 #include "kernels/matmul.h"

@@ -1,7 +1,7 @@
 // fma_of(a, b, c): a * b + c with one rounding, lane by lane, on every machine.
 //
-// Where the instruction set has no fma instruction it is computed exactly: never by libm, whose emulation is slow, and
-// never by a rounded product.
+// Without an fma instruction it is computed exactly: never by libm, whose emulation is slow, and never from a rounded
+// product.
 #pragma once
 
 #include "kernels/simd.h"
@@ -53,12 +53,12 @@ FASTBP_INLINE F64 add_to_odd(F64 x, F64 y) {
   F64 error;
   F64 sum = two_sum(x, y, &error);
   I64 upwards = error > 0;
-  I64 inexact = upwards | (error < 0);  // not where the error is NaN: sums that are Inf or NaN stay
+  I64 inexact = upwards | (error < 0);  // not where the error is NaN: a sum of Inf or NaN stays
   I64 beyond = upwards ^ (sum > 0);     // all ones where |sum| was rounded up: the step back truncates it
   return (F64)(((I64)sum + (inexact & beyond)) | (inexact & 1));
 }
 
-// The product of two float32 is exact in float64, and float64 has the two bits more that the last rounding needs.
+// The product of two float32 is exact in float64, and float64 has the two extra bits that the last rounding needs.
 FASTBP_INLINE F32 fma_of(F32 a, F32 b, F32 c) {
   F64 low = add_to_odd(widen_low(a) * widen_low(b), widen_low(c));
   F64 high = add_to_odd(widen_high(a) * widen_high(b), widen_high(c));
@@ -67,7 +67,7 @@ FASTBP_INLINE F32 fma_of(F32 a, F32 b, F32 c) {
 
 typedef unsigned __int128 Wide;
 
-// A finite float64 as (-1)^negative * fraction * 2^exponent, the fraction's leading bit brought to bit 125.
+// A finite float64 as (-1)^negative * fraction * 2^exponent, the fraction's leading bit shifted to bit 125.
 struct Unpacked {
   int negative;
   int exponent;
@@ -131,7 +131,7 @@ FASTBP_INLINE double rounded(int negative, int exponent, Wide fraction) {
   return result;
 }
 
-// Any operands, in integers.
+// For any operands, in integer arithmetic.
 __attribute__((noinline, unused)) double exact_fma(double a, double b, double c) {
   const uint64_t infinity = 2047ull << 52;
   uint64_t a_bits = bits_of(a), b_bits = bits_of(b), c_bits = bits_of(c);
@@ -150,8 +150,8 @@ __attribute__((noinline, unused)) double exact_fma(double a, double b, double c)
                        (product.exponent == addend.exponent && product.fraction >= addend.fraction);
   Unpacked large = product_first ? product : addend;
   Unpacked small = product_first ? addend : product;
-  // What is shifted out leaves a sticky bit. That can only happen by more than 19 places (the fractions have at most
-  // 106 bits), where the difference cannot cancel more than one.
+  // Bits that are shifted out leave a sticky bit. Only shifts by more than 19 places lose bits (the fractions have at
+  // most 106), and then a difference cancels at most one bit.
   int shift = large.exponent - small.exponent;
   if (shift > 127) {
     small.fraction = 1;

@@ -2,10 +2,10 @@
 // without fma, without branches. Their twin, operation by operation, is python/fastbp/reference/functions.py, which
 // defines the bits.
 //
-// float32 (all but those of functions_float32.h): both halves are widened, go through the function's `_short` sequence,
-// and are rounded once; an error of 2^-32 before that rounding makes nearly every result the correctly rounded one, and
-// float32's subnormals and overflows are ordinary numbers on the way. float64: sequences that carry a low part where a
-// rounding would show.
+// float32 (all but those of functions_float32.h): both halves of a vector are widened, go through the function's
+// `_short` sequence, and are rounded once. An error of 2^-32 before that rounding leaves nearly every result correctly
+// rounded, and float32's subnormals and overflows are ordinary numbers on the way. float64: the sequences carry a low
+// part where a rounding would show.
 #pragma once
 
 #include "kernels/coefficients.h"
@@ -20,7 +20,7 @@ constexpr uint64_t kSignBit = 0x8000000000000000u;
 constexpr uint64_t kFractionBits = 0x000fffffffffffffu;
 constexpr uint64_t kOneBits = 0x3ff0000000000000u;
 constexpr uint64_t kSqrtHalfBits = 0x3fe6a09e667f3bcdu;
-constexpr uint64_t kTwo52Bits = 0x4330000000000000u;  // a small integer k in these bits' fraction reads as 2^52 + k
+constexpr uint64_t kTwo52Bits = 0x4330000000000000u;  // with a small integer k in the fraction: 2^52 + k
 constexpr double kTwo52 = 4503599627370496.0;
 constexpr double kRound = 6755399441055744.0;  // 1.5 * 2^52: adding it rounds to an integer, found in the lowest bits
 
@@ -72,7 +72,7 @@ FASTBP_INLINE Sum two_sum(F64 a, F64 b) {
   F64 b_part = high - a;
   return {high, (a - (high - b_part)) + (b - b_part)};
 }
-FASTBP_INLINE Sum two_product(F64 a, F64 b) {  // up to a rounding 2^-107 of the product
+FASTBP_INLINE Sum two_product(F64 a, F64 b) {  // up to an error of 2^-107 of the product
   F64 a_high = (F64)((U64)a & ~(uint64_t)0x7ffffff), b_high = (F64)((U64)b & ~(uint64_t)0x7ffffff);
   F64 a_low = a - a_high, b_low = b - b_high;
   F64 high = a * b;
@@ -99,7 +99,7 @@ FASTBP_INLINE F64 exp_short(F64 x) {
   PowerOfTwo p = power_of_two_short(x * kLog2E);
   return p.minus_one * p.scale + p.scale;
 }
-FASTBP_INLINE F64 power_of_two_minus_one_short(F64 t) {  // relative to itself, near 0 too
+FASTBP_INLINE F64 power_of_two_minus_one_short(F64 t) {  // with a small relative error, near 0 too
   PowerOfTwo p = power_of_two_short(t);
   return p.minus_one * p.scale + (p.scale - 1.0);
 }

@@ -13,7 +13,7 @@ constexpr float kRound32 = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an i
 
 FASTBP_INLINE F32 magnitude(F32 x) { return (F32)((U32)x & ~kSignBit32); }
 
-// x > high ? high : x and x < low ? low : x: NaN passes, which is how x86's instructions treat a second operand.
+// x > high ? high : x and x < low ? low : x. NaN passes: x86's instructions return their second operand then.
 FASTBP_INLINE F32 at_most(F32 x, float high) {
 #if defined(__AVX512F__)
   return (F32)_mm512_min_ps((__m512)splat(high), (__m512)x);
@@ -72,7 +72,7 @@ FASTBP_INLINE F32 exp_of(F32 x) {
   return scaled_by(fma_of(e.r, expm1_over(e.r), splat(1.0f)), e.n, e.shifted);
 }
 
-// Number index % 8 of eight, by lane.
+// In each lane, number index % 8 of eight.
 FASTBP_INLINE F32 one_of_eight(const float* numbers, U32 index) {
 #if defined(__AVX512F__)
   const F32 twice = {numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], numbers[5], numbers[6], numbers[7],
@@ -92,7 +92,7 @@ FASTBP_INLINE F32 tanh_of(F32 x) {
   constexpr int kinds = sizeof kTanhSingle / sizeof kTanhSingle[0] / 8;
   const F32 a = at_most(magnitude(x), 9.1875f);
   const F32 place = fma_of(a, splat(3.25f), splat(2.0f));
-  const U32 piece = (U32)place >> 22;  // its lowest bits: those of the exponent and the fraction's first
+  const U32 piece = (U32)place >> 22;  // its lowest bits: the exponent's, then the fraction's first
   const F32 d = a - one_of_eight(kTanhSingle, piece);
   F32 p = one_of_eight(kTanhSingle + 8 * (kinds - 1), piece);
 #pragma GCC unroll 16
@@ -101,7 +101,7 @@ FASTBP_INLINE F32 tanh_of(F32 x) {
   return (F32)((U32)fma_of(p, d, base) | ((U32)x & kSignBit32));
 }
 
-// With -|x| = n log(2) - r: sigmoid(-|x|) = 2^n / (e^r + 2^n); for positive x 1 less that.
+// With -|x| = n log(2) - r: sigmoid(-|x|) = 2^n / (e^r + 2^n); for positive x, 1 minus that.
 FASTBP_INLINE F32 sigmoid_of(F32 x) {
   const Reduced32 e = reduce_exp(at_least((F32)((U32)x | kSignBit32), -105.0f), 254.0f);
   const F32 r = -e.r;
@@ -109,7 +109,7 @@ FASTBP_INLINE F32 sigmoid_of(F32 x) {
   const F32 high = fma_of(r, slope, scale + 1.0f);
   const F32 low = fma_of(r, slope, (1.0f - high) + scale);
   F32 q = 1.0f / high;
-  q = fma_of(q, fma_of(-q, low, fma_of(-q, high, splat(1.0f))), q);  // one step of Newton's, with high + low
+  q = fma_of(q, fma_of(-q, low, fma_of(-q, high, splat(1.0f))), q);  // one Newton step, with high + low
   const F32 small = scaled_by(q, e.n, e.shifted);
   return select(x > 0.0f, 1.0f - small, small);
 }

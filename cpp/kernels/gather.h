@@ -7,7 +7,7 @@
 namespace fastbp {
 namespace {
 
-// An element as it lies in memory, and its value as a number that converts to float32 and float64 with one rounding.
+// An element's type in memory, and its value as a number that converts to float32 and float64 with one rounding.
 template <class Stored>
 struct Plain {
   typedef Stored stored;
@@ -19,7 +19,7 @@ struct Boolean {
   FASTBP_INLINE int32_t value(uint8_t x) { return x != 0; }
 };
 
-// IEEE binary16. As a float32's bits 13 places up it is the number times 2^-112, subnormals too.
+// IEEE binary16. Its bits, shifted up 13 places, read as a float32 are the number times 2^-112, subnormals included.
 struct Half {
   typedef uint16_t stored;
   FASTBP_INLINE float value(uint16_t x) {
@@ -36,9 +36,9 @@ struct Half {
   }
 };
 
-// A 64-bit integer for float32. Where clang vectorises this conversion on aarch64 it goes by way of float64 and so
-// rounds twice (LLVM bug 86711). Here float64 holds everything, for what is beyond 2^53 is first rounded to odd, at
-// 2^11.
+// A 64-bit integer to convert to float32. Where clang vectorises that conversion on aarch64, it converts to float64
+// first and so rounds twice (LLVM bug 86711). Here the float64 is exact, because integers beyond 2^53 are first rounded
+// to odd at 2^11.
 template <class Stored>
 struct Long {
   typedef Stored stored;
@@ -80,7 +80,7 @@ void gather_long(const Gather<T>& call) {
   }
 }
 
-// Rows that lie as they are wanted. The last piece of a row overlaps the one before it.
+// For rows that need no conversion. The last piece of a row overlaps the one before it.
 template <int piece>
 FASTBP_INLINE void copy_row(const char* from, char* to, int64_t bytes) {
   int64_t at = 0;
@@ -129,7 +129,7 @@ FASTBP_INLINE int64_t bytes_of(Element element) {
 template <class T>
 void gather(const Gather<T>* call);
 
-// A piece of a row at a time is turned round, then gathered as if it had come like that. Rare, and never hot.
+// Swaps the bytes of a piece of a row, then gathers the piece as if it had come that way. Rare, and never hot.
 template <class T>
 void gather_swapped(const Gather<T>& call) {
   const int64_t bytes = bytes_of(call.element), most = 64;

@@ -24,7 +24,7 @@ constexpr int kLevelsInPiece = 2;
 constexpr int kBlocksInPiece = 1 << kLevelsInPiece;  // of rule 2
 constexpr int kMostLevels = 40;
 
-// Where one tile of c stands in the counting of blocks, and where its sums wait.
+// Where one tile of c keeps its block sums, by level of the binary counter.
 template <class T>
 struct Counter {
   T* local;  // the lowest kLevelsInPiece levels: tiles of `local_row` columns, on the stack
@@ -37,13 +37,13 @@ struct Counter {
   }
 };
 
-// The blocks of RB rows of a piece of k, for one tile. `first`: how many there are before it; c: where the last block
-// of all goes.
+// The blocks of RB rows in one piece of k, for one tile. `first`: the number of blocks before the piece; c: where the
+// sums of the product's last block go.
 template <class T>
 struct RowBlocks {
   Block<T> blocks[kBlocksInPiece];
   int64_t count;
-  Rows<T> earlier[kMostLevels + 2];  // all blocks', one behind the other
+  Rows<T> earlier[kMostLevels + 2];  // of all blocks, one behind the other
 
   RowBlocks(int64_t depth, int64_t first, bool last_piece, const Counter<T>& counter, Rows<T> c) : count(0) {
     Rows<T>* next = earlier;
@@ -53,8 +53,8 @@ struct RowBlocks {
       Block<T>& block = blocks[count++];
       block.k = smaller(fastbp::kRowBlock, depth - p);
       block.earlier = next;
-      // The full slots are the ones in `number`. A sum joins those from level 0 up to the first empty one and waits
-      // there; the last block's sum joins them all.
+      // The 1 bits of `number` are the full slots. A sum joins those from level 0 up to the first empty one and is
+      // stored there; the last block's sum joins them all.
       int64_t level = 0;
       for (; number >> level; ++level) {
         if (number >> level & 1) {
@@ -70,10 +70,10 @@ struct RowBlocks {
   RowBlocks(const RowBlocks&) = delete;
 };
 
-// What other processors have read of a larger c is no longer in any cache but the last, and a claim would wait for it.
+// Lines of a larger c that other cores have read are only in the last-level cache by now: a claim would wait for them.
 constexpr int64_t kClaimedBytes = 1024 * 1024;
 
-// Strips of nearly equal height: the first `taller` ones have a row more.
+// Strips of nearly equal height: the first `taller` ones have one row more.
 struct Strips {
   int64_t count, height, taller;
   int64_t rows(int64_t strip) const { return height + (strip < taller); }
@@ -89,7 +89,7 @@ struct Piece {
   const T* panels;  // packed b, or null
   T* strips;  // packed strips of a, or room for a group of them, or null
   T* slots;
-  Soon next;  // of b: what will be packed for the piece behind this one; no rows where nothing is
+  Soon next;  // the part of b that the next piece packs; no rows: none
 };
 
 // For a tile of rows x vectors, the last of which has last_lanes columns.
@@ -107,7 +107,7 @@ FASTBP_INLINE Microkernel<T> microkernel_of(bool across, int64_t rows, int64_t v
   return masked ? microkernel<T, true, false>(rows, vectors) : microkernel<T, false, false>(rows, vectors);
 }
 
-// The list of b's rows, across of its columns, from p and j on.
+// The list of b's rows (across: of its columns), from p and j on.
 template <class T>
 FASTBP_INLINE fastbp::RowList<T> list_from(const fastbp::RowList<T>& list, bool across, int64_t p, int64_t j) {
   if (!list.at) return {};
@@ -115,8 +115,9 @@ FASTBP_INLINE fastbp::RowList<T> list_from(const fastbp::RowList<T>& list, bool 
   return {list.at + p, list.first + j};
 }
 
-// One tile of c and one piece of k under rule 2: in one call, if there is a kernel for it. b_step: the distance of two
-// k in b; `width`: of a panel; `slots` of this tile. Apart, for it would slow down the products of fewer rows.
+// Computes one tile of c for one piece of k under rule 2: by one call of `whole`, or if that is null, by one of `each`
+// per block. b_step: the distance between two k in b; width: a panel's; slots: this tile's. Not inlined, because it
+// would slow down products of fewer rows.
 template <class T>
 __attribute__((noinline)) void multiply_row_blocks(const fastbp::Matmul<T>& q, const Piece<T>& piece, TileCall<T> call,
                                                    Microkernel<T> each, Microkernel<T> whole, int64_t b_step,
@@ -143,7 +144,7 @@ __attribute__((noinline)) void multiply_row_blocks(const fastbp::Matmul<T>& q, c
   }
 }
 
-// What becomes of the last sums of a tile whose first element is (i, j).
+// Sets what the tile whose first element is (i, j) does with its final sums.
 template <class T>
 FASTBP_INLINE void set_finish(const fastbp::Matmul<T>& q, int64_t i, int64_t j, TileCall<T>* call) {
   call->finish = q.finish;
@@ -154,8 +155,8 @@ FASTBP_INLINE void set_finish(const fastbp::Matmul<T>& q, int64_t i, int64_t j, 
   call->beside = {q.beside ? q.beside + i * q.beside_row + j : nullptr, q.beside_row};
 }
 
-// `count` strips of `rows` rows each, the first at `row`; more than one only under rule 1 and where a is not packed.
-// packed: the strip, or null. gradient: room for the sums of a weight's step.
+// Multiplies `count` strips of `rows` rows each, the first at `row`; more than one only if a is not packed, under rule
+// 1. packed: the packed strip, or null. gradient: room for the sums of a weight's step.
 template <class T>
 void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece, int64_t row, int64_t rows,
                      int64_t count, const T* packed, StripGradient<T>* gradient, Wanted* wanted) {
@@ -173,11 +174,11 @@ void multiply_strips(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<
   call.a_row = packed ? 1 : q.a_row;
   call.a_col = packed ? kStripWidth<T> : q.a_col;
   const T* const a = packed ? packed : q.a + row * q.a_row + piece.start * q.a_col;
-  int64_t stepped = 0;  // columns of the weight
+  int64_t stepped = 0;  // columns of the weight already updated
   const int64_t gradient_row = steps ? gradient_row_of(q) : 0;
   for (int64_t j = 0, columns; j < piece.columns; j += columns) {
     columns = smaller(width, piece.columns - j);
-    if (s.across && columns < width) columns = smaller(lanes, columns);  // across there are panels and single vectors
+    if (s.across && columns < width) columns = smaller(lanes, columns);  // across: whole panels or single vectors
     const int64_t vectors = (columns + lanes - 1) / lanes;
     call.last_lanes = columns - (vectors - 1) * lanes;
     if (piece.panels) {
@@ -224,7 +225,7 @@ template <class T>
 void pack_panels(const fastbp::Matmul<T>& q, const Piece<T>& piece, int64_t width, T* out) {
   constexpr int lanes = Vector<T>::lanes;
   const T* b = q.b + piece.start * q.b_row + piece.column * q.b_col;
-  const int64_t step = q.b_col == 1 ? 8 : piece.depth;  // where columns are contiguous, all panels' parts of a few k
+  const int64_t step = q.b_col == 1 ? 8 : piece.depth;  // if columns are contiguous: a few k of all panels
   for (int64_t p = 0; p < piece.depth; p += step) {
     const int64_t depth = smaller(step, piece.depth - p);
     for (int64_t j = 0; j < piece.columns; j += width) {
@@ -236,12 +237,12 @@ void pack_panels(const fastbp::Matmul<T>& q, const Piece<T>& piece, int64_t widt
   }
 }
 
-// Strips first .. last of a, one behind the other.
+// Packs strips first .. last - 1 of a, one behind the other.
 template <class T>
 void pack_strips(const fastbp::Matmul<T>& q, const Piece<T>& piece, const Strips& strips, int64_t first, int64_t last,
                  T* out) {
   const T* a = q.a + piece.start * q.a_col;
-  const int64_t step = q.a_row == 1 ? 8 : piece.depth;  // where rows are contiguous, all strips' parts of a few k
+  const int64_t step = q.a_row == 1 ? 8 : piece.depth;  // if rows are contiguous: a few k of all strips
   for (int64_t p = 0; p < piece.depth; p += step) {
     const int64_t depth = smaller(step, piece.depth - p);
     for (int64_t strip = first; strip < last; ++strip) {
@@ -251,11 +252,11 @@ void pack_strips(const fastbp::Matmul<T>& q, const Piece<T>& piece, const Strips
   }
 }
 
-// What an epilogue is called for at least, where there is as much: it repays the call and is still in L1.
+// An epilogue is called for at least this many elements, if there are as many: they repay the call and are still in L1.
 constexpr int64_t kEpilogueElements = 4096;
 
-// How many strips, of those before `last`, are done at once: small products would spend their time between the tiles.
-// Not where a strip has several panels, which read its part of a in turn, nor more than one call of the epilogue takes.
+// How many strips before `last` to do at once: strip by strip, small products would spend their time between the tiles.
+// One if a strip has several panels, which read its part of a in turn; never more than one call of the epilogue takes.
 template <class T>
 FASTBP_INLINE int64_t strips_at_once(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece,
                                      const Strips& strips, int64_t strip, int64_t last) {
@@ -265,8 +266,8 @@ FASTBP_INLINE int64_t strips_at_once(const fastbp::Matmul<T>& q, const Blocking&
   return q.epilogue ? smaller(alike, 1 + (kEpilogueElements - 1) / elements) : alike;
 }
 
-// The strips of one piece. Packed strips of a are made group by group: for this block of columns alone, or in the first
-// one for all (pack_whole_a).
+// Multiplies the strips of one piece. Strips of a are packed group by group: for this block of columns alone, or in the
+// first block for all of them (pack_whole_a).
 template <class T>
 void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece, const Strips& strips,
                     StripGradient<T>* gradient) {
@@ -274,7 +275,7 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T
   const int64_t group = s.pack_a ? kGroupStrips : strips.count;
   Wanted wanted = {{}, {}, 0, {}, {}, q.ahead && q.ahead->rows > 0 ? q.ahead : nullptr};
   const bool asks = piece.panels || changes_weight(q.finish) || wanted.gathered;
-  const int64_t late = strips.count * 3 / 4;  // what is asked for by then is still in cache at the end
+  const int64_t late = strips.count * 3 / 4;  // lines prefetched from here on are still in cache at the end
   for (int64_t first = 0; first < strips.count; first += group) {
     const int64_t last = smaller(first + group, strips.count);
     T* packed = piece.strips;
@@ -301,7 +302,7 @@ void multiply_piece(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T
   }
 }
 
-// What of b will be packed for the piece behind this one, in the rows in which it lies.
+// The part of b that the next piece packs, in rows as they lie in memory.
 template <class T>
 Soon next_of(const fastbp::Matmul<T>& q, const Blocking& s, const Piece<T>& piece) {
   constexpr int64_t element = (int64_t)sizeof(T);
@@ -320,7 +321,7 @@ FASTBP_INLINE Strips strips_of(const fastbp::Matmul<T>& q, const Blocking& s) {
   return {s.strips, height, q.m - height * s.strips};
 }
 
-// Groups of strips first .. last of the whole of a, to where `multiply` looks for them.
+// Packs groups first .. last - 1 of the strips of all of a to where `multiply` looks for them.
 template <class T>
 void pack_groups(const fastbp::Matmul<T>& q, const Blocking& s, int64_t first, int64_t last) {
   const Strips strips = strips_of(q, s);
@@ -358,7 +359,7 @@ void multiply(const fastbp::Matmul<T>& q, const Blocking& s, char* scratch, Stri
   }
 }
 
-// Rows i0 .. i1 of c from their sums, which are there already, `sums_row` apart; null: they are +0.
+// Finishes rows i0 .. i1 - 1 of c from sums in memory, `sums_row` apart; null: the sums are +0.
 template <class T>
 void finish_rows(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, const T* sums, int64_t sums_row) {
   TileCall<T> call;
@@ -368,7 +369,7 @@ void finish_rows(const fastbp::Matmul<T>& q, int64_t i0, int64_t i1, const T* su
   finish_from_memory<T>(&call, sums, sums_row, i1 - i0, q.n);
 }
 
-// Few columns: the vectors lie along the rows of c, kFlippedColumns<T> of them at a time.
+// For few columns: the vectors lie along the rows of c, kFlippedColumns<T> rows at a time.
 template <class T>
 void multiply_flipped(const fastbp::Matmul<T>& q, char* scratch) {
   alignas(64) T transposed[kFlippedRows * kFlippedColumns<T>];  // (n, rows)

@@ -40,7 +40,7 @@ FASTBP_INLINE M<T> first_lanes(int64_t count) {
   }
 }
 
-// A vector of which `count` >= 0 lanes exist: whole ones go the fast way, the others read as +0 and are not written.
+// A vector of which `count` >= 0 lanes exist: the others read as +0 and are not written. Whole vectors are faster.
 template <class T>
 FASTBP_INLINE V<T> load_part(const T* p, int64_t count) {
   return count >= Vector<T>::lanes ? load<T>(p) : load_first<T>(p, count);
@@ -67,7 +67,7 @@ FASTBP_INLINE V<T> rotated(V<T> v) {
 #endif
 }
 
-// The two ways of combining, with the value that changes nothing.
+// The two ways to combine numbers, each with a start that changes nothing.
 template <class T>
 struct Sum {
   static constexpr T start = 0;
@@ -87,7 +87,7 @@ struct Maximum {
   FASTBP_INLINE V<T> of(V<T> a, V<T> b) { return maximum_of<T>(a, b); }
 };
 
-// Folds the lanes of one vector: l with l + half, then half of that, down to lane 0.
+// Folds the lanes of one vector: l with l + half, then with half of that, down to lane 0.
 template <class T, class Combine, int half>
 FASTBP_INLINE T fold_vector(V<T> v) {
   v = Combine::of(v, rotated<T, half>(v));

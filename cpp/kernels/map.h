@@ -1,6 +1,6 @@
 // Elementwise operations with broadcasting: the map[...] part of the table.
 //
-// One functor per operation of operations.h, of its name; map_kernel walks rows and columns around it.
+// One functor per operation of operations.h, with its name; map_kernel loops over rows and columns around it.
 #pragma once
 
 #include "kernels/functions.h"
@@ -11,8 +11,8 @@ namespace {
 
 namespace operation {
 
-// Costly: one body for whole and partial vectors, contiguous or broadcast. OfSum: one that goes down narrow columns
-// too, a bias being the same for all rows. Cheap: and an unrolled one for whole contiguous vectors.
+// Costly: one loop for whole and partial vectors, contiguous or broadcast. OfSum: also a loop down narrow columns,
+// because a bias is the same for all rows. Cheap: also an unrolled loop for whole contiguous vectors.
 struct Costly {
   static constexpr bool unrolled = false;
   static constexpr bool down_columns = false;
@@ -233,7 +233,7 @@ struct MapRow {
     }
   }
 
-  // Operand i at column c, of which `count` columns are left.
+  // Operand i at column c, with `count` columns left.
   template <bool contiguous>
   inline __attribute__((always_inline)) V<T> operand(const Map<T>& call, int i, int64_t c, int64_t count) const {
     if (!reads(i)) return V<T>{};
@@ -254,8 +254,8 @@ struct MapRow {
   }
 };
 
-// Rows of few vectors (a bias is added to them, mostly) go down the columns: going along each row would cost more than
-// the operation itself.
+// Loops down the columns of rows of few vectors (mostly to add a bias): a loop along each row would cost more than the
+// operation itself.
 template <class T, class Op, int operands>
 FASTBP_INLINE void map_columns(const Map<T>& call) {
   constexpr int lanes = Vector<T>::lanes;
@@ -294,7 +294,7 @@ void map_kernel(const Map<T>* caller) {
     const MapRow<T, Op, operands> row(*caller, 0);
     return store_part<T>(caller->out, row.template result<false>(*caller, 0, cols), cols);
   }
-  const Map<T> call = *caller;  // its own: what is written could otherwise be the caller's
+  const Map<T> call = *caller;  // a copy, which no store below can change
   if (call.cols <= 0) return;
   bool contiguous = true;
   for (int i = 0; i < operands; ++i) contiguous &= call.col_stride[i] == 1;

@@ -1,4 +1,4 @@
-// The way in which a product is done: last columns apart, one call of a microkernel, or blocks (gemm.h).
+// Chooses how a product is computed: with its last columns apart, in one call of a microkernel, or in blocks (gemm.h).
 #pragma once
 
 #include "kernels/gemm.h"
@@ -7,7 +7,7 @@ namespace {
 
 constexpr int64_t kLocalBytes = 8 * 1024;  // scratch up to this comes from the stack
 
-// The columns first .. first + count of a product, as one of their own.
+// Columns first .. first + count of a product, as a product of their own.
 template <class T>
 struct Columns {
   fastbp::Matmul<T> part;
@@ -30,7 +30,7 @@ struct Columns {
   }
 };
 
-// For the sums of the last columns, where they may be the gradients of a weight's step.
+// Bytes for the sums of the columns apart, which under rule 2 may be gradients for a weight's step.
 template <class T>
 FASTBP_INLINE int64_t bytes_apart(const fastbp::Matmul<T>& q, int64_t apart) {
   return q.over_rows ? (q.m * apart * (int64_t)sizeof(T) + 63) / 64 * 64 : 0;
@@ -66,7 +66,7 @@ void matmul_pack(const fastbp::Matmul<T>* q, int64_t thread, int64_t threads) {
   pack_groups(*q, s, groups * thread / threads, groups * (thread + 1) / threads);
 }
 
-// Whether the product may have a's rows listed, however many they are.
+// Whether the product can read a's rows through a list, however many there are.
 template <class T>
 int matmul_reads_listed(const fastbp::Matmul<T>* q) {
   return is_narrow(*q) && !blocking_of(*q).pack_b;
@@ -78,7 +78,7 @@ template <class T>
 FASTBP_INLINE bool is_tiny(const fastbp::Matmul<T>& q) {
   return q.m <= kTileRows && q.n <= Vector<T>::lanes && q.m * q.k <= kTiny && q.b_col == 1 && !q.listed.at;
 }
-// Whether it is one call anyway, on operands as they lie: then there is nothing to be planned.
+// Whether it is one call anyway, on its operands in place: then there is nothing to plan.
 template <class T>
 FASTBP_INLINE bool is_one_tile(const fastbp::Matmul<T>& q, bool across) {
   constexpr int lanes = Vector<T>::lanes;
@@ -117,7 +117,7 @@ void multiply_one_tile(const fastbp::Matmul<T>& q, bool across, StripGradient<T>
   if (q.epilogue) q.epilogue(q.context, 0, q.m, 0, q.n);
 }
 
-// The sums of nothing.
+// A product with k == 0.
 template <class T>
 void multiply_empty(const fastbp::Matmul<T>& q) {
   finish_rows<T>(q, 0, q.m, nullptr, 0);
@@ -154,7 +154,7 @@ Blocking chosen(const fastbp::Matmul<T>& q) {
   return s;
 }
 
-// Apart from the other products, whose stack it would make large.
+// Not inlined, because its buffers would enlarge the stack of all other products.
 template <class T>
 __attribute__((noinline)) void multiply_for_step(const fastbp::Matmul<T>& q, const Blocking& s) {
   StripGradient<T> gradient;
@@ -174,7 +174,7 @@ void multiply_as(const fastbp::Matmul<T>& q, const Blocking& s) {
 template <class T>
 void matmul(const fastbp::Matmul<T>* q);
 
-// Whole rows of the weight at a time: the sums of the last columns first, for the others to find.
+// Computes the sums of the columns apart first, so that the other columns' product updates whole rows of the weight.
 template <class T>
 void step_with_rest(Columns<T>* most, Columns<T>* rest) {
   fastbp::Matmul<T>& last = rest->part;

@@ -16,7 +16,7 @@ struct Rows {
   int64_t row;
 };
 
-// A block of k whose sums join earlier ones, as a call's do, and go to `out`.
+// A block of k: its sums are added to the earlier ones, as in a TileCall, and stored at `out`.
 template <class T>
 struct Block {
   int64_t k;
@@ -27,30 +27,30 @@ struct Block {
 
 // One call of a microkernel: out[i, j] = earlier[count-1][i, j] + (... + (earlier[0][i, j] + chain)), where the chain
 // is sum over p of a[i*a_row + p*a_col] * b[p*b_row + j], from +0. The earlier sums are the left operands (rules 1, 2).
-// Then what `finish` says becomes of it.
+// Then `finish` is applied.
 template <class T>
 struct TileCall {
-  const Block<T>* before;  // what comes first of k, for kernels that take several blocks
+  const Block<T>* before;  // the blocks of k before the last, for kernels that take several
   int64_t before_count;
   int64_t k;
   const T* a;
   int64_t a_row, a_col;
   const T* b;
   int64_t b_row;  // multiply_tile_across: the stride of j, while p is contiguous
-  fastbp::RowList<T> listed;  // of b's rows, across of its columns, in the place of b and b_row
+  fastbp::RowList<T> listed;  // b's rows (across: its columns), instead of b and b_row
   Rows<T> out;
   const Rows<T>* earlier;
   int64_t earlier_count;
   int64_t last_lanes;  // columns in the last vector: 1 .. lanes
   Wanted* wanted;  // may be null
-  bool contested;  // other processors have read what lies at `out`
+  bool contested;  // other cores may have read the lines at `out`
   fastbp::Finish finish;
-  Rows<T> weight;  // step: what the sums will change, once they are in `out`
-  T minus_eta, minus_decay;  // update; fma(minus_decay, w, w) is w where nothing decays
+  Rows<T> weight;  // step: the weight that changes after the sums are in `out`
+  T minus_eta, minus_decay;  // update; without decay fma(minus_decay, w, w) is w
   Rows<const T> beside;  // add, relu_of_sum, gate
 };
 
-// Whether the sums are a weight's gradient, and change it.
+// Whether the sums are a weight's gradient, and change the weight.
 FASTBP_INLINE bool changes_weight(fastbp::Finish finish) {
   return finish == fastbp::Finish::update || finish == fastbp::Finish::step;
 }
@@ -76,15 +76,15 @@ constexpr bool kMaskedLoadsAreFree = false;
 constexpr bool kHasFma = true;
 #else
 constexpr int kTileRows = 4;
-constexpr int kRegisters = 11;  // of 16: an fma without an instruction for it needs some
+constexpr int kRegisters = 11;  // of 16: emulating fma takes the others
 constexpr bool kMaskedLoadsAreFree = false;
 constexpr bool kHasFma = false;
 #endif
 constexpr int kTileVectors = 2;
 constexpr int kMostVectors = 8;
 
-// Fewer rows leave registers for more vectors: each chain waits for its own last fma, so there must be many. Powers of
-// two, which divide a block of columns.
+// Fewer rows leave registers for more vectors: each chain waits for its own last fma, so there must be many chains.
+// Always a power of two, which divides a block of columns.
 constexpr int widest(int rows) {
   if (rows == 1) return kMostVectors;  // b's vectors need no registers, each is used once
   int vectors = kMostVectors;
@@ -93,10 +93,10 @@ constexpr int widest(int rows) {
 }
 static_assert(widest(kTileRows) == kTileVectors, "the tile fills the registers");
 
-// Listed rows are not worth kernels of more shapes: with few chains it is the second-level cache that they wait for.
+// Listed rows do not repay kernels of more shapes: with few chains they wait for the second-level cache.
 constexpr int most_vectors(int rows, bool listed) { return listed ? kTileVectors : widest(rows); }
 
-// How many base pointers reach all rows of a: the addressing modes of x86 reach rows 0, 1 and 2 from one.
+// How many rows of a one base pointer reaches: the addressing modes of x86 reach rows 0, 1 and 2.
 constexpr int kRowsPerPointer = 3;
 template <int rows>
 constexpr int kPointers = (rows + kRowsPerPointer - 1) / kRowsPerPointer;
@@ -116,7 +116,7 @@ FASTBP_INLINE void load_row(const T* p, int64_t last_lanes, V<T>* row) {
   }
 }
 
-// One vector of a tile: s in place of its sums.
+// One vector s of a tile's sums, after `finish`.
 template <class T>
 FASTBP_INLINE V<T> finished(fastbp::Finish finish, V<T> s, V<T> other, V<T> minus_eta, V<T> minus_decay) {
   switch (finish) {
@@ -146,7 +146,7 @@ FASTBP_INLINE void finish_sums(const TileCall<T>* call, V<T>* sum) {
   }
 }
 
-// What becomes of the sums of a tile: rows x vectors.
+// Applies call->finish to a tile's sums: rows x vectors.
 template <class T, int rows, int vectors, bool masked>
 FASTBP_INLINE void finish_in_registers(const TileCall<T>* call, V<T>* sum) {
   using fastbp::Finish;
@@ -160,7 +160,7 @@ FASTBP_INLINE void finish_in_registers(const TileCall<T>* call, V<T>* sum) {
   }
 }
 
-// The same from sums in memory, `sums_row` apart, `columns` of each row; null: they are +0.
+// The same for sums in memory, `columns` per row, rows `sums_row` apart; null: they are +0. Stores the results.
 template <class T>
 __attribute__((noinline)) void finish_from_memory(const TileCall<T>* call, const T* sums, int64_t sums_row,
                                                   int64_t rows, int64_t columns) {
@@ -178,9 +178,9 @@ __attribute__((noinline)) void finish_from_memory(const TileCall<T>* call, const
   }
 }
 
-// Whether a tile's kernel has code of its own for all that may become of its sums. Where rows are listed, the product
-// is flipped and nothing does. Of the other kernels the wide ones of few rows go without, for they are many and take
-// long to compile; and so do all where an fma is many instructions.
+// Whether a tile's kernel contains code for every finish. Kernels for listed rows do not: their products are flipped
+// and have no finish. Wide ones for few rows do not: they are many and take long to compile. None does where an fma is
+// many instructions.
 constexpr bool finishes_itself(int rows, int vectors, bool listed) {
   return kHasFma && !listed && (2 * rows > kTileRows || vectors <= kTileVectors);
 }
@@ -200,7 +200,7 @@ FASTBP_INLINE void add_earlier(const Rows<T>* earlier, int64_t count, int64_t la
   }
 }
 
-// A block's sums join the earlier ones and wait, in whole vectors.
+// Adds the earlier sums to a block's and stores the result, in whole vectors.
 template <class T, int rows, int vectors, bool masked>
 FASTBP_INLINE void end_block(const Block<T>& block, int64_t last_lanes, V<T>* sum) {
   add_earlier<T, rows, vectors, masked>(block.earlier, block.earlier_count, last_lanes, sum);
@@ -249,9 +249,9 @@ FASTBP_INLINE void finish_tile(const TileCall<T>* call, V<T>* sum) {
 // Chains this long hide the stores of claim_tile.
 constexpr int64_t kClaimDepth = 64;
 
-// Stores into every line of a tile that other processors have read: it becomes this one's alone while the chains run.
-// Otherwise each of the sums' stores would wait for that, and what follows for them. A prefetch for writing does not do
-// it: where the line is in the cache, if only to be read, it changes nothing. A weight is stored as it was.
+// Claims every line of a tile that other cores have read, by a store: this core gets it while the chains run. Otherwise
+// every store of a sum would wait for its line, and all that follows would wait for the stores. A prefetch for writing
+// is not enough: it does nothing if the line is in the cache, even if only for reading. A weight is stored unchanged.
 template <class T, int rows, int vectors>
 FASTBP_INLINE void claim_tile(const TileCall<T>* call) {
   const bool steps = call->finish == fastbp::Finish::step;
@@ -267,7 +267,7 @@ FASTBP_INLINE void claim_tile(const TileCall<T>* call) {
   }
 }
 
-// The chains of one more k. a: a pointer for each kRowsPerPointer rows, which moves on.
+// Adds one more k to the chains. a: a pointer for every kRowsPerPointer rows, which moves to the next k.
 template <class T, int rows, int vectors>
 FASTBP_INLINE void add_products(const T** a, int64_t a_row, int64_t a_col, const V<T>* b, V<T>* sum) {
   FASTBP_UNROLL
@@ -280,7 +280,7 @@ FASTBP_INLINE void add_products(const T** a, int64_t a_row, int64_t a_col, const
   for (int g = 0; g < kPointers<rows>; ++g) a[g] += a_col;
 }
 
-// listed: b's rows are.
+// listed: whether b's rows are read through a list.
 template <class T, int rows, int vectors, bool masked, bool listed>
 void multiply_tile(const TileCall<T>* call) {
   const int64_t a_row = call->a_row, a_col = call->a_col, b_row = call->b_row, last_lanes = call->last_lanes;
@@ -308,7 +308,7 @@ void multiply_tile(const TileCall<T>* call) {
   finish_tile<T, rows, vectors, masked, listed>(call, sum);
 }
 
-// The same with blocks before the last one, asking for lines with pauses.
+// The same with blocks before the last one, and with pauses between prefetches.
 template <class T, int rows, int vectors, bool masked>
 void multiply_blocks_of_tile(const TileCall<T>* call) {
   const int64_t a_row = call->a_row, a_col = call->a_col, b_row = call->b_row, last_lanes = call->last_lanes;

@@ -7,7 +7,7 @@
 namespace fastbp {
 namespace {
 
-// The squares of so many columns are summed at a time, in registers.
+// How many vectors of columns have their squares summed at a time, in registers.
 template <class T>
 constexpr int kNormVectors = 4;
 template <class T>

@@ -1,6 +1,6 @@
 // The elementwise operations: name and number of operands. One list for the kernels' table, the graph and the tests.
-// Semantics: docs/numerics.md, rules 4, 5 and 7. `attribute` is Map::scalar[0] unless said otherwise. And the rules of
-// the optimisers' updates.
+// Semantics: docs/numerics.md, rules 4, 5 and 7. Comments name the attributes: Map::integer or Map::scalar. The third
+// list holds the optimisers' update rules.
 #pragma once
 
 // clang-format off
@@ -39,8 +39,8 @@
   X(sigmoid_cross_entropy, 3) /* (z, p, y); p is not read */
 // clang-format on
 
-// Several operations as one map, which stores nothing of what lies between them (rule 8). No node is one of these: a
-// plan puts them in the place of others.
+// Several operations as one map, which stores no value in between (rule 8). No node is one of these: a plan combines
+// nodes into them.
 // clang-format off
 #define FASTBP_COMBINED_OPERATIONS(X)                                                               \
   X(relu_of_sum, 2)      /* relu(a + b): a layer's bias and its activation */                       \

@@ -1,4 +1,4 @@
-// Copies of parts of an operand in the order in which the microkernels read them.
+// Packing: copies parts of an operand to the order in which the microkernels read them.
 #pragma once
 
 #include "kernels/transpose.h"
@@ -7,7 +7,7 @@ namespace {
 
 FASTBP_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// to[p * width + j] = from[j * j_stride + p] for p, j < lanes. Few pointers reach all rows: one for each would not stay
+// to[p * width + j] = from[j * j_stride + p] for p, j < lanes. Few pointers reach all rows: one per row would not stay
 // in a register.
 template <class T>
 FASTBP_INLINE void pack_square(const T* from, int64_t j_stride, T* to, int64_t width) {

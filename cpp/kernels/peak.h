@@ -1,4 +1,4 @@
-// How fast fma can be: independent chains on registers and nothing else, for benchmarks.
+// The peak rate of fma, for benchmarks: independent chains in registers and nothing else.
 #pragma once
 
 #include "kernels/fma.h"
@@ -9,8 +9,8 @@ namespace {
 // Enough chains to hide the latency of an fma (4 or 5 cycles) on two ports, few enough for 16 registers.
 constexpr int kChains = 12;
 
-// Runs so many rounds of one fma per chain and gives their flops. The sums go to *sink, lest they be removed; they
-// tend to 2, so that no operand is ever slow.
+// Runs `rounds` rounds of one fma per chain and returns their flops. The sums go to *sink, so that the compiler keeps
+// them; they tend to 2, so that no operand is ever slow.
 int64_t fma_chains(int64_t rounds, float* sink) {
   const V<float> half = splat<float>(0.5f), one = splat<float>(1.0f);
   V<float> chain[kChains];

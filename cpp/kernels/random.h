@@ -47,7 +47,7 @@ FASTBP_INLINE U64 product_of_low(U64 a, U64 b) {
 #endif
 }
 
-// Writes two lanes' worth of 128 bits each, a[l] then b[l], for l = 0, 2, 4, ... and then for l = 1, 3, 5, ...
+// Writes pairs of 128 bits, a[l] then b[l]: first for l = 0, 2, 4, ..., then for l = 1, 3, 5, ...
 FASTBP_INLINE void store_pairs(uint64_t* out, U64 a, U64 b) {
 #if defined(__AVX512F__)
   _mm512_storeu_si512(out, _mm512_unpacklo_epi64((__m512i)a, (__m512i)b));
@@ -73,9 +73,9 @@ struct PhiloxKeys {
     }
   }
 
-  // All rounds on `chains` vectors of blocks side by side, for a round is one long dependency. A lane is 64 bits wide,
-  // and only its lower half counts: so a round is two products, and what they leave in the upper halves is never looked
-  // at.
+  // Runs all rounds on `chains` vectors of blocks side by side, because a round is one long dependency. A lane is 64
+  // bits wide, but only its lower half counts: so a round is two products, and nothing reads the upper halves that they
+  // leave.
   template <int chains>
   inline __attribute__((always_inline)) void encipher(U64 (&c0)[chains], U64 (&c1)[chains], U64 (&c2)[chains],
                                                       U64 (&c3)[chains]) const {
@@ -92,7 +92,7 @@ struct PhiloxKeys {
   }
 };
 
-// The lane of block l of a vector's, from which store_pairs writes it to its place.
+// The lane for block l of a vector, so that store_pairs writes the blocks in order.
 constexpr int kPhiloxLanes = FASTBP_VECTOR_BYTES / 8;
 FASTBP_INLINE int philox_lane(int l) { return l < kPhiloxLanes / 2 ? 2 * l : 2 * l - kPhiloxLanes + 1; }
 
@@ -171,7 +171,7 @@ FASTBP_INLINE M<T> widened_halves(const uint16_t* p) {
 #endif
 }
 
-// `count` elements of one row: dropped (+0) where its 16 bits are below the threshold, else scaled.
+// Drops (+0) those of `count` elements of one row whose 16 bits are below the threshold, and scales the others.
 template <class T>
 FASTBP_INLINE void drop(const T* in, T* out, int64_t count, const uint16_t* halves, M<T> threshold, V<T> scale) {
   for (int64_t i = 0; i < count; i += Vector<T>::lanes) {
@@ -185,7 +185,7 @@ FASTBP_INLINE uint32_t dropout_row(const Dropout<T>& call, int64_t row) {
   return (uint32_t)(call.row_ids ? call.row_ids[row] : call.first_row + row * call.row_step);
 }
 
-// The keys of a row's elements `first` .. `first + n`, four to a block: body(element, key). first is a multiple of 4.
+// Calls body(element, key) for a row's elements `first` .. `first + n`, four to a block. first is a multiple of 4.
 template <class Body>
 FASTBP_INLINE void for_each_key(PhiloxBlocks& blocks, uint32_t row, int64_t first, int64_t n, Body body) {
   constexpr int64_t most = 4 * PhiloxBlocks::most;
@@ -202,13 +202,14 @@ FASTBP_INLINE void for_each_key(PhiloxBlocks& blocks, uint32_t row, int64_t firs
   }
 }
 
-// What an exact dropout drops of a row: the keys below `key`, and the first `ties` of those equal to it.
+// An exact dropout drops the elements of a row with keys below `key`, and the first `ties` with keys equal to it.
 struct Cut {
   uint32_t key;
   int64_t ties;
 };
 
-// The `dropped` smallest keys of a row, found digit by digit: the numbers are drawn again rather than kept.
+// Finds the `dropped` smallest keys of a row, digit by digit; draws the keys again for each digit instead of storing
+// them.
 FASTBP_INLINE Cut find_cut(PhiloxBlocks& blocks, uint32_t row, int64_t width, int64_t dropped) {
   Cut cut = {0, dropped};
   for (int shift = 24; dropped > 0 && shift >= 0; shift -= 8) {
@@ -233,7 +234,7 @@ void dropout_exact(const Dropout<T>& call) {
     const uint32_t row = dropout_row(call, r);
     if (r == 0 || !same) cut = find_cut(blocks, row, call.width, call.exact);
     int64_t ties = cut.ties;
-    if (ties > 0) {  // those before this part
+    if (ties > 0) {  // without those before this part
       for_each_key(blocks, row, 0, call.first_col, [&](int64_t, uint32_t key) { ties -= key == cut.key && ties > 0; });
     }
     const T* in = call.in + r * call.in_row - call.first_col;
@@ -382,7 +383,7 @@ FASTBP_INLINE F64 normal_quantile(F64 p) {
 
 void normal(const Random* call) {
   uniform(call);
-  const F64 most = splat<double>(1.0 - 0x1p-53);  // where the sum below rounds to 1
+  const F64 most = splat<double>(1.0 - 0x1p-53);  // if the sum below rounds to 1
   for (int64_t i = 0; i < call->n; i += Vector<double>::lanes) {
     const int64_t left = call->n - i;
     const F64 u = load_part<double>(call->out + i, left) + 0x1p-54;

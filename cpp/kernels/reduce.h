@@ -9,8 +9,8 @@ namespace {
 
 // ---- along a row ----
 
-// Rows of up to kNarrow numbers: rule 3's folding by itself. A lane that nothing was added to holds +0, which changes
-// no other.
+// Rows of up to kNarrow numbers need rule 3's folding only. A lane that nothing is added to holds +0, which changes no
+// other lane.
 constexpr int kNarrow = 8;
 template <class T, int cols>
 void narrow_row_sum(const RowMap<T>* call) {
@@ -44,7 +44,7 @@ void row_max(const RowMap<T>* call) {
   }
 }
 
-// The first element that equals the maximum, or is NaN where that is NaN; 0 of an empty row.
+// The index of the first element that equals the maximum, or is NaN where that is NaN; 0 for an empty row.
 template <class T>
 int64_t first_maximum(const T* x, int64_t n) {
   const T most = reduced<T, Maximum<T>>(x, n);
@@ -88,7 +88,7 @@ struct BinaryCounter {
     full |= (uint64_t)1 << level;
   }
 
-  // From the lowest full slot up; +0 of none.
+  // Combines the full slots from the lowest up; +0 if there are none.
   void total(Element* sum) const {
     for (int w = 0; w < width; ++w) sum[w] = Element{};
     bool begun = false;
@@ -100,7 +100,7 @@ struct BinaryCounter {
   }
 };
 
-// `blocks` blocks of `rows` rows each, `width` vectors wide, side by side: so that a narrow sum is several chains.
+// Sums `blocks` blocks of `rows` rows each, `width` vectors wide, side by side: so a narrow sum has several chains.
 template <class T, int width, int blocks>
 FASTBP_INLINE void add_blocks(BinaryCounter<V<T>, width>& counter, const T* in, int64_t in_row, int64_t rows,
                               int64_t cols) {
@@ -115,8 +115,8 @@ FASTBP_INLINE void add_blocks(BinaryCounter<V<T>, width>& counter, const T* in, 
   for (int b = 0; b < blocks; ++b) counter.push(sums[b]);
 }
 
-// Up to a block of rows. Few instructions a row: a narrow sum waits for its own last addition, and only what comes
-// behind it in the program can fill that time, if the processor sees so far ahead.
+// Sums up to a block of rows, with few instructions per row: a narrow sum waits for its own last addition, and only
+// later code can fill that time, if the processor's out-of-order window reaches it.
 template <class T, int width, bool whole>
 FASTBP_INLINE void sum_block(const T* in, int64_t in_row, int64_t rows, int64_t cols, T* out) {
   constexpr int lanes = Vector<T>::lanes;
@@ -130,7 +130,7 @@ FASTBP_INLINE void sum_block(const T* in, int64_t in_row, int64_t rows, int64_t 
   for (int w = 0; w < width; ++w) store_part<T>(out + w * lanes, sums[w], cols - w * lanes);
 }
 
-// cols <= width vectors; only the last may be a part.
+// cols <= width vectors; only the last may be partial.
 template <class T, int width>
 __attribute__((noinline)) void sum_columns(const T* in, int64_t in_row, int64_t rows, int64_t cols, T* out) {
   constexpr int lanes = Vector<T>::lanes, together = 4 / width;

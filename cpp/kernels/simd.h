@@ -1,8 +1,9 @@
 // Vectors of the instruction set that the including file is compiled for.
 //
-// Rules for everything under kernels/ that isa/*.cpp include: all of it lives in an anonymous namespace, no C++
-// standard header is included and no inline function that another file also compiles, so that the linker can never
-// pick a copy made for a newer machine. Only <stdint.h>, <stddef.h>, the compiler's intrinsics and kernels/table.h.
+// Rules for all files under kernels/ that isa/*.cpp include: their code is in an anonymous namespace, and they include
+// no C++ standard header and no inline function that another file also compiles, so that the linker can never pick a
+// copy made for a newer machine. They include only <stdint.h>, <stddef.h>, the compiler's intrinsics and
+// kernels/table.h, which holds plain data.
 #pragma once
 
 #include <stddef.h>
@@ -113,7 +114,7 @@ FASTBP_INLINE V<T> load_first(const T* p, int64_t count) {
     return (V<T>)_mm256_maskload_pd(p, first_double_words(count));
   }
 #else
-  // No loop up to count: compilers make a call of memcpy of it, and that in the middle of a product's chains.
+  // No loop up to count: compilers would turn it into a call of memcpy, in the middle of a product's chains.
   V<T> v = {};
   FASTBP_UNROLL
   for (int i = 0; i < Vector<T>::lanes; ++i) {

@@ -10,10 +10,10 @@ namespace {
 
 // ---- rows of up to 16 numbers: a row in each lane ----
 
-// Whether rows are done like that: each of their columns costs as much as a vector, however few rows there are.
+// Whether to do so: each column costs as much as a whole vector, however few rows there are.
 FASTBP_INLINE bool is_narrow(int64_t rows, int64_t cols) { return cols >= 1 && cols <= kLanes && 4 * rows > cols + 4; }
 
-// Column c of up to Vector<T>::lanes rows, for every c < cols.
+// Loads column c of up to Vector<T>::lanes rows, for every c < cols.
 template <class T>
 FASTBP_INLINE void load_columns(const T* x, int64_t in_row, int64_t rows, int64_t cols, V<T>* column) {
   constexpr int lanes = Vector<T>::lanes;
@@ -27,8 +27,8 @@ FASTBP_INLINE void load_columns(const T* x, int64_t in_row, int64_t rows, int64_
   }
 }
 
-// And back. What a store writes beyond a row is written again with the next, as long as that is within the `room`
-// elements of out that are the caller's.
+// Stores the columns back as rows. Within the first `room` elements of out, which are the caller's, a store may run
+// beyond its row, and the next row's store overwrites the excess.
 template <class T>
 FASTBP_INLINE void store_columns(const V<T>* column, int64_t rows, int64_t cols, T* out, int64_t out_row,
                                  int64_t room) {
@@ -51,7 +51,7 @@ FASTBP_INLINE void store_columns(const V<T>* column, int64_t rows, int64_t cols,
   }
 }
 
-// Rule 3's folding, column l taking column l + half. A lane of the rule that no column went to changes no other.
+// Rule 3's folding: column l takes in column l + half. The rule's lanes without a column change no other.
 template <class T, class Combine>
 FASTBP_INLINE V<T> folded_columns(const V<T>* column, int64_t cols) {
   V<T> lane[kLanes];
@@ -62,7 +62,7 @@ FASTBP_INLINE V<T> folded_columns(const V<T>* column, int64_t cols) {
   return lane[0];
 }
 
-// m = max(x), e = exp(x - m) in the place of x, s = sum(e).
+// m = max(x), e = exp(x - m) in place of x, s = sum(e).
 template <class T>
 struct NarrowScales {
   V<T> max, sum;
@@ -85,12 +85,12 @@ __attribute__((noinline)) void narrow_softmax(const RowMap<T>* call) {
     load_columns<T>(call->in[0] + first * call->in_row[0], call->in_row[0], rows, call->cols, column);
     const NarrowScales<T> scales = narrow_exponentials<T>(column, call->cols);
     for (int64_t c = 0; c < call->cols; ++c) column[c] = column[c] / scales.sum;
-    const int64_t room = call->out_row == call->cols ? rows * call->cols : 0;  // the next rows may still lie behind it
+    const int64_t room = call->out_row == call->cols ? rows * call->cols : 0;  // unread rows may lie behind it
     store_columns<T>(column, rows, call->cols, call->out + first * call->out_row, call->out_row, room);
   }
 }
 
-// Of `rows` rows, up to as many as max and sum have room for, which is in whole vectors.
+// m and s of `rows` rows, stored in whole vectors, for which max and sum have room.
 template <class T>
 __attribute__((noinline)) void narrow_scales(const T* x, int64_t in_row, int64_t rows, int64_t cols, T* max, T* sum) {
   constexpr int64_t lanes = Vector<T>::lanes;
@@ -119,8 +119,8 @@ __attribute__((noinline)) T sum_of_exponentials(const T* x, int64_t n, T most, T
   return folded<T, Sum<T>>(lanes);
 }
 
-// Of up to 16 rows: m = max(x), s = sum(exp(x - m)). Rows of up to 64 numbers go many at once, for one row's chain of
-// maximum, exponential and sum is all latency; longer ones alone, while they are in the cache.
+// m = max(x) and s = sum(exp(x - m)) of up to 16 rows. Rows of up to 64 numbers go 16 at once, because one row's chain
+// of maximum, exponential and sum is all latency; longer rows go one by one, while they are in the cache.
 template <class T>
 struct RowScales {
   static constexpr int most_rows = 16;
@@ -131,7 +131,7 @@ struct RowScales {
   FASTBP_INLINE int64_t rows_at_once(const RowMap<T>* call) { return call->cols <= 64 ? most_rows : 1; }
 };
 
-// Of the rows from `first` on; `keep`: exp(x - m) is written to their outputs.
+// The scales of the rows from `first` on; keep: also writes exp(x - m) to their outputs.
 template <class T, bool keep>
 FASTBP_INLINE RowScales<T> row_scales(const RowMap<T>* call, int64_t first) {
   const int64_t most = RowScales<T>::rows_at_once(call), left = call->rows - first;
@@ -226,7 +226,7 @@ void softmax_cross_entropy(const RowMap<T>* call) {
   });
 }
 
-// A label counts down to the whole number below it; -1 where it is none of 0 .. cols-1 (NaN too).
+// A label, rounded down to a whole number; -1 if it is none of 0 .. cols-1 (NaN too).
 template <class T>
 FASTBP_INLINE int64_t label_of(T label, int64_t cols) {
   const bool fits = label >= 0 && label < (T)4611686018427387904.0;  // 2^62

@@ -1,5 +1,5 @@
-// An optimiser's step by parts of a weight, each when the sums that are its gradient are there: in cache, never in
-// memory of their own.
+// An optimiser's step by parts of a weight: each part is updated when a product has computed its gradient, which is
+// still in cache and is never stored.
 #pragma once
 
 #include "kernels/blocking.h"
@@ -7,26 +7,26 @@
 
 namespace {
 
-// How many gradients of a strip's columns are kept for a step: it reads that much of each row at a time.
+// How many columns of a strip's gradient are collected for one step, which reads that much of each row at a time.
 template <class T>
 constexpr int64_t kStepColumns = 4096 / (int64_t)sizeof(T);
 
-// Room for the gradients of a strip, and for the few columns that are products of their own.
+// Room for the gradients of a strip, and for those of the columns apart.
 template <class T>
 struct StripGradient {
   alignas(
       64) T sums[(kTileRows > kMostRowsAcross ? kTileRows : kMostRowsAcross) * (kStepColumns<T> + Vector<T>::lanes)];
 };
 
-// The distance of its rows: those of the weight, if one is no longer than what is kept of it; then nothing of a strip's
-// weights lies between them, and they are one row.
+// The distance between its rows. If it has room for whole rows of the weight, this is the weight's: then the rows of a
+// strip are contiguous in both, and count as one row.
 template <class T>
 FASTBP_INLINE int64_t gradient_row_of(const fastbp::Matmul<T>& q) {
   const bool whole = q.n + q.step->columns_apart == q.c_row && q.c_row <= kStepColumns<T>;
   return whole ? q.c_row : kStepColumns<T> + Vector<T>::lanes;
 }
 
-// The step for rows x cols of the weight from element (i, j) of the product on. gradient: what it is there.
+// Takes the step for rows x cols of the weight, from element (i, j) of the product on. gradient: of that part.
 template <class T>
 void take_step(const fastbp::Matmul<T>& q, int64_t i, int64_t j, int64_t rows, int64_t cols, T* gradient,
                int64_t gradient_row) {
@@ -54,7 +54,7 @@ void take_step(const fastbp::Matmul<T>& q, int64_t i, int64_t j, int64_t rows, i
   if (!step.update(&part)) step.small = 0;
 }
 
-// What a tile of the weight, `wanted->tile`, reads beside it of the optimiser's states.
+// Adds the optimiser's states of `wanted->tile`, a tile of the weight, to what is prefetched.
 template <class T>
 FASTBP_INLINE void want_states(const fastbp::Matmul<T>& q, Wanted* wanted) {
   const fastbp::Update<T>& whole = *q.step->whole;

@@ -31,8 +31,8 @@ struct Map {
   int64_t integer;
 };
 
-// One result per row, or a row per row. in[i] row r starts at in[i] + r*in_row[i]; columns contiguous. Row r's result
-// starts at out + r*out_row, the single ones too.
+// Maps each row to one result, or to a row. Row r of in[i] starts at in[i] + r*in_row[i]; columns are contiguous. The
+// result of row r starts at out + r*out_row, even if it is a single number.
 template <class T>
 struct RowMap {
   int64_t rows, cols;
@@ -60,32 +60,32 @@ struct Magnitude {
   T* largest;
 };
 
-// Rows that will be read later. Products ask for them meanwhile, a cache line at a time, so that memory and arithmetic
-// are busy together. Only a hint. Each thread writes in its own.
+// Rows that will be read later. Products prefetch them, a cache line at a time, so that memory and arithmetic are busy
+// together. Only a hint. Each thread writes to its own.
 struct alignas(64) Ahead {
   const char* source;
   int64_t row_bytes;     // from row to row
   int64_t bytes;         // of a row, contiguous
-  const int64_t* index;  // the next row's number
-  int64_t rows;          // left, the one in hand among them
-  int64_t offset;        // in the row in hand: the next line's
-  bool listed;           // whether they will be read where they lie
+  const int64_t* index;  // at the current row's number
+  int64_t rows;          // left, with the current one
+  int64_t offset;        // of the next line in the current row
+  bool listed;           // whether they will be read in place
 };
 
-// Rows that may lie anywhere: element (r, f) is at[r][first + f].
+// Listed rows, which may lie anywhere: element (r, f) is at[r][first + f].
 template <class T>
 struct RowList {
   const T* const* at;  // null: there is none
   int64_t first;
 };
 
-// What becomes of a product's sums before they are stored, in the registers of its tiles.
+// What a product does with its sums, in the registers of its tiles, before it stores them.
 enum class Finish : int {
   none,
-  // Rule 2 only: c is a weight, finite everywhere, and the sums its gradient: plain SGD's step (rule 10), c =
-  // fma(-eta, sum, fma(-decay, c, c)).
+  // Rule 2 only: c is a weight, finite everywhere, and the sums are its gradient. Plain SGD's step (rule 10):
+  // c = fma(-eta, sum, fma(-decay, c, c)).
   update,
-  step,         // Rule 2 only: c is a weight and the sums its gradient, from which `step` makes an optimiser's step
+  step,         // Rule 2 only: c is a weight and the sums are its gradient, with which `step` updates it
   add,          // c = sum + b
   relu_of_sum,  // c = relu(sum + b)
   gate,         // c = b > 0 ? sum : +0
@@ -94,24 +94,23 @@ enum class Finish : int {
 template <class T>
 struct Update;
 
-// What products whose sums are a weight's gradient do with them, part by part, while they are in cache.
+// An optimiser's step by products whose sums are a weight's gradient: part by part, while the sums are in cache.
 template <class T>
 struct WeightStep {
-  const Update<T>* whole;  // of all the weight, but for its gradient
+  const Update<T>* whole;  // the update of the whole weight, without its gradient
   int (*update)(const Update<T>*);
-  int small;  // becomes 0 where `update` answers that
-  // The gradients of the last columns, if they are a product of their own: columns_apart for each row, one behind the
-  // other.
+  int small;  // becomes 0 if `update` returns 0
+  // The gradients of the columns apart, if there are any: columns_apart for each row, contiguous.
   const T* apart;
   int64_t columns_apart;
 };
 
-// How a product is done: the kernels' own choice, from everything about it but its operands' addresses.
+// How a product is computed: the kernels choose it, from everything about the product but its operands' addresses.
 struct Blocking {
   enum class Way : int { unknown, one_tile, one_tile_across, blocks };
   Way way;
   bool flipped;  // cT = bT aT: vectors lie along the rows of c
-  bool across;  // b's k is contiguous and few rows use it: transposed in registers
+  bool across;  // b's k is contiguous and few rows use b: it is transposed in registers
   bool pack_a, pack_whole_a, pack_b;
   int64_t strips;  // of nearly equal height
   int64_t columns;  // of a block of b
@@ -134,20 +133,20 @@ struct Matmul {
   int over_rows;  // 0: rule 1 (blocks of KB, ascending); 1: rule 2 (blocks of RB, binary counter)
   void* scratch;  // matmul_scratch(this) bytes, aligned to 64; may be null where that is 0
   T* packed;  // null, or all of a, as matmul_pack leaves it; aligned to 64
-  // Called when c[i0..i1) x [j0..j1) is final and still near in cache; the calls partition m x n. j0 is a multiple
+  // Called when c[i0..i1) x [j0..j1) is final and still in a near cache; the calls partition m x n. j0 is a multiple
   // of 8. May be null.
   void (*epilogue)(void* context, int64_t i0, int64_t i1, int64_t j0, int64_t j1);
   void* context;
   Ahead* ahead;  // may be null
-  // Where a's rows lie (over_rows: those that are summed), if not at `a`: for products that matmul_reads_listed.
+  // The list of a's rows (over_rows: of the summed rows), instead of `a`; only if matmul_reads_listed allows it.
   RowList<T> listed;
-  int threads;  // that do products side by side, and read each other's results; up to 1: this one alone
+  int threads;  // that compute products at the same time and read each other's results; up to 1: only this one
   Finish finish;
   T eta, decay;  // update
   WeightStep<T>* step;  // step
   const T* beside;  // add, relu_of_sum, gate: b[i, j] is at beside[i*beside_row + j]
   int64_t beside_row;
-  Blocking blocking;  // what matmul_prepare chose, else nothing
+  Blocking blocking;  // what matmul_prepare chose, else `unknown`
 };
 
 // Dropout (rule 9). Element (r, c) of a part of a wider array: columns first_col .. first_col+cols of each row;
@@ -156,7 +155,7 @@ template <class T>
 struct Dropout {
   int64_t rows, cols, first_col;
   int64_t width;  // of the whole rows
-  int64_t exact;  // how many elements of each whole row are dropped, or -1: each by the threshold
+  int64_t exact;  // how many elements of each whole row to drop, or -1: decide each by the threshold
   const T* in;
   int64_t in_row;
   T* out;
@@ -181,8 +180,8 @@ struct Random {
 
 constexpr int kUpdateStates = 3, kUpdateScalars = 6;  // at most
 
-// One step of an optimiser for rows x cols weights, columns contiguous. All but the gradient have one layout. Scalars
-// are combined and rounded already. A weight depends on no other: any part may be updated alone, once.
+// One step of an optimiser for rows x cols weights, columns contiguous. All arrays but the gradient have one layout.
+// Scalars are combined and rounded already. A weight depends on no other: any part may be updated alone, once.
 template <class T>
 struct Update {
   int64_t rows, cols;
@@ -195,12 +194,12 @@ struct Update {
   T scalar[kUpdateScalars];
   T shrink;  // the proximal step's threshold; 0: none
 
-  // What becomes of the gradient first, and of the weight afterwards, if `more` says that anything does.
+  // If `more`: changes to the gradient before the rule, and to the weight after it.
   bool more;
-  T* accumulated;  // may be null: g = (accumulated + g) / count, and it begins anew at 0
+  T* accumulated;  // may be null: g = (accumulated + g) / count, then accumulated = 0
   T count;
-  T limit;  // then g is cut to [-limit, limit]; Inf: not at all
-  T scale;  // and multiplied by this
+  T limit;  // then g is clipped to [-limit, limit]; Inf: not at all
+  T scale;  // then g is multiplied by this
   T* average;  // may be null: average = keep * average + take * weight
   T keep, take;
   bool overwrite;  // the weight becomes the average
@@ -215,17 +214,17 @@ struct Gather {
   const char* source;
   int64_t row_bytes, col_bytes;  // strides in bytes, any sign
   Element element;
-  bool swap;  // its bytes lie in the other order than this machine's
+  bool swap;  // whether its byte order is not this machine's
   const int64_t* index;  // null: first, first + 1, ...
   int64_t first;
   T* out;
   int64_t out_row;
 };
 
-// The smooth random fields of an elastic distortion (rule 12): y's in `field`, x's `plane` elements behind it, height x
-// width each. Weights are (2 radius + 1), y's and x's, kFieldPad zeros before and behind them. `between`: height rows
-// that are between_row apart, zero but for their columns pad .. pad+width, pad at least radius[1]. Behind everything
-// that is read lie kFieldSlackBytes more, and behind `between` kFieldPad rows.
+// The smooth random fields of an elastic distortion (rule 12), height x width each: y's at `field`, x's `plane`
+// elements behind it. weights: 2 radius + 1 for y and for x, each with kFieldPad zeros before and behind. between:
+// height rows, between_row apart, zero except in columns pad .. pad+width; pad is at least radius[1]. Every array that
+// is read has kFieldSlackBytes more behind it, and `between` has kFieldPad more rows.
 constexpr int64_t kFieldPad = 4, kFieldSlackBytes = 128;
 template <class T>
 struct Displace {
@@ -241,8 +240,8 @@ struct Displace {
 };
 
 // Bilinear interpolation at matrix (y's row, then x's) times (y, x, 1), where (y, x) is first moved by alpha times the
-// displacement (as Displace leaves it; may be null). padded: the image with two pixels before it and three behind in
-// both directions, which hold what is beyond its edges; channels last.
+// displacement (as Displace leaves it; may be null). padded: the image, channels last, with two pixels before it and
+// three behind it in both directions, which hold the values beyond its edges.
 constexpr int64_t kSampleMargin = 5;
 template <class T>
 struct Sample {
@@ -277,14 +276,14 @@ struct Kernels {
   T (*max_flat)(const T* in, int64_t n);  // rule 3's lanes over all n
 
   int64_t (*matmul_scratch)(const Matmul<T>*);
-  // What the threads that share a product's columns had better pack of a together, in bytes; 0: nothing.
+  // The bytes of a joint packing of a by the threads that share the product's columns; 0: it would not pay.
   int64_t (*matmul_packed)(const Matmul<T>*);
-  void (*matmul_pack)(const Matmul<T>*, int64_t thread, int64_t threads);  // a thread's part of it
+  void (*matmul_pack)(const Matmul<T>*, int64_t thread, int64_t threads);  // a thread's part of that
   void (*matmul)(const Matmul<T>*);
-  // Chooses `blocking` for repeated calls that differ in their operands' addresses alone, none of them listed; or
-  // leaves the choice to each call (`unknown`: nothing to compute, or two products in one).
+  // Chooses `blocking` for repeated calls that differ only in their operands' addresses and have no listed rows; or
+  // leaves the choice to each call (`unknown`: nothing to compute, or columns apart).
   void (*matmul_prepare)(Matmul<T>*);
-  // Whether products like this one may have a's rows listed, then with any number of rows.
+  // Whether products like this one, with any number of rows, can read a's rows through a list.
   int (*matmul_reads_listed)(const Matmul<T>*);
   int64_t tile_rows, tile_cols;  // MR, NR of the product's register tile
 
@@ -293,13 +292,13 @@ struct Kernels {
   int (*update[update_rules])(const Update<T>*);
   // Writes nothing; returns whether everything that update would write is finite.
   int (*update_is_finite[update_rules])(const Update<T>*);
-  // Instead of an update: accumulated += gradient. The same two answers.
+  // Instead of an update: accumulated += gradient. Same results as the two above.
   int (*accumulate)(const Update<T>*);
   int (*accumulate_is_finite)(const Update<T>*);
-  // The sum of the squares in float64 by rule 3's lanes, n <= FLAT; with `accumulated` (or null), those of (it + x) /
-  // count.
+  // The sum of x's squares in float64 by rule 3's lanes, n <= FLAT; if `accumulated` is not null, the squares of
+  // (accumulated + x) / count.
   double (*square_sum)(const T* x, const T* accumulated, T count, int64_t n);
-  // Scales the columns of rows x cols elements, rows `row` apart, whose norm is above `most` down to it (rule 10).
+  // Of rows x cols elements, rows `row` apart, scales each column whose norm is above `most` down to `most` (rule 10).
   void (*limit_norms)(T* x, int64_t rows, int64_t cols, int64_t row, double most);
   int (*within)(const T* x, int64_t n, T limit);  // all |x| <= limit (NaN: no)
   void (*magnitude)(const Magnitude<T>*);
@@ -313,8 +312,7 @@ struct KernelTable {
   Kernels<float> f32;
   Kernels<double> f64;
   void (*philox)(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
-  // Draws first .. first+n of a stream as 64 bits each: words 2(t mod 2) (high) and 2(t mod 2) + 1 of block t / 2, row
-  // 0.
+  // Draws first .. first+n of a stream, 64 bits each: words 2(t mod 2) (high) and 2(t mod 2) + 1 of block t / 2, row 0.
   void (*draws)(uint64_t seed, uint32_t stream, uint32_t counter, int64_t first, int64_t n, uint64_t* out);
   void (*uniform)(const Random*);
   void (*normal)(const Random*);

@@ -1,4 +1,4 @@
-// Squares of numbers transposed in registers, whole or by pieces of 16 bytes of each row.
+// Transposes squares of numbers in registers, whole or by 16-byte pieces of each row.
 #pragma once
 
 #include "kernels/simd.h"
@@ -11,8 +11,8 @@ namespace {
 #define FASTBP_SHUFFLE(MaskT, a, b, ...) __builtin_shuffle(a, b, (MaskT){__VA_ARGS__})
 #endif
 
-// {a0, b0, a1, b1, ...}: the lower halves, and the upper halves, of two vectors interleaved. With AVX2, where crossing
-// the middle of a vector costs more, of each half of the vectors; halves_low and halves_high then join halves first.
+// Interleave the lower or the upper halves of two vectors: {a0, b0, a1, b1, ...}. With AVX2, where crossing the middle
+// of a vector costs more, they work within each half of the vectors; halves_low and halves_high join the halves first.
 #if FASTBP_VECTOR_BYTES == 64
 FASTBP_INLINE F32 interleave_low(F32 a, F32 b) {
   return FASTBP_SHUFFLE(I32, a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
@@ -38,7 +38,7 @@ FASTBP_INLINE F64 interleave_low(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b
 FASTBP_INLINE F64 interleave_high(F64 a, F64 b) { return FASTBP_SHUFFLE(I64, a, b, 1, 3); }
 #endif
 
-// The same of every 16 bytes of the vectors.
+// The same within every 16 bytes of the vectors.
 #if FASTBP_VECTOR_BYTES == 64
 FASTBP_INLINE F32 interleave_low_pieces(F32 a, F32 b) {
   return FASTBP_SHUFFLE(I32, a, b, 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29);
@@ -59,7 +59,7 @@ FASTBP_INLINE Vector interleave_high_pieces(Vector a, Vector b) {
 }
 #endif
 
-// count x count elements, transposed in registers: interleaving row i with row i + count/2, log2(count) times over.
+// Transposes count x count elements in registers: interleaves row i with row i + count/2, log2(count) times.
 template <class T, int count>
 FASTBP_INLINE void transpose_square(V<T>* rows) {
   FASTBP_UNROLL
@@ -75,7 +75,7 @@ FASTBP_INLINE void transpose_square(V<T>* rows) {
   }
 }
 
-// lanes x lanes elements, transposed in registers.
+// Transposes lanes x lanes elements in registers.
 template <class T>
 FASTBP_INLINE void transpose(V<T>* rows) {
   constexpr int lanes = Vector<T>::lanes;
@@ -93,7 +93,7 @@ FASTBP_INLINE void transpose(V<T>* rows) {
 #endif
 }
 
-// The 16-byte pieces of a vector, and how many elements one holds.
+// How many elements a 16-byte piece of a vector holds.
 template <class T>
 constexpr int kPiece = 16 / (int)sizeof(T);
 
@@ -116,7 +116,7 @@ FASTBP_INLINE void load_pieces(const T* const* from, V<T>* block) {
   }
 }
 
-// block[i]'s pieces to those rows.
+// Stores the pieces of block[i] to those rows of `to`.
 template <class T>
 FASTBP_INLINE void store_pieces(const V<T>* block, T* to, int64_t row) {
   FASTBP_UNROLL
@@ -125,7 +125,7 @@ FASTBP_INLINE void store_pieces(const V<T>* block, T* to, int64_t row) {
   }
 }
 
-// Afterwards block[p] holds element p of every row's piece, in the order of the rows; and back.
+// Afterwards block[p] holds element p of every row's piece, in the order of the rows. A second call undoes the first.
 template <class T>
 FASTBP_INLINE void transpose_pieces(V<T>* block) {
   FASTBP_UNROLL

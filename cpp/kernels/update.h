@@ -24,8 +24,8 @@ FASTBP_INLINE bool all(M<T> mask) {
   return both == -1;
 }
 
-// One functor per rule: the weight after the step, from the gradient g, the weight w (decayed already), the states s,
-// which it changes, and the scalars c.
+// One functor per rule: it returns the weight after the step, from the gradient g, the weight w (decayed already), the
+// states s, which it changes, and the scalars c.
 namespace update_rule {
 
 // c: eta
@@ -101,7 +101,7 @@ struct adam {
     return fma_of(-c[0], s[0] / (sqrt_of(s[1]) + c[1]), w);
   }
 };
-// s: and the largest velocity so far
+// s: also the largest velocity so far
 template <class T>
 struct amsgrad {
   FASTBP_INLINE V<T> of(const V<T>* c, V<T> g, V<T> w, V<T>* s) {
@@ -131,7 +131,7 @@ struct lion {
 
 }  // namespace update_rule
 
-// The largest magnitude that `update` calls small, 2^60, and that update_is_finite calls finite.
+// The largest magnitude that counts as small in `update`, 2^60, and as finite in update_is_finite.
 template <class T>
 FASTBP_INLINE T small_limit() {
   return (T)1152921504606846976.0;
@@ -141,7 +141,7 @@ FASTBP_INLINE T finite_limit() {
   return sizeof(T) == 4 ? (T)__FLT_MAX__ : (T)__DBL_MAX__;
 }
 
-// What the rule takes for the gradient; i: the element.
+// The gradient that the rule takes: accumulated, clipped and scaled. i: the element.
 template <class T, bool write>
 FASTBP_INLINE V<T> prepared(const Update<T>& call, V<T> g, int64_t i, int64_t left) {
   if (call.accumulated) {
@@ -152,8 +152,8 @@ FASTBP_INLINE V<T> prepared(const Update<T>& call, V<T> g, int64_t i, int64_t le
   return g * splat<T>(call.scale);
 }
 
-// The larger magnitude in each lane, kept as integers: the bits of magnitudes are ordered like the numbers, with NaN
-// above all. Fewer instructions than comparing each number with a limit.
+// The larger magnitude in each lane, as integers: the bits of magnitudes are ordered like the numbers, with NaN above
+// all. This takes fewer instructions than comparing each number with a limit.
 template <class T>
 FASTBP_INLINE M<T> larger(M<T> largest, V<T> x) {
   const M<T> bits = (M<T>)magnitude<T>(x);
@@ -174,9 +174,9 @@ struct UpdateScalars {
   bool decays, shrinks, more;
 };
 
-// Updates the vector of weights at i, of which `left` are there; writes it if `write`. Returns the largest magnitudes
-// of what is written. plain: neither a proximal step nor anything else beside the decay and the rule. Decay first: w =
-// fma(-c, w, w), skipped when c is 0; the proximal step behind the rule.
+// Updates the vector of weights at i, of which `left` exist; writes it if `write`. Returns the largest magnitudes of
+// the new values. plain: only the decay and the rule, no proximal step or anything else. The decay comes first: w =
+// fma(-c, w, w), skipped when c is 0; the proximal step comes after the rule.
 template <class T, class Rule, int states, int scalars, bool write, bool plain>
 FASTBP_INLINE M<T> updated_vector(const Update<T>& call, const UpdateScalars<T, scalars>& with, const T* gradient,
                                   int64_t i, int64_t left) {
@@ -220,7 +220,7 @@ FASTBP_INLINE int updated(const Update<T>& caller, T limit) {
         updated_vector<T, Rule, states, scalars, write, true>(caller, with, caller.gradient, 0, caller.cols);
     return all_within<T>(first_lanes<T>(caller.cols) & bits, limit);
   }
-  const Update<T> call = caller;  // its own: what is written could otherwise be the caller's
+  const Update<T> call = caller;  // a copy, which no store below can change
   M<T> largest = {};
   for (int64_t row = 0; row < call.rows; ++row) {
     const T* gradient = call.gradient + row * call.gradient_row;
@@ -277,7 +277,7 @@ int accumulate_is_finite(const Update<T>* call) {
   return accumulated<T, false>(*call, finite_limit<T>());
 }
 
-// Adds the squares of a vector, `left` of whose elements are there, to the lanes from its own on: the others are +0.
+// Adds the squares of a vector, of which `left` elements exist, to its lanes, which begin at `sums`; the others add +0.
 template <class T>
 FASTBP_INLINE void add_squares(const T* x, const T* accumulated, T count, int64_t left, F64* sums) {
   V<T> v = load_part<T>(x, left);

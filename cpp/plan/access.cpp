@@ -36,11 +36,11 @@ class Accesses {
   void write(int v, Pattern pattern) { found.push_back({v, true, pattern}); }
 
   Pattern columns(Index width, Index unit) const {
-    if (width <= unit) return {By::one};  // which is thread 0's
+    if (width <= unit) return {By::one};  // one unit, which thread 0 gets
     return {By::columns, width, unit};
   }
 
-  // Items first .. of a stage whose threads share the rows.
+  // The accesses of items from `first` on, in a stage whose threads share the rows.
   void row_program(std::size_t first) {
     for (std::size_t k = first; k < stage_.items.size(); ++k) {
       const Item& one = item(stage_.items[k]);
@@ -50,7 +50,7 @@ class Accesses {
     }
   }
 
-  // Items first .. of a stage whose threads share the columns of results of one width.
+  // The accesses of items from `first` on, in a stage whose threads share the columns of results of one width.
   void column_program(std::size_t first, Index width, Index unit) {
     for (std::size_t k = first; k < stage_.items.size(); ++k) {
       const Item& one = item(stage_.items[k]);

@@ -1,4 +1,4 @@
-// What the threads of a team touch when they share a stage: which values, and which thread which part of them.
+// Which values a stage accesses, and which part of each value each thread of the team accesses.
 #pragma once
 
 #include <vector>
@@ -7,21 +7,21 @@
 
 namespace fastbp {
 
-// The parts of a value by thread.
+// How the accesses to a value are divided among the threads.
 struct Pattern {
   enum class By {
     any,      // any thread may touch all of it
     one,      // thread 0 alone
-    rows,     // each thread its rows
-    columns,  // each thread its columns of every row
+    rows,     // each thread its own rows
+    columns,  // each thread its own columns of every row
   };
   By by = By::any;
-  Index count = 0;  // rows: how many, kRowsOfRun: as many as come; columns: how many
-  Index unit = 1;   // columns: how many go together
+  Index count = 0;  // rows: their number, or kRowsOfRun for those of the run; columns: their number
+  Index unit = 1;   // columns: parts are cut at multiples of this
 };
 constexpr Index kRowsOfRun = -1;
 
-// Whether what one thread touches by p, another never touches by q.
+// Whether no thread accesses by q what another thread accesses by p.
 bool keeps_threads_apart(const Pattern& p, const Pattern& q);
 
 struct Access {
@@ -30,7 +30,7 @@ struct Access {
   Pattern pattern;
 };
 
-// All accesses of a stage outside the loop over blocks, or of a stage of the loop (any thread may do any block).
+// All accesses of a stage. in_loop: it is a stage of the block loop, where any thread may run any block.
 std::vector<Access> accesses_of(const Tape& tape, const Stage& stage, bool in_loop);
 
 }  // namespace fastbp

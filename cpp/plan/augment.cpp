@@ -16,7 +16,7 @@ constexpr std::uint32_t kPurpose = 4;                  // rule 9
 constexpr double kRadians = 0.017453292519943295;      // per degree
 constexpr double kTruncate = 4.0;                      // a Gaussian's radius in standard deviations
 constexpr double kLeastSigma = 1e-3, kMostSigma = 1e4;
-constexpr Index kRowsAtATime = 256;  // per thread, of augment_rows: between two questions whether to go on
+constexpr Index kRowsAtATime = 256;  // rows per thread of augment_rows between two checks for cancellation
 
 Index rounded(Index elements) { return (elements + 31) / 32 * 32; }
 
@@ -71,7 +71,7 @@ template <class T>
 struct Augmenter<T>::Matrix {
   double at[2][3] = {{1, 0, 0}, {0, 1, 0}};
 
-  // The matrix of this(inner(p)).
+  // The matrix of p -> this(inner(p)).
   Matrix after(const Matrix& inner) const {
     Matrix product;
     for (int i = 0; i < 2; ++i) {
@@ -107,7 +107,7 @@ Augmenter<T>::Augmenter(const Augmentation& augmentation, int threads)
   scratch_ = Buffer(static_cast<std::size_t>(threads * (padded_ + 2 * plane_ + between_)) * sizeof(T));
 }
 
-// A Gaussian's weights sum to about 1 before those that no pair of pixels has are left out.
+// A Gaussian's weights are scaled to a sum of about 1; then those for distances that no two pixels have are left out.
 template <class T>
 typename Augmenter<T>::Filter Augmenter<T>::filter_of(double sigma) const {
   const Index whole = static_cast<Index>(kTruncate * sigma + 0.5);
@@ -154,8 +154,7 @@ void Augmenter<T>::run(T* images, Index begin, Index end, const AugmentRows& row
   }
 }
 
-// Geometric transforms that follow each other are composed, so that the image is interpolated once; an elastic one ends
-// such a run.
+// Consecutive geometric transforms are composed, so that the image is interpolated once; an elastic one ends the run.
 template <class T>
 void Augmenter<T>::run_image(T* image, Random stream, const Scratch& scratch) const {
   Matrix matrix;
@@ -193,7 +192,8 @@ void Augmenter<T>::run_image(T* image, Random stream, const Scratch& scratch) co
   if (pending) sample(image, matrix, false, 0, fill, scratch);
 }
 
-// About the image's centre the input is sheared, turned counter-clockwise, scaled, then shifted; this is the inverse.
+// The transform shears the input about the image's centre, rotates it counter-clockwise, scales it, then shifts it; the
+// matrix is the inverse of that.
 template <class T>
 typename Augmenter<T>::Matrix Augmenter<T>::affine(const std::array<double, 9>& numbers, Random stream) const {
   const auto [low, high, share_x, share_y, smallest, largest, most_x, most_y, fill] = numbers;

@@ -1,5 +1,4 @@
-// Artificial expansion of training data (rule 12): images are turned, distorted and made noisy where they were
-// gathered.
+// Artificial expansion of training data (rule 12): rotates, distorts and adds noise to gathered images, in place.
 #pragma once
 
 #include <array>
@@ -27,22 +26,22 @@ struct AugmentStep {
   bool operator==(const AugmentStep& other) const { return kind == other.kind && numbers == other.numbers; }
 };
 
-// Error(value) for an unknown kind, a wrong count, or numbers that no image can be made with.
+// Error(value) for an unknown kind, a wrong count of numbers, a number that is not finite, or a sigma out of range.
 AugmentStep augment_step(const std::string& kind, const std::vector<double>& numbers);
 
-// What happens to the images that the rows of the first input are. Without steps: nothing.
+// The transforms of the first input, each row of which is an image. No steps: the images stay as they are.
 struct Augmentation {
   std::vector<AugmentStep> steps;
   Index height = 0, width = 0, channels = 0;
 
   Index elements() const { return height * width * channels; }
-  double row_cost() const;  // nanoseconds of one thread, a guess
+  double row_cost() const;  // estimate in nanoseconds on one thread
   bool operator==(const Augmentation& other) const {
     return steps == other.steps && height == other.height && width == other.width && channels == other.channels;
   }
 };
 
-// Which random numbers (rule 9): rows row_ids[i], or first_row + i where that is null.
+// What selects the random numbers (rule 9): row i counts as row_ids[i], or as first_row + i if row_ids is null.
 struct AugmentRows {
   const Index* row_ids;
   Index first_row;
@@ -53,11 +52,11 @@ struct AugmentRows {
 template <class T>
 class Augmenter {
  public:
-  // Allocates all that so many threads need.
+  // Allocates all memory that this many threads need.
   Augmenter(const Augmentation& augmentation, int threads);
 
   const Augmentation& augmentation() const { return augmentation_; }
-  // Rows begin .. end of images, in place.
+  // Transforms rows begin .. end of images in place.
   void run(T* images, Index begin, Index end, const AugmentRows& rows, int thread) const;
 
  private:
@@ -80,13 +79,13 @@ class Augmenter {
   Augmentation augmentation_;
   const KernelTable& table_;
   const Kernels<T>& kernels_;
-  std::vector<Filter> filters_;  // by step; empty but for elastic ones
-  Index pad_ = 0, between_row_ = 0;  // Displace
-  Index padded_ = 0, plane_ = 0, between_ = 0;  // elements of a thread's parts of the scratch
+  std::vector<Filter> filters_;  // by step; empty unless the step is elastic
+  Index pad_ = 0, between_row_ = 0;  // of Displace
+  Index padded_ = 0, plane_ = 0, between_ = 0;  // elements of the parts of a thread's scratch
   Buffer scratch_;
 };
 
-// All rows of source, augmented, to out: on every thread, ending early where it is cancelled.
+// Writes all rows of source, augmented, to out: on all threads if that pays. Ends early if cancelled.
 template <class T>
 void augment_rows(const Augmentation& augmentation, const Source& source, std::uint64_t seed, std::uint32_t counter,
                   T* out, Cancel cancel);

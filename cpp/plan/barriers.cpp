@@ -1,7 +1,7 @@
-// Where the threads of a team must meet. A stage may begin while another thread is still in an earlier one, unless they
-// touch the same memory, at least one of them writing, and not each thread its own part of it. The rows of a batch, for
-// instance, go from the gathering through the products and their epilogues to the last delta on one thread, without a
-// barrier; the weight gradients read all rows, so all threads meet before the first of them.
+// Decides where the threads of a team meet. A stage may begin while another thread is still in an earlier stage, unless
+// both access the same memory, at least one of them writes, and the threads do not keep to their own parts of it. For
+// example, one thread takes its rows of a batch from gathering through the products and their epilogues to the last
+// delta without a barrier; the weight gradients read all rows, so a barrier precedes the first of them.
 #include <algorithm>
 
 #include "plan/access.h"
@@ -14,7 +14,7 @@ class Barriers {
   Barriers(const TapeRequest& request, Tape& tape) : tape_(tape), max_rows_(std::max<Index>(request.max_rows, 1)) {
     tape_.barriers.assign(tape_.stages.size(), false);
     if (tape_.threads == 1) return;
-    for (int input : tape_.inputs)  // each thread brings its own rows
+    for (int input : tape_.inputs)  // each thread gathers its own rows
       if (input >= 0) since_.push_back({input, true, {Pattern::By::rows, kRowsOfRun}});
     for (int s = tape_.lead_end; s < static_cast<int>(tape_.stages.size()); ++s) {
       const bool looped = s >= tape_.loop_begin && s < tape_.loop_end;
@@ -39,7 +39,7 @@ class Barriers {
     return false;
   }
 
-  // Values with disjoint lifetimes may lie at the same place of the arena, a whole or a part of each.
+  // Values with disjoint lifetimes may overlap in the arena, wholly or in part.
   bool conflict(const Access& a, const Access& b) const {
     const Value &x = value(a), &y = value(b);
     if (!overlap(x, y)) return false;
@@ -56,7 +56,7 @@ class Barriers {
 
   bool overlap(const Value& x, const Value& y) const {
     if (in_arena(x) && in_arena(y)) {
-      if (x.in_block || y.in_block) return false;  // every thread has its own
+      if (x.in_block || y.in_block) return false;  // every thread has its own block arena
       return x.offset < y.offset + size(y) && y.offset < x.offset + size(x);
     }
     const bool shared = x.place == Value::Place::output || x.place == Value::Place::parameter;
@@ -67,7 +67,7 @@ class Barriers {
 
   Tape& tape_;
   Index max_rows_;
-  std::vector<Access> since_;  // the last barrier
+  std::vector<Access> since_;  // accesses since the last barrier
 };
 
 }  // namespace

@@ -1,15 +1,15 @@
-// Binding stages for one thread: the kernels of small ones are called with what was worked out once.
+// Binds stages for one thread: records the kernel calls of small stages, with their arguments, for later runs.
 #include "plan/worker.h"
 
 namespace fastbp {
 namespace {
 
-// A larger product calls its epilogue strip by strip, while the strips are in L1.
+// The epilogue of a larger product runs strip by strip, while the strips are in L1; such a stage is not bound.
 constexpr Index kEpilogueBytes = 16 * 1024;
 
 }  // namespace
 
-// The stages begin .. end - 1 on the worker's rows, by the calls that are bound to them, or will be now.
+// Runs stages begin .. end - 1 on the worker's rows by bound calls; binds them first if there are none yet.
 template <class T>
 void Plan<T>::run_bound(const Worker& worker, int begin, int end) {
   const Frame& frame = *worker.frame;
@@ -47,7 +47,7 @@ void Plan<T>::bind(const Worker& worker, int begin, int end) {
   bound.rows = worker.frame->rows;
 }
 
-// Whether the stage could be bound; if not, what is there of it is the caller's to take away.
+// Returns whether the stage could be bound; if not, the caller must remove the partly added calls.
 template <class T>
 bool Plan<T>::bind_stage(const Stage& stage, const Worker& worker) {
   switch (stage.kind) {
@@ -134,8 +134,8 @@ Call& Plan<T>::add_call(const Worker& worker, void (*kernel)(const Call*), const
   return std::get<BoundCall<Call>>(worker.bound->calls.emplace_back(BoundCall<Call>{kernel, call})).call;
 }
 
-// The pointer follows the value where it may move: the caller's data, and results that he wants somewhere; in the loop
-// a block's sums.
+// Registers the pointer to be set in every run, if the value's address may change: the caller's inputs and outputs and,
+// in the loop, a block's sums.
 template <class T>
 template <class Pointer>
 void Plan<T>::move_with(int value, const Worker& worker, Pointer* pointer) {

@@ -1,6 +1,6 @@
-// Kernel calls that are bound to all that they need: what a run on one thread, or each thread with every block of the
-// loop, repeats as long as the run has the same number of rows. From run to run only inputs and outputs move, and what
-// dropout's random numbers are counted by; from block to block the sums too.
+// Bound calls: kernel calls recorded with all their arguments. A run on one thread repeats them, and in the block loop
+// each thread repeats them for every block, as long as the run has the same number of rows. From run to run only the
+// addresses of inputs and outputs and dropout's counters change; from block to block those of the sums, too.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,7 @@ struct BoundCall {
   Call call;
 };
 
-// A stage that is too large to be bound, or of a kind that is not: run as the tape says.
+// A stage that is too large to bind, or of a kind that is never bound: it runs from the tape.
 struct UnboundStage {
   const Stage* stage;
 };
@@ -28,13 +28,13 @@ template <class T>
 struct Bound {
   using Call = std::variant<UnboundStage, BoundCall<Map<T>>, BoundCall<RowMap<T>>, BoundCall<OverRows<T>>,
                             BoundCall<Matmul<T>>, BoundCall<Dropout<T>>, BoundCall<Magnitude<T>>>;
-  // A pointer of a call into a value that moves.
+  // A pointer in a call to a value whose address changes.
   struct Pointer {
     const T** at;
     int value;
     Index offset;
   };
-  // A product's list of rows, which some runs have.
+  // A product's list of rows, which is empty in runs that do not list them.
   struct Listed {
     RowList<T>* rows;
     int value;
@@ -45,9 +45,9 @@ struct Bound {
     Index row;  // where the call's tile begins, counted from the worker's first row
   };
 
-  Index rows = 0;  // of the runs that the calls are for; 0: of none
-  Index last_rows = 0;  // of the last run that was not one of those
-  std::vector<Call> calls;  // never grow beyond what is reserved: pointers and drops point into them
+  Index rows = 0;  // rows of the runs that the calls are for; 0: nothing is bound
+  Index last_rows = 0;  // rows of the last run that had another number of rows
+  std::vector<Call> calls;  // never grow beyond what is reserved: the three lists below point into them
   std::vector<Pointer> pointers;
   std::vector<Listed> lists;
   std::vector<Counted> dropouts;
@@ -62,10 +62,10 @@ struct Bound {
     lists.reserve(tape.items.size());
     dropouts.reserve(kMostTiles * tape.items.size());
   }
-  // Whether runs of so many rows are worth binding to; if it is others than before, what was bound is gone.
+  // Whether to run this many rows by bound calls. If the number differs from before, the old calls are cleared.
   bool is_for(Index wanted, Index most) {
     if (wanted == rows) return true;
-    // The short batch at the end of an epoch does not disturb what the others are bound to.
+    // A single short batch, as at the end of an epoch, does not replace the calls of the other batches.
     const bool again = wanted == most || wanted == last_rows || rows == 0;
     last_rows = wanted;
     if (again) clear();
@@ -79,7 +79,7 @@ struct Bound {
     dropouts.clear();
   }
 
-  // A program of more tiles is not bound: its kernels have enough to do to hide what leads to them.
+  // A program of more tiles is not bound: its kernels run long enough to hide the cost of reading the tape.
   static constexpr std::size_t kMostTiles = 4;
 };
 

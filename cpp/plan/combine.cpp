@@ -1,6 +1,6 @@
-// Chains that one kernel knows as a whole: a bias and its activation, an activation's gradient, each behind its product
-// or alone. What lies between is neither stored nor read again. Only where nothing else needs it; the bits are the same
-// (rule 8).
+// Combines chains of items that one kernel can compute: a bias and its activation or an activation's gradient, alone or
+// (a sum, relu of a sum, relu's gradient) as the finish of a product. The values in between are then neither stored nor
+// read again, so nothing else may need them. The bits stay the same (rule 8).
 #include <algorithm>
 #include <cmath>
 
@@ -9,7 +9,7 @@
 namespace fastbp {
 namespace {
 
-constexpr Index kOneTile = 64;  // rows x features: such a product is one register tile, whatever its columns
+constexpr Index kOneTile = 64;  // up to so many rows x features a product is one register tile, whatever its columns
 
 class Combining {
  public:
@@ -42,15 +42,15 @@ class Combining {
  private:
   static std::size_t index(int i) { return static_cast<std::size_t>(i); }
 
-  // Going down the columns costs a whole vector for a part of one, which a function alone, on rows that lie behind one
-  // another, does not.
+  // Whether rows fill whole vectors, but for at most 1/8 of the row. A combined map computes each row's last vector at
+  // the cost of a full one; a function alone treats contiguous rows as one long row and has no such loss.
   bool fills_vectors(const Item& item) const {
     const Index width = tape_.values[index(item.output)].width;
     return (width + kLanes - 1) / kLanes * kLanes - width <= width / 8;
   }
 
-  // The map with this operation whose result is operand k of `item`, which is as large, and is read by nothing else.
-  // Null: there is none.
+  // The map with operation `op` that computes operand k of `item`; null if there is none, if the operand's size differs
+  // from the result's, or if anything else reads the operand.
   Item* source(const Item& item, std::size_t k, Op op) {
     const int value = item.operands[k].value;
     if (maker_[index(value)] < 0 || readers_[index(value)] != 1) return nullptr;
@@ -81,7 +81,7 @@ class Combining {
     item.operands = sum->operands;
   }
 
-  // g * (1 - y * y) and g * (y * (1 - y)): rules of graph/gradients.cpp, in the order of their operands.
+  // Combines g * (1 - y * y) and g * (y * (1 - y)): rules of graph/gradients.cpp, with the operands in the same order.
   void gradient(Item& item) {
     const Operand g = item.operands[0];
     if (const Item* minus = source(item, 1, Op::subtract)) {
@@ -102,8 +102,8 @@ class Combining {
     }
   }
 
-  // A map of a product's sums and of what lies beside them is the end of the product. Fewer columns than a vector may
-  // have are computed along the rows, where a map of its own is faster; but not where there are few rows too.
+  // A map of a product's sums and one other operand becomes the product's finish. A product with fewer columns than a
+  // vector may have is computed along the rows, where a separate map is faster, unless the rows are few, too.
   void finish_product(Item& item) {
     if (item.kind != Item::Kind::map) return;
     const bool adds = item.op == Op::add || item.op == Op::relu_of_sum;
@@ -125,8 +125,8 @@ class Combining {
     }
   }
 
-  // Whether a product with one row for each row of the run has all rows and columns of the map's result, and the other
-  // operand is one row for all of them, or a matrix like the result.
+  // Whether the product has one row per row of the run and the shape of the map's result, and the other operand is one
+  // row for all of them, or a matrix like the result.
   bool reaches(const Item& product, const Item& map, const Operand& beside) const {
     const Value &out = tape_.values[index(map.output)], &sums = tape_.values[index(product.output)];
     const Value& other = tape_.values[index(beside.value)];
@@ -139,8 +139,8 @@ class Combining {
   const Index max_rows_;
   Tape& tape_;
   std::vector<int> maker_;  // by value: the item that computes it, or -1
-  std::vector<int> readers_;  // by value: operands, and outputs asked for
-  std::vector<bool> taken_;  // by item: it has become a part of another
+  std::vector<int> readers_;  // by value: how many operands and requested outputs it is
+  std::vector<bool> taken_;  // by item: whether it has become part of another
 };
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Running a tape. Every thread of the team walks the stages; they meet where the tape says so.
+// Runs a tape. Every thread of the team walks through the stages; the threads meet at the tape's barriers.
 #include <algorithm>
 #include <cstring>
 
@@ -18,7 +18,7 @@ typename Plan<T>::Worker Plan<T>::worker_of(const Frame& frame, int thread) {
   return worker;
 }
 
-// The same, outside of the loop over blocks.
+// A worker outside the block loop.
 template <class T>
 typename Plan<T>::Worker Plan<T>::worker_in_team(const Frame& frame, Team& team, int thread) {
   Worker worker = worker_of(frame, thread);
@@ -59,7 +59,7 @@ void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   team.barrier(thread);
 }
 
-// What a thread of a team has to do of a stage.
+// Runs this thread's part of a stage.
 template <class T>
 void Plan<T>::run_part(const Stage& stage, const Worker& worker, int threads) {
   if (stage.sharing != Sharing::one)
@@ -68,7 +68,7 @@ void Plan<T>::run_part(const Stage& stage, const Worker& worker, int threads) {
     run_stage(stage, worker, 1);
 }
 
-// The worker's rows of a stage, or its share of them where `threads` share the stage.
+// Runs a stage on the worker's rows, or on its share of them if several threads share the stage.
 template <class T>
 void Plan<T>::run_stage(const Stage& stage, const Worker& worker, int threads) {
   const int thread = threads == 1 ? 0 : worker.thread;
@@ -96,7 +96,7 @@ void Plan<T>::run_stage(const Stage& stage, const Worker& worker, int threads) {
   }
 }
 
-// Where a row of a value lies.
+// The address of a row of a value.
 template <class T>
 T* Plan<T>::data_of(int value, const Worker& worker, Index row) const {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
@@ -124,22 +124,22 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
   multiply(part, worker, threads);
 }
 
-// A thread's part of a product.
+// Computes a thread's part of a product.
 template <class T>
 void Plan<T>::multiply(Matmul<T> part, const Worker& worker, int threads) {
   if (part.packed != nullptr) pack_together(part, worker, threads);
   if (part.m == 0 || part.n == 0) return;
-  // Full batches and blocks, on one thread and on all, were asked about when the plan was built.
+  // The plan has scratch for full batches and blocks, on one thread and on the whole team; else ask how much is needed.
   const bool full = worker.rows == max_rows_ || (worker.block != nullptr && worker.rows == kRowBlock);
   if (!full || (threads != 1 && threads != tape_.threads)) give_scratch(worker, &part);
   kernels_.matmul(&part);
 }
 
-// Threads that share the columns of a product all read the whole of its first operand. What they pack of it they pack
-// together, each a part.
+// Threads that share the columns of a product all read its whole first operand. If it is packed whole, they pack it
+// jointly, each a part, into one shared buffer.
 template <class T>
 void Plan<T>::pack_together(const Matmul<T>& part, const Worker& worker, int threads) const {
-  worker.team->barrier(worker.thread);  // nobody reads what was packed before
+  worker.team->barrier(worker.thread);  // nobody still reads the previous product's packing
   kernels_.matmul_pack(&part, worker.thread, threads);
   worker.team->barrier(worker.thread);
 }
@@ -159,21 +159,21 @@ Matmul<T> Plan<T>::product_call(const Stage& stage, const Worker& worker) const 
   return whole;
 }
 
-// Fewer rows may want more scratch than the plan foresaw, for they may be packed in another way. That is allocated by
-// the first run that has so many.
+// A product of fewer rows may be packed in another way and need more scratch than the plan allocated. The first run
+// that needs it allocates it.
 template <class T>
 void Plan<T>::give_scratch(const Worker& worker, Matmul<T>* product) {
   const Index bytes = kernels_.matmul_scratch(product);
   if (bytes <= worker.product_bytes) return;
   Buffer& more = more_scratch_[static_cast<std::size_t>(worker.thread)];
   if (static_cast<Index>(more.bytes()) < bytes) {
-    more = Buffer();  // before there is another
+    more = Buffer();  // free the old buffer first
     more = Buffer(static_cast<std::size_t>(bytes));
   }
   product->scratch = more.data();
 }
 
-// Tile by tile, so that what the items hand each other stays in cache.
+// Runs the items tile by tile, so that the values that they pass on stay in cache.
 template <class T>
 void Plan<T>::run_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region) {
   for_tiles(stage, region, [&](const Region& tile) {
@@ -205,7 +205,7 @@ void Plan<T>::run_item(const Stage& stage, const Item& item, const Worker& worke
   }
 }
 
-// Where a tile of a value begins. Local values hold the tile alone.
+// The address of a tile of a value. A local value holds only the tile.
 template <class T>
 T* Plan<T>::address(const Stage& stage, int value, const Worker& worker, const Region& tile, Index col_stride) const {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
@@ -215,7 +215,7 @@ T* Plan<T>::address(const Stage& stage, int value, const Worker& worker, const R
 
 namespace {
 
-// Many rows of one call as one long row, where every operand allows it: contiguous throughout, or one number.
+// Joins the rows of a call to one long row, if every operand is contiguous throughout or a single number.
 template <class T>
 void collapse(Map<T>& call, std::size_t operands) {
   if (call.rows <= 1 || call.out_row != call.cols) return;
@@ -241,7 +241,7 @@ Map<T> Plan<T>::map_call(const Stage& stage, const Item& item, const Worker& wor
     const Operand& operand = item.operands[k];
     bool local = tape_.values[static_cast<std::size_t>(operand.value)].place == Value::Place::local;
     map.in[k] = address(stage, operand.value, worker, tile, operand.col_stride);
-    // A local value that is as wide as the tile has the tile's stride.
+    // A local value as wide as the result holds only the tile's columns, so its stride is the tile's.
     bool cut = local && tile.columns >= 0 && operand.row_stride == out.width;
     map.row_stride[k] = cut ? map.cols : operand.row_stride;
     map.col_stride[k] = operand.col_stride;
@@ -264,7 +264,7 @@ RowMap<T> Plan<T>::row_call(const Stage& stage, const Item& item, const Worker& 
   for (std::size_t k = 0; k < item.operands.size(); ++k) {
     const Operand& operand = item.operands[k];
     map.in[k] = address(stage, operand.value, worker, tile, 0);
-    // As many elements per row of the map as the map has columns, or one (a label).
+    // A row of the map reads as many elements as the map has columns, or one (a label).
     map.in_row[k] = tape_.values[static_cast<std::size_t>(operand.value)].width / item.lead;
   }
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
@@ -311,7 +311,7 @@ Dropout<T> Plan<T>::dropout_call(const Stage& stage, const Item& item, const Wor
   return d;
 }
 
-// What the random numbers of a tile that begins at `row` are counted by.
+// Sets the counters (rule 9) of the random numbers for a tile that begins at `row`.
 template <class T>
 void Plan<T>::count_dropout(const Item& item, const Frame& frame, Index row, Dropout<T>* d) const {
   const bool rows = tape_.values[static_cast<std::size_t>(item.output)].rows;
@@ -395,15 +395,15 @@ OverRows<T> Plan<T>::over_rows_call(const Item& item, const Worker& worker, Shar
   return reduce;
 }
 
-// 1 at the first maximal element of every group, in row-major order; a group is made of the elements that agree in the
-// axes that are not reduced. Rare and never hot: plain loops.
+// Writes 1 at the first maximal element of every group, in row-major order, and 0 elsewhere. A group consists of the
+// elements with equal indices along the axes that are not reduced. Rare and never hot, so the loops are plain.
 template <class T>
 void Plan<T>::run_first_max(const Item& item, const Frame& frame) {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
   const T* in = data_[static_cast<std::size_t>(item.operands[0].value)];
   T* mask = data_[static_cast<std::size_t>(item.output)];
   const Index elements = out.rows ? out.width * frame.rows : out.width;
-  // The mask itself remembers nothing until the end: first_max_ holds the best element of every group.
+  // The mask is written at the end; until then first_max_ holds the best element of every group.
   std::fill(first_max_.begin(), first_max_.end(), Index(-1));
   for (Index e = 0; e < elements; ++e) {
     Index group = 0, rest = e, groups = 1;

@@ -7,7 +7,7 @@
 namespace fastbp {
 namespace {
 
-constexpr Index kRowsAtATime = 1024;  // of predict: enough to repay packing, small enough for the caches
+constexpr Index kRowsAtATime = 1024;  // per batch of predict: enough to repay packing, small enough for the caches
 
 }  // namespace
 
@@ -22,7 +22,7 @@ Function<T>::Function(const Graph& graph, std::vector<int> outputs, std::shared_
   for (int output : outputs_) graph_.node(output);  // range check
 }
 
-// The plan for at least this many rows, built anew when it is too small or the kernels or the threads were changed.
+// A plan for at least this many rows, rebuilt if it is too small or if the kernels or the threads have changed.
 template <class T>
 Plan<T>& Function<T>::plan_for(Index rows, bool often) {
   if (!plan_ || plan_->max_rows() < rows || !plan_->is_current(often)) {
@@ -67,8 +67,9 @@ void Function<T>::operator()(const std::vector<Source>& inputs, Index rows, Inde
   run(frame, rows, at_a_time, cancel, bind, copy_others);
 }
 
-// The plan on at_a_time rows after the other, between what thread 0 does before and after each. The other threads
-// follow where it calls them: as in a training, a team or one thread, whichever is faster at the time.
+// Runs the plan on one batch of at_a_time rows after another; thread 0 calls `before` and `after` around each. The
+// other threads follow when thread 0 calls them: as in training, a batch runs on the team or on one thread, whichever
+// is faster at the time.
 template <class T>
 template <class Before, class After>
 void Function<T>::run(Frame frame, Index rows, Index at_a_time, Cancel cancel, Before before, After after) {

@@ -17,11 +17,11 @@ class Function {
   Function(const Graph& graph, std::vector<int> outputs, std::shared_ptr<Parameters> parameters, bool training,
            std::uint64_t seed);
 
-  // Writes output i to outputs[i]: rows x features, or the plain array. batch_size 0: as many rows at a time as the
-  // engine likes. The same bits in any case. Ends between two batches, unfinished, where it is cancelled.
+  // Writes output i to outputs[i]: rows x features, or the plain array. batch_size 0: the engine chooses the rows per
+  // batch. The bits are the same in any case. If cancelled, it ends between two batches, unfinished.
   void operator()(const std::vector<Source>& inputs, Index rows, Index batch_size, std::uint32_t counter,
                   const std::vector<T*>& outputs, Cancel cancel);
-  // Outputs are scalars: the row-weighted means over batches, added in float64 in the order of the batches.
+  // For scalar outputs: row-weighted means over batches, added in float64 in the order of the batches.
   std::vector<double> means(const std::vector<Source>& inputs, Index rows, Index batch_size, Cancel cancel);
 
   const Shape& shape(int output) const { return graph_.node(outputs_[static_cast<std::size_t>(output)]).shape; }
@@ -38,7 +38,7 @@ class Function {
   bool training_;
   std::uint64_t seed_;
   std::unique_ptr<Plan<T>> plan_;
-  Pace of_calls_, of_batches_;  // of calls of one batch, which wake a team each; of batches one after another
+  Pace of_calls_, of_batches_;  // of calls of one batch, each of which starts a team; of the batches of one call
 };
 
 extern template class Function<float>;

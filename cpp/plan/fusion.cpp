@@ -1,7 +1,7 @@
-// Items to stages: greedy, in the order of the items. A row-local item joins the stage that produces the last of its
-// operands, so that it finds them in cache; a product takes the maps that follow it as its epilogue. Then, where the
-// rows are many and either the weights small or the values of all rows huge, the stages that work on rows become one
-// loop over blocks of rows; without one, products that only update weights come last (tail.cpp).
+// Makes stages of items, greedily, in the order of the items. A row-local item joins the stage that computes the last
+// of its operands, so that it finds them in cache; a product takes the maps that follow it as its epilogue. Then, if
+// there are many rows and either the weights are small or the values of all rows are huge, the stages that work on rows
+// become one block loop. If there is no loop, products that only update weights come last (tail.cpp).
 #include <algorithm>
 
 #include "plan/tape.h"
@@ -9,7 +9,7 @@
 namespace fastbp {
 namespace {
 
-// Nanoseconds of one thread for one element; rough, they only decide how many threads a stage gets.
+// Nanoseconds per element on one thread. Rough: they only decide how many threads a stage gets.
 double element_cost(const Item& item) {
   switch (item.kind) {
     case Item::Kind::dropout: return 1.0;
@@ -36,14 +36,14 @@ double element_cost(const Item& item) {
   }
 }
 
-// A product need not be stored where its operands have at most so many times its elements: they are measured instead.
+// A gradient is left unstored if its operands, measured instead, have at most this many times its elements,
 constexpr Index kMeasuredPerStored = 3;
-constexpr Index kFewStored = 1024;  // and where it has more elements than that
+constexpr Index kFewStored = 1024;  // and if it has more elements than this
 
 class Fusion {
  public:
   Fusion(const TapeRequest& request, Tape& tape) : tape_(tape), stage_of_(tape.values.size(), -1) {
-    new_stage(Stage::Kind::plain);  // what depends on constants alone comes first
+    new_stage(Stage::Kind::plain);  // what depends on constants and weights alone comes first
     for (std::size_t i = 0; i < tape.items.size(); ++i) {
       const Item& item = tape.items[i];
       int stage = choose(item);
@@ -90,7 +90,7 @@ class Fusion {
       if (stage.kind == kind && fits(item, stage)) return ready;
       if (stage.kind == Stage::Kind::product && is_epilogue(item, ready)) return ready;
     }
-    // A program that can be cut by columns is not mixed with one that can not.
+    // A program that can be split by columns is not mixed with one that cannot.
     int from = std::max(ready + 1, 0);
     for (int s = from; s < static_cast<int>(tape_.stages.size()); ++s)
       if (tape_.stages[s].kind == kind && fits(item, tape_.stages[s])) return s;
@@ -114,7 +114,7 @@ class Fusion {
     return new_stage(kind);
   }
 
-  // May the item run on a part of the rows and columns of the product that stage computes?
+  // Whether the item can run on a part of the rows and columns of the product that the stage computes.
   bool is_epilogue(const Item& item, int stage) const {
     const Item& product = tape_.first_item(tape_.stages[stage]);
     const Value& result = tape_.values[product.output];
@@ -144,7 +144,7 @@ class Fusion {
     return sums_rows(stage) || tape_.values[tape_.first_item(stage).output].rows;
   }
 
-  // Moves the stages that work on rows behind those that they need and before those that need their sums.
+  // Moves the stages that work on rows after those that they need and before those that need their sums.
   void make_loop(const TapeRequest& request) {
     enum Part { before, loop, after };
     std::vector<Part> part;
@@ -180,7 +180,7 @@ class Fusion {
       if (stage >= 0) stage = number[stage];
   }
 
-  // Moves the products that only update weights behind all else.
+  // Moves the products that only update weights after all other stages.
   void make_tail(const TapeRequest& request) {
     std::vector<int> uses(tape_.values.size(), 0);
     for (const Item& item : tape_.items)
@@ -193,7 +193,7 @@ class Fusion {
       const bool looped = stage >= tape_.loop_begin && stage < tape_.loop_end;
       if (looped || tape_.stages[stage].kind != Stage::Kind::product_rows) continue;
       const Item& product = tape_.first_item(tape_.stages[stage]);
-      const bool empty = product.k == 0;  // a product of nothing updates nothing
+      const bool empty = product.k == 0;  // k = 0: no tile would take the step
       in_tail[stage] = !empty && can_be_measured(product) && is_worth_not_storing(product, request);
       if (in_tail[stage]) tape_.values[value].place = Value::Place::unstored;
     }
@@ -207,7 +207,7 @@ class Fusion {
       }
   }
 
-  // Both operands are written by a stage, or gathered.
+  // Whether each operand is written by a stage or gathered.
   bool can_be_measured(const Item& item) const {
     return std::all_of(item.operands.begin(), item.operands.end(), [&](const Operand& operand) {
       const Value& value = tape_.values[operand.value];
@@ -215,8 +215,9 @@ class Fusion {
     });
   }
 
-  // One thread updates a weight that lies in cache faster from a gradient that does, too, but for plain SGD, whose step
-  // is made in registers. In a team the product's tiles hide what it costs to write what others have read.
+  // On one thread, a weight in cache is updated faster from a stored gradient, which is then in cache, too; except by
+  // plain SGD, whose step is taken in registers. In a team, the product's tiles hide the cost of writing lines that
+  // other threads have read.
   static bool is_worth_not_storing(const Item& item, const TapeRequest& request) {
     if (request.team != TeamChoice::measured) return true;
     const Index stored = item.m * item.n;
@@ -241,7 +242,7 @@ class Fusion {
       if (stage >= 0) stage = number[stage];
   }
 
-  // A block of the loop must be a block of rule 2, and sums are all that it can carry from block to block.
+  // A block of the loop must be a block of rule 2, and only sums can be carried from block to block.
   bool fits_loop(const Stage& stage) const {
     if (!sums_rows(stage)) return true;
     return std::all_of(stage.items.begin(), stage.items.end(), [&](int i) {
@@ -250,8 +251,8 @@ class Fusion {
     });
   }
 
-  // Weights that stay in cache from block to block; or so many rows that their values would fill the memory. In both
-  // cases little to add up.
+  // The loop pays if the weights stay in cache from block to block, or if there are so many rows that their values
+  // would fill the memory. In both cases the sums must be small.
   template <class Part>
   bool is_worth_it(const TapeRequest& request, const std::vector<Part>& part, Part loop) const {
     Index weights = 0, sums = 0, row = 0;
@@ -268,7 +269,7 @@ class Fusion {
     return sums <= most && (weights + sums <= most || row * request.max_rows > 64 * most);
   }
 
-  // Which stages can be cut by columns: epilogues, and plain maps of one width.
+  // Marks the stages that can be split by columns: epilogues, and plain maps of one width.
   void columns() {
     for (Stage& stage : tape_.stages) {
       const Index width = tape_.values[tape_.first_item(stage).output].width;
@@ -303,7 +304,7 @@ class Fusion {
   }
 
   Tape& tape_;
-  std::vector<int> stage_of_;  // by value; -1: there before the first stage
+  std::vector<int> stage_of_;  // by value; -1: available before the first stage
 };
 
 }  // namespace

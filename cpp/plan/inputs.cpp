@@ -1,4 +1,4 @@
-// Bringing rows to the inputs: which are read in place, which are only listed, and how the others are gathered.
+// Brings rows to the inputs: chooses which inputs are read in place and which are listed, and gathers the others.
 #include <algorithm>
 
 #include "base/cpu.h"
@@ -8,7 +8,7 @@ namespace fastbp {
 namespace {
 
 constexpr Index kLine = 64;
-constexpr Index kListedBytes = 32 * 1024;  // rows that take no more are in L1 once they are copied
+constexpr Index kListedBytes = 32 * 1024;  // not listed up to this size: a copy of the rows stays in L1
 
 }  // namespace
 
@@ -24,8 +24,8 @@ void Plan<T>::allocate_lists() {
   }
 }
 
-// Whether the input is read by nothing but products that take a list of their rows, and gain by it. What is measured
-// is copied first, so that it is in L1 then.
+// Whether only products that can read listed rows, and gain by it, read the input. A measured input is copied first, so
+// that it is in L1 when it is measured.
 template <class T>
 bool Plan<T>::may_be_listed(int input) const {
   const Value& value = tape_.values[static_cast<std::size_t>(input)];
@@ -46,11 +46,11 @@ bool Plan<T>::may_be_listed(int input) const {
   return true;
 }
 
-// The rows that come next are asked for as late as there is time for it, by the last products of a run or a block: till
-// they are read nothing else should drive them out of the cache again.
+// Chooses the products that prefetch the next rows: the last ones of a run or a block, as late as time allows, so that
+// nothing else evicts the rows before they are read.
 template <class T>
 void Plan<T>::choose_who_asks() {
-  constexpr Index kWorkForLine = 1024;  // fma, for each line of the widest input: a guess of what is asked for
+  constexpr Index kWorkForLine = 1024;  // fma per line to prefetch; the lines are estimated from the widest input
   const bool has_loop = tape_.loop_end > tape_.loop_begin;
   const Index rows = has_loop ? kRowBlock : max_rows_;
   Index bytes = 0;
@@ -69,7 +69,7 @@ void Plan<T>::choose_who_asks() {
   }
 }
 
-// Those of an input whose rows may be listed, else null.
+// The row lists of a value; null unless it is an input whose rows may be listed.
 template <class T>
 auto Plan<T>::lists_of(int value) const -> const RowLists* {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
@@ -77,7 +77,7 @@ auto Plan<T>::lists_of(int value) const -> const RowLists* {
   return &row_lists_[static_cast<std::size_t>(v.storage)];
 }
 
-// What stands in the place of a product's first operand, if its rows are listed in this run.
+// What replaces a product's first operand if its rows are listed in this run; else an empty list.
 template <class T>
 RowList<T> Plan<T>::listed_rows(int value, int thread) const {
   const RowLists* lists = lists_of(value);
@@ -91,7 +91,7 @@ void Plan<T>::begin(const Frame& frame) {
     if (!reads_input(slot)) continue;
     const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
     const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
-    // Whether the rows lie in memory as the kernels want them, and then also one behind the other.
+    // usable: the kernels can read each row where it lies. in_place: the rows also follow one another.
     const bool usable = !(slot == 0 && augmenter_ != nullptr) && source.template has_plain_rows<T>();
     const bool in_place = usable && frame.row_ids == nullptr && source.template is_plain<T>();
     RowLists& lists = row_lists_[static_cast<std::size_t>(slot)];
@@ -104,8 +104,8 @@ void Plan<T>::begin(const Frame& frame) {
   for (int s = 0; s < tape_.lead_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
 }
 
-// Rows first + begin .. first + end of the frame to rows begin .. end of out, the first input's augmented; or where
-// they lie to those of the thread's list.
+// Copies rows first + begin .. first + end of the frame to rows begin .. end of out, and augments those of the first
+// input. If the input is listed, writes the rows' addresses to the thread's list instead.
 template <class T>
 void Plan<T>::gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread) {
   const Index* ids = frame.row_ids == nullptr ? nullptr : frame.row_ids + first;
@@ -124,7 +124,7 @@ void Plan<T>::gather(const Frame& frame, int slot, Index first, Index begin, Ind
     augmenter_->run(out, begin, end, {ids, frame.first_row + first, frame.seed, frame.counter}, thread);
 }
 
-// Each thread brings its own rows, those of the stages that share by rows; what is measured while it is in L1.
+// Each thread gathers the rows that it has in stages shared by rows, and measures measured inputs while they are in L1.
 template <class T>
 void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
   constexpr Index kMeasuredBytes = 16 * 1024;
@@ -153,8 +153,8 @@ void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
   }
 }
 
-// Rows begin .. end of the frame, counted into the next one, will be gathered next: those of the widest input, where
-// they lie scattered in more memory than the caches hold.
+// Sets the rows that this thread will gather next: rows begin .. end of the frame, counted on into the next frame, of
+// the widest input whose rows lie scattered in more memory than the caches hold.
 template <class T>
 void Plan<T>::choose_ahead(const Worker& worker, Index begin, Index end) const {
   static const Index caches = 2 * cache_sizes().l2;

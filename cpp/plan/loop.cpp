@@ -1,4 +1,4 @@
-// The loop over blocks of rows: all stages on one block, then all on the next, and sums over rows by rule 2's counter.
+// The block loop: runs all stages on one block of rows, then on the next, and adds up sums over rows by rule 2.
 #include <algorithm>
 #include <cstring>
 
@@ -23,8 +23,8 @@ void add_earlier(const Kernels<T>& kernels, const T* earlier, T* sum, Index n) {
 
 }  // namespace
 
-// Every thread adds up whole units of blocks: its own, then those that others have not begun, for a thread may come
-// late, or be slower. Then the units are combined. Ends without a barrier.
+// Every thread runs whole units: first its own, then units that others have not begun (work stealing), because a thread
+// may come late or be slower. Then the threads combine the units' sums. Ends without a barrier.
 template <class T>
 void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) {
   const Index blocks = (frame.rows + kRowBlock - 1) / kRowBlock;
@@ -48,14 +48,14 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
   combine_units(blocks, unit, team.size(), thread);
 }
 
-// Whether nobody had begun the unit in this run; then it is the caller's.
+// Claims the unit for the caller; returns false if it was already begun in this run.
 template <class T>
 bool Plan<T>::claim(Index unit) {
   std::atomic<Index>& run = begun_[static_cast<std::size_t>(unit)];
   return run.load(std::memory_order_relaxed) != runs_ && run.exchange(runs_, std::memory_order_relaxed) != runs_;
 }
 
-// Blocks begin .. end - 1 and the sums over their rows. next: the row that the thread will go on with.
+// Runs blocks begin .. end - 1 and adds up their sums over rows. next: the row with which the thread will go on.
 template <class T>
 void Plan<T>::run_unit(Worker& worker, Index unit, Index begin, Index end, Index next) {
   T* const sums = sums_.template as<T>() + counter_ * worker.thread;
@@ -100,7 +100,7 @@ void Plan<T>::run_block(Worker& worker, Index block) {
   worker.slot[level] = worker.sums;
 }
 
-// What is in the counter, from the lowest level up.
+// Adds up what is left in the counter, from the lowest level up.
 template <class T>
 T* Plan<T>::fold(Worker& worker, T* total) {
   for (T* slot : worker.slot) {
@@ -113,8 +113,8 @@ T* Plan<T>::fold(Worker& worker, T* total) {
   return total;
 }
 
-// The units are the counter's numbers now: all of 2^l blocks, but for the last, which may have fewer and then stands
-// below every level of the others.
+// Adds up the units' sums by rule 2's binary counter. Every unit has 2^l blocks, except that the last may have fewer;
+// the last unit's sum then ranks below every level of the others.
 template <class T>
 void Plan<T>::combine_units(Index blocks, Index unit, int threads, int thread) {
   const Index whole = blocks / unit;

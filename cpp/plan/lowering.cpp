@@ -1,4 +1,4 @@
-// Nodes to items: which nodes are needed, which are only views, and how each of the others is computed.
+// Makes items of nodes: finds which nodes are needed and which are only views, and how to compute each of the others.
 #include <algorithm>
 
 #include "plan/tape.h"
@@ -62,7 +62,7 @@ class Lowering {
   }
   int new_value(const Shape& shape) { return new_value(shape.rows, shape.features()); }
 
-  // The value of a node, computed in memory. Broadcasts are only now materialised.
+  // The value of a node in memory. A broadcast is materialised when it is first asked for.
   int value_of(int node) {
     if (value_[node] < 0) {
       const Node& n = graph_.node(node);
@@ -94,7 +94,7 @@ class Lowering {
     return source.features() == 1 || without_leading_ones(source.dims) == without_leading_ones(out.dims);
   }
 
-  // source broadcast to `out` in memory. Rows come by a map's strides, features by a strided copy.
+  // Materialises `source` broadcast to `out`: rows by a map's strides, features by a strided copy.
   int expand(int source, const Shape& out) {
     const Shape& from = shape(source);
     if (is_view(from, out)) {
@@ -199,8 +199,8 @@ class Lowering {
   // How dropout drops: integers are [ordinal] or [ordinal, per batch, exact, unscaled].
   struct Drop {
     bool per_batch, unscaled;
-    Index exact;  // elements of a row, or -1
-    double rate;  // of those
+    Index exact;  // dropped elements per row, or -1
+    double rate;  // share of the elements that are dropped
   };
   static Drop drop_of(const Node& node) {
     const auto flag = [&node](std::size_t i) { return node.integers.size() > i && node.integers[i] != 0; };
@@ -225,7 +225,7 @@ class Lowering {
     return push(item);
   }
 
-  // Where nothing is dropped. What was not scaled while training counts (1 - rate) times now.
+  // Dropout outside training drops nothing. If it does not scale in training, it multiplies by (1 - rate) here.
   int whole_net(const Node& node) {
     const Drop drop = drop_of(node);
     if (!drop.unscaled) return value_of(node.inputs[0]);
@@ -275,7 +275,7 @@ class Lowering {
     return push(item);
   }
 
-  // The feature axes are summed as the trailing ones, moved there if they are elsewhere; then the rows.
+  // Reduces the feature axes first, as trailing axes (moved there if necessary), then the rows.
   int reduction(const Node& node) {
     const Shape& x = shape(node.inputs[0]);
     bool over_rows = node.integers[0] != 0;

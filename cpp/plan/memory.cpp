@@ -1,5 +1,5 @@
-// Values to memory: local to a tile where nothing outside the stage reads them, else in one arena in which values share
-// space that are never alive together.
+// Places values in memory: local to a tile if nothing outside the stage reads them, else in one arena, where values
+// that are never alive together share space.
 #include <algorithm>
 #include <numeric>
 
@@ -8,7 +8,7 @@
 namespace fastbp {
 namespace {
 
-constexpr Index kTileBytes = 24 * 1024;  // what a program's tile may hold, to stay in L1 with some operands beside it
+constexpr Index kTileBytes = 24 * 1024;  // most that a program's tile holds, to stay in L1 with some operands
 
 Index round_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -33,7 +33,7 @@ class Placement {
   Index size(const Value& value) const {
     return value.rows ? value.width * (value.in_block ? kRowBlock : max_rows_) : value.width;
   }
-  // Values that live in one section are kept apart: a thread may be far ahead of another there.
+  // Values of one section get separate memory, because one thread may be far ahead of another there.
   int section(int stage) const {
     if (stage < 0) return -1;
     const int stages = static_cast<int>(tape_.stages.size());
@@ -110,8 +110,8 @@ class Placement {
     tape_.scratch = std::max(tape_.scratch, stage.scratch);
   }
 
-  // The product writes where its first surviving epilogue result of the same size goes, if it is not needed itself:
-  // an elementwise operation may overwrite its operand, provided that nothing reads the operand afterwards.
+  // If the product's result is not needed itself, the product writes to the memory of the first epilogue result of the
+  // same size that is kept: an elementwise operation may work in place if nothing reads its operand afterwards.
   void place_product(Stage& stage) {
     Item& product = tape_.items[stage.items.front()];
     Value& result = tape_.values[product.output];
@@ -130,7 +130,7 @@ class Placement {
     }
   }
 
-  // Slots of the local values of a program; a slot is free again after its value's last use. Returns their widths.
+  // Assigns slots to a program's local values; a slot is free again after its value's last use. Returns their widths.
   std::vector<Index> assign_slots(const Stage& stage) {
     std::vector<Index> widths;
     std::vector<int> busy_until;
@@ -154,7 +154,7 @@ class Placement {
     return widths;
   }
 
-  // The offsets of the values with the given in_block; returns the elements that they take.
+  // Sets the offsets of the values with the given in_block; returns how many elements they take.
   Index place_arena(bool in_block) {
     Index total = 0;
     std::vector<int> values;

@@ -9,13 +9,13 @@ using namespace std::chrono_literals;
 
 constexpr double kWindow = 100e3;  // nanoseconds
 constexpr int kProbe = 4;          // windows: alone, together, alone, together
-constexpr int kHopeless = 3;       // times as long as alone: once is enough
-constexpr int kTooSlow = 4;        // times what the probe promised
+constexpr int kHopeless = 3;       // if the team takes this many times as long, one window is enough
+constexpr int kTooSlow = 4;        // times the probe's best window
 constexpr auto kShortestHold = 10ms;
 constexpr auto kLongestHold = 2s;
 constexpr int kLoserShare = 100;   // the slower mode's part of a probe takes at most one 100th of the time
-constexpr auto kLongWindow = 2ms;  // no single interruption decides it,
-constexpr double kClear = 1.4;     // so once is enough where one mode takes so many times as long
+constexpr auto kLongWindow = 2ms;  // a window that no single interruption decides,
+constexpr double kClear = 1.4;     // so one is enough if a mode takes this many times as long
 
 long steps_in(double nanoseconds, double step) {
   return static_cast<long>(std::clamp(nanoseconds / std::max(step, 1.0), 1.0, 1000.0));
@@ -82,7 +82,7 @@ void Pace::window_done(Duration took) {
     if (is_clear()) probe_ = kProbe - 1;
     if (++probe_ < kProbe) return;
     together_ = best_[1] < best_[0];
-    // Threads that met on one processor make a probe wrong, and do not stay there for long.
+    // A probe is wrong if two threads ran on one processor, which does not last long; so probe again soon.
     if (together_ != team_won_) hold_ = kShortestHold;
     team_won_ = together_;
     hold_until_ = worked_ + std::max<Duration>(hold_, kLoserShare * probing_[!together_]);

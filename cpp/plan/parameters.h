@@ -43,12 +43,12 @@ class Parameters {
     return slots_[static_cast<std::size_t>(slot)];
   }
 
-  // Counts the steps and the calls that have written values, so that a trainer knows whether they are those it left.
+  // Counts the steps and calls that have written values, so that a trainer can tell whether others have written since.
   std::uint64_t writes = 0;
 
  private:
   Dtype dtype_;
-  std::deque<Parameter> slots_;  // they stay where they are when more come: a trainer may be running
+  std::deque<Parameter> slots_;  // a deque never moves its elements: a trainer may be running while more are added
 };
 
 }  // namespace fastbp

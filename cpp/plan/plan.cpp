@@ -7,17 +7,17 @@
 namespace fastbp {
 namespace {
 
-// Units of the block loop for each thread, so that all end at about the same time: many, but not of many threads, for
-// who looks for what is not begun looks at all of them, nor where their sums would take more memory than they are
-// worth.
+// Units of the block loop per thread. With many units all threads end at about the same time; but a thread that looks
+// for unclaimed units scans all of them, and each unit needs memory for its sums. Hence fewer with many threads or
+// large sums.
 constexpr Index kMostUnits = 16, kFewestUnits = 4, kUnitsOfMany = 64;
-constexpr Index kUnitSumBytes = 512 * 1024;  // worth it; at most twice as many
+constexpr Index kUnitSumBytes = 512 * 1024;  // memory aimed at for all units' sums; there may be twice as many units
 TeamChoice team_choice = TeamChoice::measured;
 
 Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
 
-// From one thread's part of a buffer to the next one's. The processor reads ahead of what a thread reads, and must not
-// get to what another one writes.
+// The distance from one thread's part of a buffer to the next. A page in between keeps the hardware prefetcher of one
+// thread away from lines that another thread writes.
 Index apart(Index bytes, int threads) {
   constexpr Index kBetween = 4096;
   return bytes == 0 || threads == 1 ? rounded(bytes) : rounded(bytes) + kBetween;
@@ -60,11 +60,11 @@ bool Plan<T>::is_current(bool often) {
   constexpr unsigned kBetweenLooks = 64;
   if (&kernels_ != &kernels_for<T>() || chosen_threads_ != chosen_num_threads()) return false;
   const bool looks = !often || ++calls_ % kBetweenLooks == 0;
-  if (!looks) return available_threads_ == 1 || !threads_forbidden();  // a team's plan serves no forked child
+  if (!looks) return available_threads_ == 1 || !threads_forbidden();  // a team's plan cannot run in a forked child
   return available_threads_ == available_threads();
 }
 
-// The memory of the loop over blocks: by thread a block's values and a binary counter; the sums of all units.
+// Memory of the block loop: for each thread a block's values and a binary counter; for each unit its sums.
 template <class T>
 void Plan<T>::allocate_loop() {
   if (tape_.loop_end == tape_.loop_begin) return;
@@ -78,7 +78,7 @@ void Plan<T>::allocate_loop() {
   counter_ = apart(tape_.block_sums * counter_slots_ * element, loop_threads_) / element;
   blocks_ = Buffer(static_cast<std::size_t>(tape_.block_arena * element * loop_threads_));
   sums_ = Buffer(static_cast<std::size_t>(counter_ * element * loop_threads_));
-  const Index bytes = std::max<Index>(tape_.block_sums * element * loop_threads_, 1);  // of one unit of each thread
+  const Index bytes = std::max<Index>(tape_.block_sums * element * loop_threads_, 1);  // one unit of each thread
   const Index wanted = std::min(kMostUnits, kUnitsOfMany / loop_threads_);
   units_per_thread_ = std::clamp(kUnitSumBytes / bytes, kFewestUnits, std::max(wanted, kFewestUnits));
   const Index most_units = loop_threads_ == 1 ? 1 : std::min(most_blocks, 2 * units_per_thread_ * loop_threads_ + 1);
@@ -86,7 +86,7 @@ void Plan<T>::allocate_loop() {
   unit_sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * most_units));
 }
 
-// Where every value lies that is not local to a tile or a block. Outputs with rows wait for bind_output.
+// Sets the address of every value that is not local to a tile or a block. bind_output sets those of outputs with rows.
 template <class T>
 void Plan<T>::place_values(Parameters& parameters) {
   const Index element = static_cast<Index>(sizeof(T));
@@ -132,7 +132,7 @@ void Plan<T>::place_values(Parameters& parameters) {
   data_ = own_;
 }
 
-// What programs, products and first_max work with; by thread, but for the last, which runs on one.
+// Allocates scratch for programs, products and first_max: per thread, except first_max's, which runs on one thread.
 template <class T>
 void Plan<T>::allocate_scratch() {
   const Index element = static_cast<Index>(sizeof(T));
@@ -158,7 +158,7 @@ void Plan<T>::allocate_scratch() {
   }
   packed_ = Buffer(static_cast<std::size_t>(together));
 
-  Index alone = 0;  // bytes, where one thread runs all
+  Index alone = 0;  // bytes, if one thread runs all
   for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
     const Stage& stage = tape_.stages[s];
     if (!stage.is_product()) continue;
@@ -188,7 +188,7 @@ bool Plan<T>::mixes_rows() const {
   });
 }
 
-// A product that writes in place of its epilogue's result follows it when it is bound.
+// A product that works in place with its epilogue's result moves with that output when it is bound.
 template <class T>
 void Plan<T>::rebind_shared(int value) {
   const Value& bound = tape_.values[static_cast<std::size_t>(value)];
@@ -224,7 +224,7 @@ Matmul<T> Plan<T>::matmul_of(const Item& item, Index rows) const {
   return p;
 }
 
-// Blocks of the loop that one thread adds up by itself: a power of two, so that its sum is a node of rule 2's tree.
+// The number of blocks in a unit: a power of two, so that a unit's sum is a node of rule 2's tree.
 template <class T>
 Index Plan<T>::unit_of(Index blocks, int threads) const {
   Index unit = 1;
@@ -232,7 +232,7 @@ Index Plan<T>::unit_of(Index blocks, int threads) const {
   return unit;
 }
 
-// A thread's part of a product. Of the rows that come with the run it gets those that it gets of every other value.
+// A thread's part of a product. Of the run's rows, it is the same part that the thread has of every other value.
 template <class T>
 Matmul<T> Plan<T>::share_of(Matmul<T> whole, const Stage& stage, Index rows, int threads, int thread, Index* row,
                             Index* column) const {

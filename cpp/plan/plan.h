@@ -1,5 +1,5 @@
-// A plan computes chosen nodes of a graph for at most max_rows rows at a time: a tape, an arena and bound kernels.
-// Building it allocates everything; running it allocates nothing, but for scratch that fewer rows may want.
+// A plan computes chosen nodes of a graph for at most max_rows rows at a time. It holds a tape, an arena and bound
+// calls. Building it allocates all memory; running it allocates nothing, except scratch that fewer rows may need.
 #pragma once
 
 #include <atomic>
@@ -17,7 +17,7 @@
 
 namespace fastbp {
 
-// The part of n that thread gets: [begin, end), cut at multiples of `multiple`; if it is one multiple, thread 0's.
+// A thread's part of n: [begin, end), cut at multiples of `multiple`. If n is one multiple, thread 0 gets it all.
 struct Share {
   Index begin, end;
 };
@@ -29,19 +29,19 @@ inline Share share(Index n, int threads, int thread, Index multiple) {
   return {begin < n ? begin : n, end < n ? end : n};
 }
 
-// What a run is about: which rows of the inputs, and what random numbers are counted by (rule 9).
+// The input of one run: which rows to read, and the counters of its random numbers (rule 9).
 struct Frame {
   const std::vector<Source>* inputs = nullptr;  // by slot
   Index rows = 0;
   const Index* row_ids = nullptr;  // null: first_row, first_row + 1, ...
   Index first_row = 0;
-  Index rows_after = 0;  // how many numbers of rows lie behind those of row_ids: the next frame's, as a hint
+  Index rows_after = 0;  // how many more entries of row_ids follow: the next frame's rows, a hint for prefetching
   std::uint64_t seed = 0;
   std::uint32_t purpose = 1;
   std::uint32_t counter = 0;
 };
 
-// Whether an update is plain SGD's step, which the tiles of a product can make while the gradient is in registers.
+// Whether an update is plain SGD's step, which a product's tiles can take while the gradient is in registers.
 template <class T>
 bool takes_plain_step(UpdateRule rule, const Update<T>& update) {
   return rule == UpdateRule::sgd && !update.more && update.shrink == 0;
@@ -50,29 +50,29 @@ bool takes_plain_step(UpdateRule rule, const Update<T>& update) {
 template <class T>
 class Plan {
  public:
-  // parameters must outlive the plan. augmentation: of the first input's rows, where they are gathered.
-  // steps: for update_weights.
+  // parameters must outlive the plan. augmentation: of the first input's rows, as they are gathered. steps: for
+  // update_weights.
   Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training, Index max_rows,
        const Augmentation& augmentation = {}, const StepsInProducts& steps = {});
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
   Index max_rows() const { return max_rows_; }
-  // Whether the instruction set and the number of threads are still those that the plan was built for. often: of calls
-  // of microseconds; then only each 64th asks the system how many processors there are, which is what costs.
+  // Whether the instruction set and the number of threads are still those that the plan was built for. often: for calls
+  // of microseconds; only every 64th of them asks the system for the number of processors, which is the costly part.
   bool is_current(bool often);
   bool augments_by(const Augmentation& augmentation) const { return augmentation_ == augmentation; }
-  double cost() const { return tape_.cost; }  // of a run with max_rows, a guess in nanoseconds of one thread
-  int threads() const { return tape_.threads; }  // what is worth using; 1 enters no parallel region
+  double cost() const { return tape_.cost; }  // estimate for max_rows rows, in nanoseconds on one thread
+  int threads() const { return tape_.threads; }  // the team size that pays; 1 enters no parallel region
 
-  // Whether the threads of a team do what another one comes too late for.
+  // Whether idle threads take over units of the block loop that others have not begun (work stealing).
   bool evens_out() const { return loop_threads_ > 1; }
 
   int inputs() const { return static_cast<int>(tape_.inputs.size()); }
   bool reads_input(int slot) const { return slot < inputs() && tape_.inputs[slot] >= 0; }
 
   const Value& output(int i) const { return tape_.values[tape_.outputs[i]]; }
-  // Whether output i is written where bind_output says; if not, the caller copies it from output_data after the run.
+  // Whether the run writes output i where bind_output says; if not, the caller copies it from output_data afterwards.
   bool writes_output(int i) const { return output(i).place == Value::Place::output && output(i).storage == i; }
   void bind_output(int i, T* data) {
     data_[tape_.outputs[i]] = data;
@@ -80,42 +80,43 @@ class Plan {
   }
   const T* output_data(int i) const { return data_[tape_.outputs[i]]; }
 
-  void unbind() { data_ = own_; }  // outputs are the plan's own again
+  void unbind() { data_ = own_; }  // outputs go to the plan's own memory again
 
-  // Before every run: which inputs are read where they lie, and numbers that all threads need. Called by one thread;
-  // the team's next barrier lies between this and the run.
+  // Called by one thread before every run: decides which inputs are read in place and runs the lead stages. The team
+  // must start or meet at a barrier between this and the run.
   void begin(const Frame& frame);
 
-  // Brings the other rows to the inputs and runs the tape. Called by every thread of the team with the same frame; ends
-  // with a barrier.
+  // Gathers the inputs that are not read in place and runs the tape. Called by every thread of the team with the same
+  // frame; ends with a barrier.
   void run(const Frame& frame, Team& team, int thread);
 
-  // Some gradients are not stored: `run` leaves what they are made of, and update_weights makes them and takes the
-  // optimiser's step in the same tiles, by what is bound here; it returns whether the update says that all of this
-  // thread's is small (plain SGD's says nothing), and ends without a barrier. Their output_data is null.
+  // Unstored gradients: `run` computes only their operands. update_weights computes the gradients and takes the
+  // optimiser's step in the same tiles, with the updates bound by bind_update. It returns whether the kernels report
+  // all that this thread wrote as small (plain SGD's step reports nothing, which counts as small), and ends without a
+  // barrier. output_data of an unstored gradient is null.
   bool stores_all() const { return stores_all_; }
   void bind_update(int i, const Update<T>* update);
   bool update_weights(const Frame& frame, UpdateRule rule, Team& team, int thread);
-  // After `run`: no element of an unstored gradient is larger than this; Inf if that is not known.
+  // After `run`: no element of an unstored gradient has a larger magnitude than this; Inf if unknown.
   double unstored_bound(const Frame& frame, int threads) const;
-  // Stores them from now on, in memory that it allocates; called by one thread. Those of the last `run` follow by
-  // run_tail, called by every thread, which ends without a barrier.
+  // Allocates memory for the unstored gradients and stores them from now on; called by one thread. run_tail, called by
+  // every thread, computes those of the last `run`; it ends without a barrier.
   void store_all();
   void run_tail(const Frame& frame, Team& team, int thread);
 
-  // Whether a row of some output may depend on other rows, so that rows can not be computed a part at a time.
+  // Whether a row of some output may depend on other rows, so that rows cannot be computed a part at a time.
   bool mixes_rows() const;
 
  private:
-  struct Region;  // rows and columns of a program
-  struct Worker;  // what one thread works with
+  struct Region;  // rows and columns that a program works on
+  struct Worker;  // the state of one thread during a run
   struct Epilogue;
 
-  // Where an input's rows lie, instead of copies of them; empty if something could not read them like that.
+  // Pointers to an input's rows, read instead of copies; empty if some reader of the input cannot use such a list.
   struct RowLists {
-    std::vector<const T*> at;  // by row of the batch, in the loop by thread and row of the block
-    Index each = 0;  // rows from thread to thread
-    bool used = false;  // in this run
+    std::vector<const T*> at;  // by row of the batch; in the block loop by thread and row of the block
+    Index each = 0;  // entries from one thread's list to the next; 0: all threads share one list
+    bool used = false;  // whether this run reads the list
   };
 
   void allocate_loop();
@@ -187,20 +188,20 @@ class Plan {
   const Kernels<T>& kernels_;
   Tape tape_;
   int chosen_threads_, available_threads_;
-  unsigned calls_ = 0;  // of is_current
+  unsigned calls_ = 0;  // calls of is_current
   Buffer arena_, own_outputs_, constants_;
-  std::vector<Ahead> ahead_;  // by thread: the rows that it gathers next
-  Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread, but for the last
-  std::vector<Buffer> more_scratch_;  // by thread: of products; replaced where it does not do
-  Buffer packed_;  // what a team packs together of a product's first operand
+  std::vector<Ahead> ahead_;  // by thread: the rows that it will gather next, to prefetch
+  Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread; unit_sums_ by unit
+  std::vector<Buffer> more_scratch_;  // by thread: scratch of products that need more; replaced if it is too small
+  Buffer packed_;  // joint packing of a product's first operand
   Index program_scratch_ = 0;  // elements per thread
-  Index product_scratch_ = 0;  // bytes per thread of a team, or in the loop; who runs alone has all
-  Index product_step_ = 0;  // bytes from one thread's to the next one's
+  Index product_scratch_ = 0;  // bytes per thread, in a team or in the loop; a thread that runs alone may use all
+  Index product_step_ = 0;  // bytes from one thread's product scratch to the next
   int loop_threads_ = 1;
   Index units_per_thread_ = 1;
-  int counter_slots_ = 0;  // of a thread's binary counter
-  Index counter_ = 0;  // elements of one
-  std::vector<std::atomic<Index>> begun_;  // by unit of the loop: the last run in which a thread began it
+  int counter_slots_ = 0;  // slots of a thread's binary counter
+  Index counter_ = 0;  // elements of one thread's binary counter
+  std::vector<std::atomic<Index>> begun_;  // by unit of the loop: the last run in which a thread claimed it
   Index runs_ = 0;  // the number of the run, from 1
   Augmentation augmentation_;
   std::unique_ptr<Augmenter<T>> augmenter_;  // null: nothing is augmented
@@ -209,14 +210,14 @@ class Plan {
   bool stores_all_ = true;
   std::vector<const Update<T>*> updates_;  // by stage of the tail
   std::vector<Buffer> gradients_;  // the tail's results, once they are stored
-  Buffer magnitudes_;  // by thread: the largest that it wrote of each measured value
+  Buffer magnitudes_;  // by thread and measured value: the largest magnitude that the thread has noted
   std::vector<T*> own_;  // by value: where the plan put it
   std::vector<T*> data_;  // by value: where it is now (inputs and outputs may be bound elsewhere)
-  // By thread, for the number of rows that comes again and again; of the loop if there is one.
+  // By thread, for the number of rows that repeats: calls of the block loop, or of the whole run if there is no loop.
   std::vector<Bound<T>> bound_;
 };
 
-// Tests: plans built from now on share every stage among all threads, however small it is, products by rows or columns.
+// For tests: in plans built from now on all threads share every stage, however small; products by rows or columns.
 void share_always(TeamChoice choice);
 bool shares_always();
 

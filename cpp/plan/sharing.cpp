@@ -1,5 +1,5 @@
-// Stages to threads: how many threads a run is worth, what each stage shares out among them, and in which order; what
-// is done before they meet.
+// Assigns stages to threads: chooses how many threads a run is worth, how they share each stage, the order of the
+// stages, and which stages run before the team starts.
 #include <algorithm>
 #include <limits>
 #include <utility>
@@ -9,13 +9,13 @@
 namespace fastbp {
 namespace {
 
-// Nanoseconds, measured with two threads on one machine. They decide what is fast, not what is right.
-constexpr double kBarrier = 1500;         // threads that meet, wait for the last, and then read what others wrote
-constexpr double kBarrierOfMany = 50;     // and per thread of the team
-constexpr double kWorthATeam = 40000;  // saved per run: less is lost soon where other programs run beside a team
+// Nanoseconds, measured with two threads on one machine. They affect speed only, not results.
+constexpr double kBarrier = 1500;         // a barrier: meet, wait for the last, then read what others wrote
+constexpr double kBarrierOfMany = 50;     // added per thread of the team
+constexpr double kWorthATeam = 40000;  // least saving per run: less is soon lost if other programs run beside a team
 constexpr double kWeight = 0.05;          // one thread reads or packs one weight of a product
 constexpr double kTransposedWeight = 0.15;
-constexpr Index kKeptBytes = Index(4) << 20;  // of a batch's values: more is worth a barrier
+constexpr Index kKeptBytes = Index(4) << 20;  // of a batch's values: a barrier costs less than keeping more
 
 class SharingOut {
  public:
@@ -42,7 +42,7 @@ class SharingOut {
   double gathering() const { return request_.gather_cost * static_cast<double>(rows_); }
   bool has_loop() const { return tape_.loop_end > tape_.loop_begin; }
 
-  // The part of the whole that the busiest thread gets.
+  // The fraction of the work that the busiest thread gets.
   static double largest(Index count, Index unit, int threads) {
     const Index units = (count + unit - 1) / unit;
     if (units == 0) return 0;
@@ -106,7 +106,7 @@ class SharingOut {
     return {Sharing::one, cost};
   }
 
-  // What reading or packing a product's operands costs, once.
+  // The cost of reading or packing a product's operands once.
   double of_a(const Stage& stage) const {
     const Item& product = item(stage.items.front());
     const Index m = value(product.output).rows ? product.m * rows_ : product.m;
@@ -121,7 +121,7 @@ class SharingOut {
     return product.kind == Item::Kind::product_rows ? product.k * rows_ : product.k;
   }
 
-  // Threads that share the columns read and pack only their part of b, but all of a, and they must have met before.
+  // Threads that share the columns read and pack only their part of b, but all of a, which needs a barrier before.
   Choice of_product(const Stage& stage, int threads) const {
     const Item& product = item(stage.items.front());
     const bool rows = value(product.output).rows;
@@ -140,11 +140,11 @@ class SharingOut {
     return widest;
   }
 
-  // Sections: what lies between two barriers. A stage comes as early as what it reads allows.
+  // Puts each stage in the earliest section (stages between two barriers) that its operands allow; counts the sections.
   int count_sections() {
     struct Written {
       int section = 0;
-      Pattern pattern{Pattern::By::rows, kRowsOfRun};  // the inputs
+      Pattern pattern{Pattern::By::rows, kRowsOfRun};  // initially: the inputs as they are gathered
     };
     std::vector<Written> written(tape_.values.size());
     std::vector<bool> moves(tape_.values.size(), false);
@@ -172,8 +172,8 @@ class SharingOut {
     return sections;
   }
 
-  // Behind one another what needs no barrier in between, unless keeping all values of the batch for that long would
-  // take memory that is worth more.
+  // Sorts the stages by section, so that stages that need no barrier between them are adjacent; unless keeping all
+  // values of the batch for that long takes more memory than it is worth.
   void order() {
     Index kept = 0;
     for (const Value& value : tape_.values)
@@ -193,7 +193,7 @@ class SharingOut {
     }
   }
 
-  // Stages of numbers alone, such as 1/rows, before all others: for those who need them a barrier would cost more.
+  // Leading stages of plain scalars, such as 1/rows, run before the team starts: a barrier would cost more.
   void choose_lead() {
     const int stages = static_cast<int>(tape_.stages.size());
     while (tape_.threads > 1 && tape_.lead_end < stages && is_numbers(tape_.lead_end)) ++tape_.lead_end;

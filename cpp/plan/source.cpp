@@ -30,7 +30,7 @@ void simplify(Source& source) {
 
 namespace {
 
-// Of several axes all but the last are walked here, the last by the kernel.
+// Loops over all axes but the last; the kernel does the last.
 template <class T>
 void gather_axes(const Kernels<T>& kernels, const Source& source, std::size_t axis, Gather<T> g) {
   if (axis + 1 == source.sizes.size()) {

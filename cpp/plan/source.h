@@ -1,4 +1,4 @@
-// Data as they came: any element type, any strides. Rows are gathered (or read in place) into a plan's inputs.
+// Data as the user passed them: any element type, any strides. A plan reads the rows in place or gathers them.
 #pragma once
 
 #include <string>
@@ -13,20 +13,20 @@ struct Source {
   std::string name;
   const char* data = nullptr;
   Element element = Element::f32;
-  bool swap = false;  // the bytes lie in the other order than this machine's
+  bool swap = false;  // the byte order is not this machine's
   Index rows = 0;
   Index row_bytes = 0;
   std::vector<Index> sizes, strides;  // of a row's features; strides in bytes, adjacent axes merged where possible
   Index width = 1;
   bool plain_rows = false;  // float32 or float64 in this machine's order, aligned, each row contiguous
 
-  // Rows of T, each contiguous.
+  // Whether the rows have elements of type T and each row is contiguous.
   template <class T>
   bool has_plain_rows() const {
     return plain_rows && element == (sizeof(T) == 4 ? Element::f32 : Element::f64);
   }
 
-  // And one directly after the other: readable in place.
+  // Whether, in addition, the rows follow one another directly: readable in place.
   template <class T>
   bool is_plain() const {
     return has_plain_rows<T>() && row_bytes == width * static_cast<Index>(sizeof(T));
@@ -36,8 +36,8 @@ struct Source {
 // Merges axes that one stride can walk, drops axes of size 1, sets width and plain_rows.
 void simplify(Source& source);
 
-// Rows begin .. end of a batch whose rows are source[index[i]], or source[first + i] where index is null, to out
-// (width elements a row; out is the batch's first row). Rounds once.
+// Copies rows begin .. end of a batch to out, which points to the batch's first row and has width elements per row. Row
+// i of the batch is source[index[i]], or source[first + i] if index is null. Rounds once.
 template <class T>
 void gather_rows(const Kernels<T>& kernels, const Source& source, const Index* index, Index first, Index begin,
                  Index end, T* out);

@@ -1,7 +1,7 @@
-// The tail of a tape: products over rows that are nothing but the gradients of weights. Nothing reads them but the
-// update, so their tiles take its step while they are in registers or in cache, and they are never stored. What must be
-// known before anything is written follows from a bound: |sum of x_r g_r| <= rows * max |x| * max |g|. The largest
-// magnitudes are noted where x and g are written, while they are in L1.
+// The tail of a tape: products over rows whose results are weight gradients that only the update reads. Their tiles
+// take the optimiser's step while they are in registers or in cache, and the gradients are never stored. Before
+// anything is written, overflow is ruled out by a bound: |sum of x_r g_r| <= rows * max |x| * max |g|. The largest
+// magnitudes are noted when x and g are written, while they are in L1.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -10,7 +10,7 @@
 
 namespace fastbp {
 
-// Whole cache lines for each thread.
+// Rounded up to whole cache lines, so that threads share none.
 template <class T>
 Index Plan<T>::magnitudes_per_thread() const {
   constexpr Index line = 64 / static_cast<Index>(sizeof(T));
@@ -28,8 +28,8 @@ void Plan<T>::forget_magnitudes(int thread) {
   if (count > 0) std::fill_n(magnitudes_.template as<T>() + count * thread, count, T(0));
 }
 
-// Of a part of a value that the stage has written: whole rows, or rows and columns of its product, which may have
-// several rows to one of the value.
+// The call that measures a part of a value that the stage has written: whole rows, or rows and columns of its product,
+// which may have several rows per row of the value.
 template <class T>
 Magnitude<T> Plan<T>::magnitude_call(const Stage& stage, int value, const Worker& worker, const Region& tile) const {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
@@ -46,7 +46,7 @@ void Plan<T>::measure(const Stage& stage, const Worker& worker, const Region& ti
   }
 }
 
-// The roundings on the way can add a little, for which a limit far below the largest number leaves room.
+// Roundings can exceed the bound a little; the caller's limit is far enough below the largest number to allow for that.
 template <class T>
 double Plan<T>::unstored_bound(const Frame& frame, int threads) const {
   double bound = 0;
@@ -74,7 +74,7 @@ void Plan<T>::bind_update(int i, const Update<T>* update) {
     if (tape_.first_item(tape_.tail(k)).output == value) updates_[k] = update;
 }
 
-// A thread's part of the product of stage k of the tail, as the update of its weight; nothing where others do it.
+// A thread's part of the product of stage k of the tail, as the update of its weight; empty if thread 0 does it all.
 template <class T>
 Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker& worker, int threads) const {
   const Stage& stage = tape_.tail(k);
@@ -85,7 +85,7 @@ Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker& worker, int thread
   return share_of(whole, stage, worker.rows, stage.sharing == Sharing::one ? 1 : threads, worker.thread, &row, &column);
 }
 
-// Finds scratch for what update_weights will do, which must not fail halfway.
+// Allocates the scratch that update_weights will need, because that must not fail halfway.
 template <class T>
 void Plan<T>::foresee_updates(const Worker& worker, int threads) {
   if (stores_all_ || (worker.rows == max_rows_ && (threads == 1 || threads == tape_.threads))) return;
@@ -95,7 +95,7 @@ void Plan<T>::foresee_updates(const Worker& worker, int threads) {
   }
 }
 
-// Plain SGD's step is made in registers, any other by the rule's kernel.
+// Plain SGD's step is taken in registers, any other by the rule's kernel.
 template <class T>
 bool Plan<T>::update_weights(const Frame& frame, UpdateRule rule, Team& team, int thread) {
   const Worker worker = worker_in_team(frame, team, thread);

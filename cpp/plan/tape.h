@@ -1,6 +1,6 @@
-// The tape: what a plan executes. Built once from a graph by lower() (nodes to items), combine() (items to fewer),
-// fuse() (items to stages), share_out() (stages to threads), place() (values to memory) and set_barriers(); run by
-// Plan<T>. Nothing here depends on the element type.
+// The tape: the list of stages that a plan runs. build_tape() makes it once from a graph, by these passes: lower()
+// (nodes to items), combine() (several items to one), fuse() (items to stages), share_out() (stages to threads),
+// place() (values to memory) and set_barriers(). Plan<T> runs it. Nothing here depends on the element type.
 #pragma once
 
 #include <string>
@@ -11,7 +11,7 @@
 
 namespace fastbp {
 
-// What an item reads or writes: `width` elements per row, or in all without rows; always contiguous, row-major.
+// What an item reads or writes: `width` elements per row, or in all if it has no rows; contiguous, row-major.
 struct Value {
   enum class Place {
     unused,
@@ -20,7 +20,7 @@ struct Value {
     input,      // storage: slot
     arena,      // lives in the plan's arena at `offset`
     output,     // written for the caller: storage = number of the output
-    local,      // lives for one tile of rows, in the scratch of the thread: slot `storage`
+    local,      // exists for one tile of rows, in slot `storage` of the thread's scratch
     unstored,   // a gradient that updates its weight in the product's tiles; stored only on demand (tail.cpp)
   };
   bool rows = false;
@@ -29,9 +29,9 @@ struct Value {
   int storage = -1;
   Index offset = 0;  // elements
   int first_stage = -1, last_stage = -1;
-  int measured = -1;      // read by the tail: the number under which its largest magnitude is noted
-  bool in_block = false;  // arena and input: lives for one block of rows, in the block arena of the thread
-  Index sum_offset = -1;  // a sum over rows inside the block loop: where each block's part of it lies
+  int measured = -1;      // read by the tail: the index under which its largest magnitude is noted
+  bool in_block = false;  // arena and input: holds one block of rows, in the thread's block arena
+  Index sum_offset = -1;  // a sum over rows in the block loop: offset of each block's partial sum
 };
 
 // An operand of a map: element (r, c) is at r*row_stride + c*col_stride of the value.
@@ -49,14 +49,14 @@ struct Copy {
 struct Item {
   enum class Kind {
     map,           // elementwise: Kernels::map
-    row,           // one of Kernels' row functions over `lead` x `last` of every row
+    row,           // one of Kernels' row functions, on `lead` runs of `last` elements in every row
     move,          // strided copies: slices, concatenation, transposes, general broadcasts
     dropout,       //
     product,       // rule 1
     product_rows,  // rule 2
     over_rows,     // sum or max over rows
     flat,          // sum or max of `lead` runs of `last` elements, without rows
-    first_max,     // of groups that span rows or scattered axes
+    first_max,     // marks the first maximum of groups that span rows or scattered axes
   };
   Kind kind;
   Op op;
@@ -65,25 +65,25 @@ struct Item {
   Index lead = 1, last = 1;
   Index integer = 0;
   double number = 0;
-  bool count_rows = false;              // divide_by_count: times the rows present
+  bool count_rows = false;              // divide_by_count: multiply the count by the rows of the run
   bool per_batch = false;               // dropout: all rows of a batch drop the same elements
-  Index exact = -1;                     // dropout: how many elements of a row are dropped, or -1: each by
-  std::uint32_t threshold = 0;          // its 16 bits being below this one; `number` is the scale of the others
+  Index exact = -1;                     // dropout: elements dropped per row; -1: by `threshold`
+  std::uint32_t threshold = 0;          // dropout: drop if the 16 random bits are below it; `number` scales the rest
   std::vector<Copy> copies;             // move: one per operand
   bool zero_first = false;              // move: what no copy writes is +0
-  Index m = 0, n = 0, k = 0;            // products; m or k is per row where the operand has rows
+  Index m = 0, n = 0, k = 0;            // products; m or k is per row if the operand has rows
   bool transpose_a = false, transpose_b = false;
-  Finish finish = Finish::none;         // product: with operand 2
-  std::vector<Index> dims;              // first_max: the shape
+  Finish finish = Finish::none;         // product: what happens to its sums, with operand 2
+  std::vector<Index> dims;              // first_max: the operand's feature axes
   std::vector<bool> reduced;            // first_max: the axes that a group spans; [0] is the rows
 };
 
-// How the threads of a team share a stage. Each thread's part follows from the size of the team and the rows of the run
-// alone, so that what one stage leaves with a thread another finds there; not in the loop over blocks (loop.cpp).
+// How a team's threads share a stage. A thread's part depends only on the size of the team and the rows of the run, so
+// the next stage finds the parts of a value on the threads that wrote them; not so in the block loop (loop.cpp).
 enum class Sharing {
   one,      // thread 0 does all of it
-  rows,     // of the run; without rows, of the product's result
-  columns,  // of the product's result, of the sum over rows, of a plain map: whole units (plain: kPlainUnit)
+  rows,     // by rows of the run; a product without rows: by rows of its result
+  columns,  // of a product's result, a reduction over rows or a plain map: whole units (plain map: kPlainUnit)
 };
 constexpr Index kPlainUnit = 64;
 
@@ -93,17 +93,17 @@ struct Stage {
   Kind kind;
   std::vector<int> items;      // a product comes first, the rest is its epilogue
   Sharing sharing = Sharing::one;
-  int section = 0;             // what share_out put between the same two barriers
-  bool asks_ahead = true;      // products: for the rows that will be gathered next
-  bool by_columns = false;     // plain maps of one width: threads share the columns
-  Index width = 0;             // by_columns, products: columns
+  int section = 0;             // number of its section (the stages between two barriers), set by share_out
+  bool asks_ahead = true;      // products: prefetch the rows that will be gathered next
+  bool by_columns = false;     // plain maps of one width, and epilogues: columns may be split
+  Index width = 0;             // by_columns, products: number of columns
   Index tile_elements = 0;     // capacity of one local slot where all have one width (epilogues, by_columns)
   Index tile_rows = 1;         // row programs
   std::vector<Index> slots;    // offset in scratch (elements) of every local slot
   Index scratch = 0;           // elements of scratch per thread
-  std::vector<int> measured;   // those of its values that the tail reads
-  double fixed_cost = 0;       // nanoseconds of one thread, a rough model
-  double row_cost = 0;         // and per row
+  std::vector<int> measured;   // the values that it writes and the tail reads
+  double fixed_cost = 0;       // nanoseconds on one thread, by a rough model
+  double row_cost = 0;         // the same, per row of the run
   bool is_product() const { return kind == Kind::product || kind == Kind::product_rows; }
 };
 
@@ -112,34 +112,36 @@ struct Tape {
   std::vector<Item> items;
   std::vector<Stage> stages;
   std::vector<std::vector<double>> constants;  // by Value::storage
-  std::vector<int> outputs;                    // values, in the order asked for
-  std::vector<int> inputs;                     // value by input slot, -1 where it is not read
+  std::vector<int> outputs;                    // values, in the order of the request
+  std::vector<int> inputs;                     // value by input slot; -1: not read
   Index arena = 0;                             // elements
-  // Stages tail_begin .. are the products whose results are unstored. None needs another, nothing needs them.
+  // Stages from tail_begin on are the products whose results are unstored. No stage depends on one of them.
   int tail_begin = 0;
-  int measured = 0;  // values that they read
+  int measured = 0;  // number of values that the tail reads
   bool in_loop(int stage) const { return stage >= loop_begin && stage < loop_end; }
   std::size_t tail_size() const { return stages.size() - static_cast<std::size_t>(tail_begin); }
   const Stage& tail(std::size_t k) const { return stages[static_cast<std::size_t>(tail_begin) + k]; }
   const Item& first_item(const Stage& stage) const { return items[static_cast<std::size_t>(stage.items.front())]; }
-  // Stages loop_begin .. loop_end - 1 run one block of kRowBlock rows after another, so that a block's values are still
-  // in cache when the next stage reads them; sums over rows are added up as rule 2 says. Empty: no such loop.
+  // Stages loop_begin .. loop_end - 1 are the block loop: all of them run on one block of kRowBlock rows, then on the
+  // next, so that a block's values are still in cache when the next stage reads them. Sums over rows are added up by
+  // rule 2. If the range is empty, there is no loop.
   int loop_begin = 0, loop_end = 0;
   Index block_arena = 0;  // elements per thread
-  Index block_sums = 0;  // elements: all sums over rows of the loop
+  Index block_sums = 0;  // elements of all sums over rows in the loop
   Index scratch = 0;  // elements per thread, programs only
-  int threads = 1;  // of the team that is worth it
-  double cost = 0;  // of a run with max_rows, a guess in nanoseconds of one thread
-  Index column_unit = 1;  // Sharing::columns of products and sums over rows
-  std::vector<bool> barriers;  // by stage: whether the threads meet before it
-  int lead_end = 0;  // stages before it are numbers alone: who calls a team together computes them first (Plan::begin)
+  int threads = 1;  // size of the team that pays
+  double cost = 0;  // estimate of a run with max_rows, in nanoseconds on one thread
+  Index column_unit = 1;  // unit of Sharing::columns for products and reductions over rows
+  std::vector<bool> barriers;  // by stage: whether a barrier precedes it
+  int lead_end = 0;  // stages before it compute plain scalars: they run before the team starts (Plan::begin)
 };
 
-// Whether the team and what it shares are chosen by what they cost, or (tests) all threads share every stage: products
-// by rows, stages ordered by the barriers they wait for; or products by columns, stages as they came.
+// How the size of the team and the sharing of stages are chosen: by estimated cost; or, for tests, all threads share
+// every stage: products by rows, with the stages ordered by the barriers that they wait for, or products by columns,
+// with the stages in their original order.
 enum class TeamChoice { measured, always_rows, always_columns };
 
-// Which outputs are gradients of weights that need not be stored, if that pays: their products make the step.
+// Which outputs are weight gradients that need not be stored: if it pays, their products take the optimiser's step.
 struct StepsInProducts {
   std::vector<bool> outputs;  // empty: none
   bool plain = true;  // the steps are plain SGD's
@@ -151,10 +153,10 @@ struct TapeRequest {
   bool training;
   Index max_rows;
   Index element_bytes;
-  Index block_bytes;  // what the loop over blocks may keep in cache of weights and sums over rows
-  int threads;  // the most that may share a run
+  Index block_bytes;  // cache that weights and sums over rows may take in the block loop
+  int threads;  // the most threads that may share a run
   Index column_unit;  // columns of a product's register tile, a multiple of 8
-  double gather_cost;  // of a row, where threads share what is done to the rows as they are gathered; nanoseconds
+  double gather_cost;  // nanoseconds per row of work done while gathering (augmentation), which threads share
   TeamChoice team = TeamChoice::measured;
   StepsInProducts steps;
 };

@@ -1,4 +1,4 @@
-// What the threads that run a tape pass around; only for the files that run it.
+// The state of a thread that runs a tape; only for the files that run it.
 #pragma once
 
 #include <algorithm>
@@ -7,29 +7,29 @@
 
 namespace fastbp {
 
-// A program's part of the rows and columns. Without rows: one row.
+// The rows and columns that a program works on. A program without rows has one row.
 template <class T>
 struct Plan<T>::Region {
   Index row, rows;
   Index column, columns;  // columns < 0: every value's whole width
 };
 
-// One thread and the rows that it works on: all of the run, or one block of the loop.
+// One thread and the rows that it works on: all rows of the run, or one block of the loop.
 template <class T>
 struct Plan<T>::Worker {
   const Frame* frame;
   int thread;
-  Team* team = nullptr;  // not in the loop
+  Team* team = nullptr;  // null in the loop
   Index row = 0, rows;
-  int threads = 1;  // that do products side by side; in the loop each has its own
-  Index product_bytes;  // of scratch
-  T* scratch;  // of programs
-  Ahead* ahead;  // the rows that this thread gathers next
-  Bound<T>* bound = nullptr;  // null: the stages run as the tape says
+  int threads = 1;  // threads that work on the same products; 1 in the loop, where each has its own
+  Index product_bytes;  // size of a product's scratch
+  T* scratch;  // for programs
+  Ahead* ahead;  // the rows that this thread will gather next
+  Bound<T>* bound = nullptr;  // null: stages run from the tape
   T* block = nullptr;  // in the loop: the values of the block
-  T* sums = nullptr;  // in the loop: the block's part of every sum over rows
-  // In the loop: rule 2's binary counter. slot[level] holds a sum of 2^level blocks or null; the rest are free.
-  // Set where the loop begins: there is much of it.
+  T* sums = nullptr;  // in the loop: the block's partial sum of every sum over rows
+  // In the loop: rule 2's binary counter. slot[level] holds a sum of 2^level blocks, or null; `free` holds the unused
+  // buffers. Only run_unit initialises these arrays, because they are large.
   static constexpr int kLevels = 48;
   T* slot[kLevels];
   T* free[kLevels];
@@ -60,7 +60,7 @@ struct Plan<T>::Epilogue {
   Plan<T>* plan;
   const Stage* stage;
   const Worker* worker;
-  Index row, column;  // of the thread's part of the product
+  Index row, column;  // where the thread's part of the product begins
 };
 
 }  // namespace fastbp

@@ -14,7 +14,7 @@ namespace {
 
 constexpr char kAccumulated[] = "accumulated_gradient", kAverage[] = "average";
 
-// Blocks combine as in rule 2: the slot of a level is full where that bit of the count is set.
+// Combines block sums as in rule 2: a level's slot is full if that bit of the count is set.
 double combined(const std::vector<double>& sums) {
   double slot[64];
   std::size_t count = 0;
@@ -52,7 +52,7 @@ std::vector<std::string> Optimizer<T>::needed_states(const OptimizerSettings& s)
   return names;
 }
 
-// Zero; Adagrad's sums as the settings say; an average as the weights are.
+// A new state: zero; but Adagrad's sums start at the settings' value, and an average starts as the weights.
 template <class T>
 typename Optimizer<T>::State Optimizer<T>::begun(const std::string& name, const OptimizerSettings& s) const {
   State state{name, {}};
@@ -92,7 +92,7 @@ void Optimizer<T>::set(const OptimizerSettings& settings) {
   stale_ = true;
 }
 
-// What stays until other settings come.
+// Sets what stays the same in all updates until the settings change.
 template <class T>
 void Optimizer<T>::point_at_states() {
   const std::vector<std::string>& names = state_names(rule_);
@@ -182,7 +182,7 @@ void Optimizer<T>::begin_step() {
   moderate_ = true;
   for (std::size_t i = 0; i < weights_.size(); ++i) fill(i, rate);
   moderate_ = moderate_ || accumulates_;
-  stale_ = progress_.pending > 0;  // what was accumulated is taken once
+  stale_ = progress_.pending > 0;  // accumulated gradients are used once
 }
 
 // Scalars are combined in float64 and rounded once.
@@ -212,7 +212,7 @@ void Optimizer<T>::fill(std::size_t i, double learning_rate) {
   update.more = update.accumulated != nullptr || s.clipvalue > 0 || measures_ || update.average != nullptr;
 }
 
-// Blocks of FLAT are shared among the threads.
+// The threads share the blocks of FLAT.
 template <class T>
 void Optimizer<T>::measure(int threads, int thread) {
   for (std::size_t i = 0; i < weights_.size(); ++i) {
@@ -232,7 +232,7 @@ double Optimizer<T>::norm_of(std::size_t i) const {
   return std::sqrt(combined(square_sums_[i]));
 }
 
-// A norm above the clip's is brought down to it.
+// Gradients whose norm is above the limit are scaled down to it.
 template <class T>
 bool Optimizer<T>::scale() {
   const auto factor = [](double norm, double most) { return static_cast<T>(norm > most ? most / norm : 1.0); };
@@ -251,7 +251,7 @@ bool Optimizer<T>::scale() {
   return finite;
 }
 
-// Every thread its share of every weight.
+// Calls the kernel on this thread's share of every weight.
 template <class T>
 bool Optimizer<T>::all_are(Kernel kernel, int threads, int thread) const {
   bool all = true;
@@ -287,7 +287,7 @@ bool Optimizer<T>::write(int threads, int thread) const {
   return all_are(accumulates_ ? k.accumulate : k.update[static_cast<int>(rule_)], threads, thread);
 }
 
-// Every thread its share of the columns of every weight: all axes but the first.
+// Limits the norms of this thread's share of every weight's columns (all axes but the first).
 template <class T>
 void Optimizer<T>::limit_norms(int threads, int thread) const {
   for (const Trained& weight : weights_) {

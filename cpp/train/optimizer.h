@@ -1,4 +1,4 @@
-// An optimiser at work on the weights of a trainer: what it keeps of the past for each, and the steps it makes.
+// An optimiser of a trainer's weights: the states that it keeps for each weight, and the steps that it takes.
 #pragma once
 
 #include <limits>
@@ -11,8 +11,8 @@
 
 namespace fastbp {
 
-// A weight that is trained, with the factors of its learning rate and its decay, what its columns' norms are brought
-// down to, and lambda of the proximal step's threshold eta * lambda.
+// A trained weight, with the factors of its learning rate and decay, the limit of its columns' norms, and lambda of the
+// proximal step's threshold eta * lambda.
 struct Trained {
   Parameter* parameter;
   double rate = 1.0, decay = 1.0;
@@ -20,51 +20,55 @@ struct Trained {
   double proximal_l1 = 0.0;
 };
 
-// A step is, by thread 0: begin_step; by all, with a barrier after each: measure and, by thread 0, scale, where
-// measures_norms says so; is_finite, unless it is known; write; limit_norms, where limits_norms says so; and by thread
-// 0: end_step.
+// The calls of a step, in this order:
+//   begin_step   by thread 0
+//   measure      by all threads, then scale by thread 0: if measures_norms()
+//   is_finite    by all, unless the answer is known
+//   write        by all
+//   limit_norms  by all, if limits_norms()
+//   end_step     by thread 0
+// A barrier follows each of measure, scale, is_finite, write and limit_norms.
 template <class T>
 class Optimizer {
  public:
   Optimizer(std::vector<Trained> weights, const OptimizerSettings& settings);
 
-  // Settings that hold from the next step on. What was kept stays; what they need beside it begins. All or nothing.
+  // Applies settings from the next step on. Existing states stay; missing ones are created. All or nothing.
   void set(const OptimizerSettings& settings);
-  // By weight, from the next step on.
+  // lambda by weight, from the next step on.
   void set_proximal_l1(const std::vector<double>& lambdas);
-  // Where a weight's gradient is from now on; null: nowhere, its own product updates the weight.
+  // Sets where a weight's gradient is from now on; null: it is unstored, and its product updates the weight.
   void bind(std::size_t i, const T* gradient);
 
-  // Whether the next steps need no more of a gradient at a time than the weights they change: no norms, nothing that is
-  // accumulated.
+  // Whether the next steps can update a part of a weight from that part of its gradient: no norms, no accumulation.
   bool works_on_parts() const;
-  // Whether they are plain SGD's: nothing but the decay and the gradient times the rate.
+  // Whether the next steps are plain SGD's: only decay and the gradient times the learning rate.
   bool is_plain() const;
-  // Whether all weights and what is kept beside them are within +-limit: this thread's part of them.
+  // Whether this thread's part of all weights, the rule's states and averages is within +-limit.
   bool values_within(double limit, int threads, int thread) const;
-  // How large weights within +-largest may be after the step, those that plain SGD's step changes unseen, their
-  // gradients being nowhere, but within +-gradient.
+  // A bound, after the step, of the weights that plain SGD's step updates in products, unchecked: before the step they
+  // are within +-largest, and their unstored gradients are within +-gradient.
   double largest_after(double largest, double gradient) const;
 
   void begin_step();
   bool measures_norms() const { return measures_ && !accumulates_; }
   void measure(int threads, int thread);
-  // Whether all norms are finite.
+  // Computes the factors of clipping by norm; returns whether all norms are finite.
   bool scale();
-  // Whether the step in hand only accumulates gradients.
+  // Whether the current step only accumulates gradients.
   bool accumulates() const { return accumulates_; }
-  // Whether no step from weights, states and gradients within +-2^60 can give an infinity.
+  // Whether no step can overflow while weights, states and gradients are within +-2^60.
   bool moderate() const { return moderate_; }
-  // Whether all that would be written is finite, and writing it: whether it is within +-2^60.
+  // is_finite: whether all that `write` would write is finite. write: returns whether what it wrote is within +-2^60.
   bool is_finite(int threads, int thread) const;
   bool write(int threads, int thread) const;
   bool limits_norms() const { return limits_ && !accumulates_; }
   void limit_norms(int threads, int thread) const;
   void end_step() { progress_ = after_; }
-  // After a step that was not finite, of a weight: "its gradient's norm" or "its update", if that is not; or nothing.
+  // After a step that was not finite, names the cause in weight i: "its gradient's norm" or "its update"; else "".
   std::string what_is_not_finite(std::size_t i) const;
 
-  // The step in hand for a whole weight, as one row.
+  // The current step for the whole weight i, as one row.
   const Update<T>& update_of(std::size_t i) const { return updates_[i]; }
   UpdateRule rule() const { return rule_; }
 
@@ -93,10 +97,10 @@ class Optimizer {
   OptimizerSettings settings_;
   UpdateRule rule_ = UpdateRule::sgd;
   std::vector<State> states_;
-  Progress progress_, after_;  // before and after the step in hand
+  Progress progress_, after_;  // before and after the current step
   std::vector<Update<T>> updates_;
-  std::vector<T*> accumulated_;  // by weight; null before there are any
-  bool stale_ = true;  // the updates are not those of the settings
+  std::vector<T*> accumulated_;  // by weight; null if there is no such state
+  bool stale_ = true;  // the updates must be filled from the settings again
   bool moderate_ = false, measures_ = false, accumulates_ = false, limits_ = false;
   std::vector<std::vector<double>> square_sums_;  // by weight and block of FLAT
 };

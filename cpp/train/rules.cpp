@@ -52,7 +52,7 @@ bool counts_updates(UpdateRule rule) {
 
 namespace {
 
-constexpr double kNadamDecay = 0.96;  // of the momentum's schedule: Dozat, 2016
+constexpr double kNadamDecay = 0.96;  // of the momentum's schedule (Dozat, 2016)
 
 double nadam_momentum(const OptimizerSettings& s, double decay_power) { return s.beta_1 * (1.0 - 0.5 * decay_power); }
 
@@ -100,8 +100,8 @@ void combine_scalars(UpdateRule rule, const OptimizerSettings& s, const Progress
   }
 }
 
-// The largest that is written is a momentum or gradient of 2^60 times a rate of 2^30 over an epsilon of 2^-33, which
-// float32 can hold.
+// The largest value written is a momentum or gradient of 2^60 times a rate of 2^30 over an epsilon of 2^-33: 2^123,
+// which float32 can hold.
 bool is_moderate(UpdateRule rule, const OptimizerSettings& s, double decay, const double scalars[kUpdateScalars]) {
   const bool divides = rule >= UpdateRule::adagrad && rule <= UpdateRule::nadam;
   return std::all_of(scalars, scalars + kUpdateScalars, [](double x) { return std::fabs(x) < 1e9; }) &&

@@ -1,4 +1,4 @@
-// Rule 10 but for the vectors: which update an optimiser makes, what it keeps, and the scalars of a step.
+// The scalar part of rule 10: which update an optimiser makes, which states it keeps, and the scalars of a step.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,7 @@
 
 namespace fastbp {
 
-// The learning rate of every update, counted from 0. Asked by the thread that called, once per update.
+// The learning rate of every update, counted from 0. The calling thread asks for it once per update.
 class LearningRates {
  public:
   virtual ~LearningRates() = default;
@@ -31,26 +31,26 @@ struct OptimizerSettings {
   Index ema_overwrite_frequency = 0;  // 0: never
 };
 
-// What an optimiser counts: part of its state, all in float64.
+// An optimiser's counters: part of its state, all in float64.
 struct Progress {
-  double updates = 0;  // that were made
-  double pending = 0;  // gradients accumulated since the last one
+  double updates = 0;  // updates made
+  double pending = 0;  // gradients accumulated since the last update
   // Running products over the updates. Adam: beta_1^t, beta_2^t. Nadam: the product of u_1 ... u_t, beta_2^t, 0.96^t.
   double product[3] = {1, 1, 1};
   static constexpr int size = 5;
 };
 
 UpdateRule rule_of(const OptimizerSettings& settings);
-// The states of a weight, in the order of the kernel's.
+// The names of a weight's states, in the kernel's order.
 const std::vector<std::string>& state_names(UpdateRule rule);
 // Whether the rule's scalars differ from one update to the next.
 bool counts_updates(UpdateRule rule);
-// The progress when one more update is made.
+// The counters after one more update.
 Progress after_update(UpdateRule rule, const OptimizerSettings& settings, Progress progress);
-// The scalars of that update, with the learning rate eta, not rounded yet.
+// The scalars of the update that leads to `after`, with the learning rate eta, not rounded yet.
 void combine_scalars(UpdateRule rule, const OptimizerSettings& settings, const Progress& after, double eta,
                      double scalars[kUpdateScalars]);
-// Whether no update of weights, states and gradients within +-2^60 can give an infinity.
+// Whether no update can overflow while weights, states and gradients are within +-2^60.
 bool is_moderate(UpdateRule rule, const OptimizerSettings& settings, double decay,
                  const double scalars[kUpdateScalars]);
 

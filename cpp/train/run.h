@@ -1,4 +1,4 @@
-// What the threads of one call of a trainer share; for trainer.cpp and step.cpp alone.
+// State that the threads of one call of a trainer share; only for trainer.cpp and step.cpp.
 #pragma once
 
 #include <algorithm>
@@ -14,19 +14,19 @@ using Clock = std::chrono::steady_clock;
 
 template <class T>
 struct Trainer<T>::Run {
-  // What thread 0 tells the others at the barrier before a step.
+  // Thread 0 sets these before the barrier that starts a step.
   Frame frame;
   bool over = false;
 
   std::vector<char> flags, small_before;  // by thread
   std::vector<double> figures;  // of the step
-  bool norms_finite = true;     // those of the gradients, where they are measured
-  bool finite = true;           // the step; if not, nothing of it was written
+  bool norms_finite = true;     // whether the gradients' norms are finite, if they are measured
+  bool finite = true;           // whether the step is finite; if not, it wrote nothing
 
-  // Thread 0's own.
-  std::vector<Index> order, next_order;  // of the rows; the second is of the next epoch, or empty: see shuffle_ahead
+  // Only thread 0 uses these.
+  std::vector<Index> order, next_order;  // of the rows; next_order: the next epoch's, or empty (see shuffle_ahead)
   bool next_is_ready = false;
-  std::vector<double> sums, means;  // of the epoch: figure x rows; divided by the rows
+  std::vector<double> sums, means;  // of the epoch: sums of figure x rows; these divided by the rows
   Index rows_done = 0;              // of the epoch
   Index look_every = 1;             // steps between two looks at the clock
   Buffer checked;                   // for check_finite: rows of one input

@@ -8,8 +8,8 @@ namespace {
 
 constexpr std::uint32_t kPurpose = 2u << 24;
 
-// The stream of 64-bit numbers, of which `expected` will be drawn, and now and then a few more. Many are made at once;
-// for a handful, block by block is faster.
+// The stream of 64-bit random numbers. `expected` of them will be drawn, and now and then a few more. They are
+// generated many at a time, but a handful is generated faster block by block.
 class Draws {
  public:
   Draws(const KernelTable& kernels, std::uint64_t seed, std::uint32_t epoch, Index expected)
@@ -52,7 +52,7 @@ class Draws {
   std::uint64_t seed_;
   std::uint32_t epoch_;
   Index expected_;
-  Index first_ = 0, filled_ = 0, at_ = 0;  // the first number at hand, how many there are, and the next
+  Index first_ = 0, filled_ = 0, at_ = 0;  // index of the first buffered number, how many there are, place of the next
   std::uint64_t numbers_[kMost];
 };
 

@@ -7,8 +7,8 @@
 
 namespace fastbp {
 
-// order[0 .. n) becomes a permutation of 0 .. n-1 that depends on seed, epoch and n alone. n < 2^32. Returns false, the
-// order unfinished, where it was cancelled: so many rows take seconds.
+// Makes order[0 .. n) a permutation of 0 .. n-1 that depends only on seed, epoch and n. n < 2^32. Returns false, with
+// the order unfinished, if cancelled: many rows take seconds.
 bool shuffle(const KernelTable& kernels, std::uint64_t seed, std::uint32_t epoch, Index n, Index* order,
              Cancel& cancel);
 

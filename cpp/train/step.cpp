@@ -7,10 +7,10 @@
 namespace fastbp {
 namespace {
 
-// Below this, no update of moderate hyperparameters can overflow, so that one comparison per gradient is enough.
+// Below this, no update of moderate hyperparameters can overflow, so one comparison per gradient is enough.
 constexpr double kSmall = 1152921504606846976.0;  // 2^60
 
-// Stored gradients of so many elements in all are checked by every thread for itself: cheaper than a barrier.
+// Up to this many elements of stored gradients in all, every thread checks all of them: cheaper than a barrier.
 constexpr Index kStoredForEach = 8192;
 
 }  // namespace
@@ -27,8 +27,8 @@ bool Trainer<T>::gradients_small(int threads, int thread) const {
   return true;
 }
 
-// Whether the step surely gives no infinity, though some gradients are not stored: they are within +-bound. All threads
-// come to the same answer.
+// Whether the step is known to be finite before it is taken, although some gradients are unstored; those are within
+// +-bound. All threads get the same answer.
 template <class T>
 bool Trainer<T>::is_settled(Run& run, double bound, Team& team, int thread) {
   const bool known = values_small_ && largest_ <= kSmall;
@@ -44,17 +44,17 @@ bool Trainer<T>::is_settled(Run& run, double bound, Team& team, int thread) {
   return small && bound <= kSmall && optimizer_.moderate() && std::isfinite(*plan_->output_data(0));
 }
 
-// The gradients that `run` has not stored.
+// Computes and stores the gradients that `run` left unstored.
 template <class T>
 void Trainer<T>::make_gradients(Run& run, Team& team, int thread) {
-  team.barrier(thread);  // everyone has asked whether the plan stores them
+  team.barrier(thread);  // all threads have read whether the plan stores them
   if (thread == 0) store_gradients();
   team.barrier(thread);
   plan_->run_tail(run.frame, team, thread);
   team.barrier(thread);
 }
 
-// Whether the step is finite, all gradients being stored.
+// Whether the step is finite. All gradients must be stored.
 template <class T>
 bool Trainer<T>::is_good(Run& run, Team& team, int thread) {
   char& flag = run.flags[static_cast<std::size_t>(thread)];
@@ -68,7 +68,7 @@ bool Trainer<T>::is_good(Run& run, Team& team, int thread) {
   }
   bool good = std::isfinite(run.figures[0]) && run.norms_finite;
   if (good && !(Run::all_set(run.flags, team) && values_small_ && optimizer_.moderate())) {
-    team.barrier(thread);  // everyone has read the flags
+    team.barrier(thread);  // all threads have read the flags
     flag = optimizer_.is_finite(team.size(), thread);
     team.barrier(thread);
     good = Run::all_set(run.flags, team);
@@ -77,7 +77,7 @@ bool Trainer<T>::is_good(Run& run, Team& team, int thread) {
   return good;
 }
 
-// One step on the rows of run.frame: computes, checks, updates. Writes nothing where the step is not finite.
+// One step on the rows of run.frame: computes, checks, updates. Writes nothing if the step is not finite.
 template <class T>
 void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
   plan_->run(run.frame, team, thread);
@@ -93,7 +93,7 @@ void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
     small = optimizer_.write(team.size(), thread) && small;
     run.flags[static_cast<std::size_t>(thread)] = small;
   }
-  const bool limits = good && optimizer_.limits_norms();  // behind the barrier thread 0 may begin the next step
+  const bool limits = good && optimizer_.limits_norms();  // read now: after the barrier thread 0 may begin a new step
   team.barrier(thread);
   if (limits) {
     optimizer_.limit_norms(team.size(), thread);
@@ -104,7 +104,7 @@ void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
   run.finite = good;
   const double before = values_small_ && largest_ <= kSmall ? largest_ : kSmall / 2;
   largest_ = in_products ? optimizer_.largest_after(before, bound) : std::numeric_limits<double>::infinity();
-  // An accumulated gradient says nothing of the weights.
+  // The flags of a step that only accumulates say nothing about the weights.
   const bool others_small = in_products ? largest_ <= kSmall : values_small_ || !optimizer_.accumulates();
   values_small_ = good && Run::all_set(run.flags, team) && others_small;
   if (good) optimizer_.end_step();

@@ -59,13 +59,13 @@ Trainer<T>::Trainer(const Graph& graph, int cost, int descended, const std::vect
 template <class T>
 void Trainer<T>::set_settings(const OptimizerSettings& settings) {
   optimizer_.set(settings);
-  values_small_ = false;  // states that were not used for a while may be now
+  values_small_ = false;  // states that were unused for a while may be used again
 }
 
 template <class T>
 void Trainer<T>::set_proximal_l1(const std::vector<double>& lambdas) {
   optimizer_.set_proximal_l1(lambdas);
-  values_small_ = false;  // plain steps may change weights unseen whose bound is not known
+  values_small_ = false;  // plain steps may now change weights unchecked, whose bound is unknown
 }
 
 template <class T>
@@ -79,10 +79,11 @@ const std::vector<Index>& Trainer<T>::dims_of(std::size_t weight) const {
   return parameters_->at(graph_.node(trainable_[weight]).integers[0]).dims;
 }
 
-// The plan for steps of this size, built anew when the size, the kernels or the threads are others than before.
+// Provides the plan for steps of this size; rebuilds it if the size, the kernels, the threads, the augmentation or the
+// optimiser's way of working have changed.
 template <class T>
 void Trainer<T>::prepare(Index batch_size, const Augmentation& augmentation, bool often) {
-  // A plan for far more rows would serve, but its tiles and threads are not those for so few.
+  // A plan for far more rows would work, but its tiles and threads do not suit so few rows.
   constexpr Index kFarMore = 16;
   const bool fits = plan_ && plan_->max_rows() >= batch_size && plan_->max_rows() <= kFarMore * batch_size;
   const bool in_parts = optimizer_.works_on_parts(), plain = optimizer_.is_plain();
@@ -116,14 +117,14 @@ void Trainer<T>::bind_gradients() {
   }
 }
 
-// All gradients from now on: for an optimiser that wants them, or to see what a step would do before it is made.
+// Stores all gradients from now on: for an optimiser that needs them whole, or to check a step before it is taken.
 template <class T>
 void Trainer<T>::store_gradients() {
   plan_->store_all();
   bind_gradients();
 }
 
-// fit(check_finite=True): the first number of the first input that is not finite, before anything is computed from it.
+// fit(check_finite=True): throws at the first number that is not finite, input by input, before it is used.
 template <class T>
 void Trainer<T>::check_rows(Run& run) const {
   const Frame& frame = run.frame;
@@ -150,7 +151,7 @@ void Trainer<T>::check_rows(Run& run) const {
   }
 }
 
-// The rows' order in this epoch. Returns false where it was cancelled.
+// Makes the order of the rows in this epoch. Returns false if cancelled.
 template <class T>
 bool Trainer<T>::shuffle_rows(Run& run) const {
   if (run.next_is_ready) {
@@ -161,14 +162,14 @@ bool Trainer<T>::shuffle_rows(Run& run) const {
   return shuffle(kernels(), seed_, epoch, static_cast<Index>(run.order.size()), run.order.data(), run.cancel);
 }
 
-// That of the next epoch, while the other threads do what this one would have done of the step in hand.
+// Makes the order of the next epoch, while the other threads take over this thread's units of the current step.
 template <class T>
 void Trainer<T>::shuffle_ahead(Run& run) const {
   const Index rows = static_cast<Index>(run.next_order.size());
   run.next_is_ready = rows > 0 && shuffle(kernels(), seed_, epoch + 1, rows, run.next_order.data(), run.cancel);
 }
 
-// Thread 0: every step of every epoch, on the team or alone, whichever is faster at the time.
+// Thread 0 runs every step of every epoch, on the team or alone, whichever is faster at the time.
 template <class T>
 void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team) {
   Team alone(1);
@@ -202,7 +203,7 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
   team.barrier(0);
 }
 
-// The other threads: a step whenever thread 0 calls for one.
+// The other threads run a step whenever thread 0 calls for one.
 template <class T>
 void Trainer<T>::follow(Run& run, Team& team, int thread) {
   for (;;) {
@@ -226,12 +227,12 @@ bool Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Ind
   };
 
   const bool last = run.rows_done == rows_total;
-  if (last) {  // before anything that may throw: the epoch is whole
+  if (last) {  // before anything that may throw: the epoch is complete
     add_to_result();
     ++epoch;
   }
   bool stop = listener.wants_steps() && listener.step_done(step, run.figures.data());
-  const bool look = static_cast<Index>(steps) % run.look_every == 0;  // of all epochs: they may have one step each
+  const bool look = static_cast<Index>(steps) % run.look_every == 0;  // over all epochs: they may have one step each
   const Clock::time_point now = (look || last) && listener.wants_progress() ? Clock::now() : run.told;
   const bool tell = listener.wants_progress() && (last || now - run.told >= std::chrono::milliseconds(100));
   if (tell) {
@@ -241,7 +242,7 @@ bool Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Ind
   }
   if (listener.wants_steps() || tell) values_small_ = false;  // a callback may set weights
   if (stop && !last) add_to_result();
-  // Asked last: what Ctrl-C cuts short is no epoch of the result.
+  // Asked last: an epoch that Ctrl-C cuts short does not enter the result.
   return stop || (look && run.cancel.requested());
 }
 
@@ -256,7 +257,7 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
   run.frame.purpose = 0;
   run.cancel = Cancel([](void* of) { return static_cast<Listener*>(of)->interrupted(); }, &listener);
   if (request.shuffle) run.order.resize(static_cast<std::size_t>(request.rows));
-  constexpr Index kShuffledAhead = 1 << 15;  // rows: a second order of more is memory that is worth more
+  constexpr Index kShuffledAhead = 1 << 15;  // rows; for more, a second order takes more memory than it is worth
   if (plan_->evens_out() && request.rows <= kShuffledAhead && request.epochs > 1)
     run.next_order.resize(run.order.size());
   run.figures.resize(static_cast<std::size_t>(figures_));
@@ -276,7 +277,7 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
 
 template <class T>
 std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index rows) {
-  const FloatingPointState state;  // what is done beside the team is computed as in it
+  const FloatingPointState state;  // work outside the team is computed in the same state
   prepare(rows, {}, true);
   if (own_writes_ != parameters_->writes) values_small_ = false;
   Run run;
@@ -299,7 +300,7 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   return run.figures;
 }
 
-// The failed step again, on one thread, with every node kept; nothing of it was written, so it fails alike.
+// Repeats the failed step on one thread with every node kept; it wrote nothing, so it fails in the same way.
 template <class T>
 std::string Trainer<T>::first_non_finite(const Run& run, const Augmentation& augmentation) {
   const Frame& frame = run.frame;

@@ -14,7 +14,7 @@
 
 namespace fastbp {
 
-// A step whose loss, weights or optimiser values would not be finite. Nothing of it was written.
+// Thrown for a step whose loss, weights or optimiser values would not be finite. The step wrote nothing.
 class NonFinite : public Error {
  public:
   NonFinite(Index epoch, Index step, std::string node)
@@ -23,17 +23,17 @@ class NonFinite : public Error {
   std::string node;  // the first node, in the order of creation, that holds Inf or NaN
 };
 
-// What a training tells while it runs, always from the thread that called it.
+// What a training reports while it runs, always on the thread that called it.
 class Listener {
  public:
   virtual ~Listener() = default;
-  // After every step; figures: cost and the others of this step. Returns whether to stop.
+  // After every step; figures: the cost and the metrics of this step. Returns whether to stop.
   virtual bool step_done(Index step, const double* figures) = 0;
-  // At most every 0.1 s and at each epoch's end; means so far. Returns whether to stop.
+  // At most every 0.1 s and at each epoch's end; means: of the epoch so far. Returns whether to stop.
   virtual bool progress(Index epoch, Index rows_done, const double* means) = 0;
   virtual bool wants_steps() const = 0;
   virtual bool wants_progress() const = 0;
-  // Asked at most every 50 ms: has the user interrupted? Training then ends after the step in hand.
+  // Asked at most every 50 ms: has the user interrupted? Training then ends after the current step.
   virtual bool interrupted() = 0;
 };
 
@@ -44,32 +44,32 @@ struct FitRequest {
   Augmentation augmentation;  // of the first input
 };
 
-// Grows epoch by epoch, and holds those that were finished also where fit throws.
+// Grows epoch by epoch; if fit throws, it holds the finished epochs.
 struct FitResult {
   std::vector<double> means;  // epochs done x (1 + figures)
-  Index epochs = 0;           // the one that a callback cut short included
+  Index epochs = 0;           // including one that a callback cut short
 };
 
 template <class T>
 class Trainer {
  public:
-  // cost is reported, descended is what the gradients are of. trainable: parameter nodes; decays, rates, max_norms: the
-  // factors of each one's weight decay and learning rate, and what its columns' norms are brought down to.
+  // cost is reported; the gradients are those of descended. trainable: parameter nodes. decays, rates, max_norms: each
+  // one's factors of weight decay and learning rate, and the limit of its columns' norms.
   Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures,
           std::shared_ptr<Parameters> parameters, const std::vector<int>& trainable, const std::vector<double>& decays,
           const std::vector<double>& rates, const std::vector<double>& max_norms, const OptimizerSettings& settings,
           std::uint64_t seed);
 
   void fit(const FitRequest& request, Listener& listener, FitResult& result);
-  // One step on these rows; the cost and the figures before the update.
+  // One step on these rows; returns the cost and the metrics before the update.
   std::vector<double> step(const std::vector<Source>& inputs, Index rows);
 
-  // Also between two steps of a fit, from the thread that called it: the others wait then.
+  // Also allowed between two steps of a fit, on the thread that called it: the other threads wait then.
   void set_settings(const OptimizerSettings& settings);
   void set_proximal_l1(const std::vector<double>& lambdas);
   std::size_t trainable() const { return trainable_.size(); }
   int figures() const { return figures_; }  // cost included
-  // What the optimiser keeps, to be read or written.
+  // The optimiser's states, to read or to write.
   const std::vector<typename Optimizer<T>::State>& states();
   Progress& progress() { return optimizer_.progress(); }
   const std::vector<Index>& dims_of(std::size_t weight) const;
@@ -77,7 +77,7 @@ class Trainer {
   std::uint32_t epoch = 0, steps = 0;
 
  private:
-  struct Run;  // what the threads of one call share
+  struct Run;  // state that the threads of one call share
 
   void prepare(Index batch_size, const Augmentation& augmentation, bool often);
   void bind_gradients();
@@ -104,14 +104,14 @@ class Trainer {
   Optimizer<T> optimizer_;
   std::uint64_t seed_;
   std::unique_ptr<Plan<T>> plan_;
-  Pace pace_, pace_of_calls_;  // of a fit's steps; of single ones, which wake a team each
-  bool in_parts_ = false, plain_ = false;  // how the optimiser worked when the plan was built
+  Pace pace_, pace_of_calls_;  // of a fit's steps; of single steps, each of which starts a team
+  bool in_parts_ = false, plain_ = false;  // works_on_parts() and is_plain() when the plan was built
   Index stored_ = 0;  // elements of all gradients that the plan stores
-  bool shows_weights_ = false;  // a figure is a weight as it lies: all threads must have read before one writes
+  bool shows_weights_ = false;  // a figure aliases a weight: all threads must read it before one writes
   bool values_small_ = false;  // every weight and every state of the optimiser is known to be within +-2^60
-  // After a step in products: no weight that plain SGD's steps change there is larger.
+  // After a step in products: an upper bound of the weights that plain SGD's steps change there.
   double largest_ = std::numeric_limits<double>::infinity();
-  std::uint64_t own_writes_ = 0;  // the parameters' `writes` after the last `step`: if unchanged, that still holds
+  std::uint64_t own_writes_ = 0;  // parameters_->writes after the last `step`; if equal, values_small_ still holds
 };
 
 extern template class Trainer<float>;
