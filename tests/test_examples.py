@@ -16,11 +16,13 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def test_the_programs_of_the_readme_run_one_after_the_other() -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(blocks) == 4
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 5
     names: dict[str, object] = {}
     for block in blocks:
         exec(compile(block, "README.md", "exec"), names)
+    assert f"# {names['mae']:.3f}\n" in page
     assert names["history"].history["val_accuracy"][-1] > 0.9  # type: ignore[attr-defined]
     assert abs(float(names["w"].value) - 3) < 0.1  # type: ignore[attr-defined]
 
@@ -189,12 +191,12 @@ def reads_distorted_digits(names: Names) -> None:
     assert names["accuracy"] > 0.97
     curves, gentle = names["curves"], names["GENTLE"]
     assert len(curves["val_accuracy"]) == names["EPOCHS"]
-    # what it trains on is harder than what it is asked, and becomes easier at once where the distortions become gentler
+    # distorted training images are harder than held-out ones, and at once easier when the distortions become gentler
     assert max(curves["accuracy"][:-gentle]) < min(curves["accuracy"][-gentle:])
     assert curves["accuracy"][-gentle - 1] < curves["val_accuracy"][-gentle - 1]
 
 
-# What the example of this name shows, from the names that it leaves behind.
+# Checks what the example of this name shows, by the names that it leaves behind.
 CLAIMS: dict[str, Callable[[Names], None]] = {
     "augmentation": turns_a_five,
     "backpropagation": propagates_backwards,
