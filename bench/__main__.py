@@ -27,8 +27,8 @@ class Effort:
     rounds: int
     turn_seconds: float
     peak_seconds: float
-    limit: float  # seconds, after which no more workload begins
-    shorter: int = 1  # epochs have so many times fewer steps
+    limit: float  # seconds after which no workload begins
+    shorter: int = 1  # divides the steps of an epoch
 
 
 QUICK = Effort(rounds=5, turn_seconds=0.03, peak_seconds=0.004, limit=90, shorter=4)
@@ -36,7 +36,7 @@ FULL = Effort(rounds=7, turn_seconds=0.25, peak_seconds=0.02, limit=float("inf")
 
 
 def run(workloads: Sequence[Workload], systems: Sequence[str], effort: Effort, say: Say) -> dict[str, Any]:
-    """The report, as --json writes it; `say` is told of the progress."""
+    """The report, as --json writes it. Tells `say` the progress."""
     start = time.perf_counter()
     meter = Meter(effort.peak_seconds)
     plays: list[Played] = []
@@ -95,7 +95,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.quick and options.systems is None:
         systems = [name for name in systems if name not in SLOW_TO_START]
     if options.plot is not None:
-        from .pictures import bars  # before the work, so that a missing matplotlib is known now
+        from .pictures import bars  # a missing matplotlib must show before the work
 
     effort = QUICK if options.quick else FULL
     if options.rounds:

@@ -1,9 +1,9 @@
-"""Contenders take turns: rounds that alternate between the systems, the machine's roofs measured between all turns.
+"""Contenders take turns, round by round; the machine's roofs are measured between all turns.
 
 A contender is a system with a number of threads. It is a process of its own, started with that number in its
-environment, so that neither the libraries nor their thread pools meet; it stays for all workloads. A turn is some whole
-epochs, as many as fill a set time. Around each turn the roofs are measured (see `bench.machine`), so that a machine
-that is now slow and now fast is so to the turn and to its floor.
+environment, so that libraries and their thread pools do not interfere; it stays for all workloads. A turn is as many
+whole epochs as fill a set time. The roofs (see `bench.machine`) are measured before and after each turn, so that
+changes of the machine's speed affect the turn and its floor alike.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ THREAD_VARIABLES = (
     "NPROC",  # XLA's
 )
 OUTRUN = 3.0
-IDLING = 0.03  # s: libraries' threads spin for some time after their work
+IDLING = 0.03  # s; libraries' threads spin for some time after their work
 
 
 @dataclass
@@ -50,7 +50,7 @@ class Failed(Exception):
 
 
 class Contender:
-    """The near end of a contender's process."""
+    """This process's end of the pipe to a contender."""
 
     def __init__(self, system: str, threads: int, connection: Connection) -> None:
         self.key = system, threads
@@ -73,14 +73,14 @@ class Contender:
         return value
 
     def calibrate(self, turn_seconds: float) -> None:
-        """Fits a turn's epochs to a time."""
+        """Chooses the epochs of a turn so that they take about `turn_seconds`."""
         epochs = 1
         while True:
             self.ask("train", epochs)
             seconds, _ = self.answer()
             if seconds >= min(0.02, turn_seconds) or epochs >= 2**20:
                 break
-            epochs *= 8  # one epoch alone is mostly the call
+            epochs *= 8  # a single short epoch is mostly the cost of the call
         self.epochs = max(1, math.ceil(turn_seconds * epochs / seconds))
 
     def turn(self, steps: int) -> tuple[float, int]:
@@ -95,7 +95,8 @@ def play(
 ) -> dict[tuple[str, int], Turns | str]:
     """By system and threads: the turns of some rounds, or why there are none.
 
-    After `limit` seconds no other round begins; after half of them, no other contender of several threads joins.
+    After the first, no round begins that is likely to end after `limit` seconds. After half of them, no other contender
+    of several threads joins.
     """
     start = time.perf_counter()
     results: dict[tuple[str, int], Turns | str] = {}
@@ -122,8 +123,8 @@ def play(
         turns.roofs.append(between(before, after))
         before = after
 
-    # Those of one thread prepare at the same time, for compilers are slow; threads that wait for each other must not
-    # be more than the processors.
+    # Contenders of one thread prepare at the same time, because compilers are slow. The others prepare alone: threads
+    # that wait for each other must not outnumber the processors.
     together = [contender for contender in contenders if contender.key[1] == 1]
     alone = [[contender] for contender in contenders if contender.key[1] > 1]
     for some in [together, *alone]:
@@ -145,7 +146,7 @@ def play(
 
 
 def load(contenders: list[Contender]) -> None:
-    """Lets all import what they need; one that cannot will say so when it is to train."""
+    """Lets all contenders import what they need; one that cannot says so when it is asked to train."""
     for contender in contenders:
         with suppress(Failed):
             contender.ask("load")
@@ -159,7 +160,7 @@ def _leave_out(contender: Contender) -> None:
 
 
 def _outrun(contender: Contender, results: dict[tuple[str, int], Turns | str]) -> bool:
-    """Whether the same system was far faster with another number of threads in the first round: one is then enough."""
+    """Whether its system was far faster with other threads in the first round: then this contender plays no more."""
     system, _ = contender.key
     first = {key: turns.seconds[0] for key, turns in results.items() if isinstance(turns, Turns) and turns.seconds}
     return first[contender.key] > OUTRUN * min(seconds for key, seconds in first.items() if key[0] == system)
@@ -167,7 +168,7 @@ def _outrun(contender: Contender, results: dict[tuple[str, int], Turns | str]) -
 
 @contextmanager
 def contender(system: str, threads: int) -> Iterator[Contender]:
-    """A fresh interpreter with so many threads in its environment, at the other end of a pipe."""
+    """A fresh interpreter at the other end of a pipe, with this number of threads in its environment."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
     process = context.Process(target=_serve, args=(there, system), daemon=True)
@@ -195,7 +196,7 @@ def contender(system: str, threads: int) -> Iterator[Contender]:
 
 
 def _serve(connection: Connection, system: str) -> None:
-    """The far end: answers every request until the pipe is closed."""
+    """The contender's process: answers every request until the pipe is closed."""
     training: Training | None = None
     with suppress(EOFError, OSError, KeyboardInterrupt):
         while True:
@@ -210,7 +211,7 @@ def _serve(connection: Connection, system: str) -> None:
 
 
 def _work(system: str, training: Training | None, what: str, *details: Any) -> tuple[Training | None, object]:
-    """The training there is after a request, and the answer to it."""
+    """Handles a request; returns the training that exists afterwards, and the answer."""
     if what == "load":
         SYSTEMS[system].load()
         return None, None
@@ -228,7 +229,7 @@ def _work(system: str, training: Training | None, what: str, *details: Any) -> t
 
 
 def thread_clocks() -> dict[str, int]:
-    """Nanoseconds that each thread of this process has run; nothing where the system does not tell."""
+    """Nanoseconds that each thread of this process has run; empty where the system does not tell."""
     clocks = {}
     try:
         for thread in os.listdir("/proc/self/task"):
@@ -240,6 +241,6 @@ def thread_clocks() -> dict[str, int]:
 
 
 def busy_threads(before: dict[str, int], after: dict[str, int]) -> int:
-    """How many threads did a fair part of the work (those that wait, spinning, count too); 0: unknown."""
+    """How many threads did a fair part of the work (threads that spin while they wait count, too); 0: unknown."""
     ran = [clock - before.get(thread, 0) for thread, clock in after.items()]
     return sum(1 for time_ran in ran if time_ran > max(ran) / 3 and time_ran > 0) if ran else 0

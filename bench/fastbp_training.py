@@ -1,4 +1,4 @@
-"""fastbp, as its users write it."""
+"""The training in fastbp, as its users write it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ LOSSES = {"softmax": "sparse_categorical_crossentropy", "quadratic": "quadratic"
 
 
 def untrained(workload: Workload, optimizer: bp.Optimizer | None = None) -> bp.Sequential:
-    """The network, compiled, by default with the update that every system uses; its weights are drawn when it is
-    built."""
+    """The compiled network, by default with the update that every system uses. Building it draws its weights."""
     layers: list[Any] = [bp.Input((workload.sizes[0],))]
     for size in workload.sizes[1:-1]:
         layers.append(bp.Dense(size, activation=workload.hidden))

@@ -1,4 +1,4 @@
-"""From the turns of a contest to the figures of a report. Seconds, FLOP/s and bytes/s throughout."""
+"""Computes the figures of a report from the turns of a contest. Units are seconds, FLOP/s and bytes/s."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Played = dict[tuple[str, int], Turns | str]  # by system and number of threads
 
 
 def workload_figures(workload: Workload, played: Played) -> dict[str, Any]:
-    """All of one workload, as --json writes it."""
+    """All figures of one workload, as --json writes them."""
     systems: dict[str, Any] = {}
     for (name, threads), turns in played.items():
         system = systems.setdefault(name, {"threads": {}})
@@ -62,7 +62,7 @@ def _contender_figures(turns: Turns, threads: int) -> dict[str, Any]:
 
 
 def _roof_of(roofs: Roofs, threads: int) -> Roof:
-    """Measured for one thread and for all; between them the peak grows with the threads."""
+    """Measured for one thread and for all. Between them the peak is proportional, and the bandwidth is that of all."""
     if threads in roofs:
         return roofs[threads]
     most = max(roofs)
@@ -70,12 +70,12 @@ def _roof_of(roofs: Roofs, threads: int) -> Roof:
 
 
 def _median_ratio(above: list[float], below: list[float]) -> float:
-    """Of the ratios of each round: what the machine did to a round, it did to both."""
+    """The median of the rounds' ratios: within a round the machine's speed affects both alike."""
     return statistics.median(a / b for a, b in zip(above, below))
 
 
 def _scaling(played: Played) -> dict[str, float]:
-    """From one thread to all, of fastbp and of the fma peak beside it; nothing where there is only one processor."""
+    """The speed-up of fastbp from one thread to all, and that of the fma peak; empty if there is only one processor."""
     ours = {n: turns for (name, n), turns in played.items() if name == "fastbp" and isinstance(turns, Turns)}
     if len(ours) < 2:
         return {}

@@ -1,4 +1,4 @@
-"""JAX: a whole epoch is one compiled `lax.scan`, shuffled rows gathered inside, the weights updated in their place."""
+"""JAX: a whole epoch is one compiled `lax.scan`, which gathers shuffled rows and updates the weights in place."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def mean_loss(workload: Workload, parameters: Parameters, x: jax.Array, y: jax.A
 def train_epoch(
     workload: Workload, parameters: Parameters, key: jax.Array, batches: jax.Array, x: jax.Array, y: jax.Array
 ) -> tuple[Parameters, jax.Array]:
-    """batches: (steps, rows of a step), the rows of each. Gives the mean loss, too."""
+    """batches (steps, rows of a step): the row numbers of every step. Returns the mean loss, too."""
 
     def step(parameters: Parameters, number_and_rows: tuple[jax.Array, jax.Array]) -> tuple[Parameters, jax.Array]:
         number, rows = number_and_rows

@@ -1,11 +1,11 @@
 """What the machine can do at this moment: the roof against which every benchmark prints its time.
 
-- The fma peak: chains of fused multiply-adds on registers, in fastbp's widest instruction set, a loop that touches no
-  memory. No product can be faster.
-- The bandwidth: copies of 64 MB, beyond the caches, by each thread; bytes read plus bytes written.
+- The fma peak: a loop of fused multiply-adds on registers, in fastbp's instruction set, that touches no memory. No
+  product can be faster.
+- The bandwidth: each thread copies 64 MiB, beyond the caches; bytes read plus bytes written.
 
-Both for one thread and for all, and both wander from second to second on shared and on hot machines, so they are
-measured beside every time that they are compared with.
+Both are measured for one thread and for all. Both change from second to second on shared and on hot machines, so they
+are measured next to every time that is compared with them.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ COPY_BYTES = 64 * 2**20
 
 @dataclass(frozen=True)
 class Roof:
-    """Of so many threads."""
+    """What a number of threads can do."""
 
     peak: float  # FLOP/s
     bandwidth: float  # bytes/s
 
     def floor(self, flops: float, bytes_moved: float) -> float:
-        """The least seconds in which so many flops of matrix products can be done and so many bytes moved."""
+        """The least seconds that so many flops of matrix products and so many moved bytes can take."""
         return max(flops / self.peak, bytes_moved / self.bandwidth)
 
 
@@ -38,7 +38,7 @@ Roofs = dict[int, Roof]  # by the number of threads
 
 
 def between(before: Roofs, after: Roofs) -> Roofs:
-    """What the machine could do on average, from what it could before and after."""
+    """The means of the roofs before and after."""
     return {
         threads: Roof(
             (before[threads].peak + after[threads].peak) / 2,
@@ -59,7 +59,7 @@ def thread_counts() -> list[int]:
 
 
 def own_caches(threads: int) -> float:
-    """Bytes of the caches that so many processors have for themselves (L2)."""
+    """Bytes of the private caches (L2) of so many processors."""
     return float(threads * max(_core.config()["caches"][1], 0))
 
 

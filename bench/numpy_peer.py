@@ -97,7 +97,7 @@ class NumpyTraining:
             np.multiply(z, self.scale, out=z)
 
     def _derivative(self, a: Array, delta: Array, mask: NDArray[np.bool_]) -> None:
-        """delta ← delta · the derivative of the hidden activation (and dropout) whose result was a, which is spent."""
+        """delta ← delta · the derivative of the hidden activation (and dropout) whose result is a. May overwrite a."""
         if self.hidden == "sigmoid":
             np.multiply(delta, a, out=delta)  # a(1 − a)
             np.subtract(1, a, out=a)

@@ -1,12 +1,12 @@
-"""What training costs beyond its steps: ``python -m bench.overheads``.
+"""Measures what training costs beyond its steps: ``python -m bench.overheads``.
 
 - `predict` of one row, and of many, through a small network;
-- what a call of `train_on_batch` costs more than a step of `fit`;
-- what the optimisers cost more than plain SGD, a step on one thread (``--optimizers``);
+- the extra time of a call of `train_on_batch` over a step of `fit`;
+- the extra time of each optimiser over plain SGD, per step on one thread (``--optimizers``);
 - the time from ``import fastbp`` to the end of the first epoch, in a fresh interpreter;
-- the peak memory of a training, beside that of its data, weights and activations: as the system has it, which counts
-  whole pages, and by counting what is allocated, touched or not. A small network of the same kind was trained before,
-  and the core's code is in memory.
+- the peak memory of a training, compared with its data, weights and activations: as the system tells it, in whole
+  pages, and by counting all that is allocated, touched or not. Before that, a small network of the same kind is trained
+  and the core's code is brought into memory.
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ OPTIMIZERS: dict[str, Callable[[], bp.Optimizer]] = {
     "clipnorm": lambda: bp.SGD(1e-3, weight_decay=1e-4, global_clipnorm=1.0),
     "average (EMA)": lambda: bp.SGD(1e-3, weight_decay=1e-4, use_ema=True),
 }
-MEASURED = ("logistic", "sklearn", "deep", "mnist", "large", "full-batch")  # their memory: beside it others are small
+MEASURED = ("logistic", "sklearn", "deep", "mnist", "large", "full-batch")  # for memory_figures; the others are small
 BY_NAME = {workload.name: workload for workload in WORKLOADS}
 TABULAR = BY_NAME["tabular"]
-# An update costs the same whatever the batch: few rows, or it drowns. Several steps: the first of a fit checks more.
+# Few rows, because an update costs the same for any batch. Several steps, because the first of a fit checks more.
 OPTIMIZED = (
     BY_NAME["tabular"],
     replace(BY_NAME["mnist"], batch_size=32, steps=40),
@@ -75,7 +75,7 @@ print(with_numpy - start, imported - with_numpy, time.perf_counter() - made)
 
 
 def median_seconds(work: Callable[[], object], repeats: int, seconds: float = 0.02) -> float:
-    """The median of some repeats, each as many calls as fill a time."""
+    """The median time of a call, over repeats of as many calls as fill `seconds`."""
     work()
     start = time.perf_counter()
     work()
@@ -90,7 +90,7 @@ def median_seconds(work: Callable[[], object], repeats: int, seconds: float = 0.
 
 
 def predict_figures(rows: int, repeats: int) -> dict[str, Any]:
-    """Of one row, in seconds; and of many, with the share of the floor."""
+    """The seconds for one row; and the figures for many, with their share of the floor."""
     network = network_of(TABULAR)
     x = np.random.default_rng(0).random((rows, TABULAR.sizes[0]), dtype=np.float32)
     row = x[:1]
@@ -132,14 +132,14 @@ def train_on_batch_figures(repeats: int) -> dict[str, float]:
 
 
 def optimizer_figures(workload: Workload, repeats: int) -> dict[str, float]:
-    """Seconds of a step by optimiser, on one thread: the least of some rounds, in which they take turns."""
+    """Seconds of a step by optimiser, on one thread: the least over some rounds in which the optimisers take turns."""
     before = _core.get_num_threads()
     _core.set_num_threads(1)
     try:
         x, y = workload.data()
         least = dict.fromkeys(OPTIMIZERS, math.inf)
         networks = {name: untrained(workload, make()) for name, make in OPTIMIZERS.items()}
-        for turn in range(repeats + 1):  # the first one builds
+        for turn in range(repeats + 1):  # the first one builds and does not count
             for name, network in networks.items():
                 start = time.perf_counter()
                 network.fit(x, y, batch_size=workload.batch_size, verbose=0)
@@ -155,7 +155,7 @@ def optimizer_report(workload: Workload, repeats: int) -> dict[str, float]:
 
 
 def optimizer_table(report: dict[str, Any]) -> str:
-    """What each costs more than plain SGD: microseconds a step, and nanoseconds for each weight."""
+    """The extra time of each over plain SGD: microseconds per step, and nanoseconds per weight."""
     names = list(report)
     lines = ["µs a step (ns a weight) more than SGD's" + "".join(f"{name:>20}" for name in names)]
     lines.append(f"{'SGD, the whole step':<39}" + "".join(f"{microseconds(report[n]['SGD']):>20}" for n in names))
@@ -179,10 +179,10 @@ def first_epoch_figures(repeats: int) -> dict[str, float]:
 
 
 def memory_figures(name: str) -> dict[str, float]:
-    """Bytes that the training of a workload adds to its data at its peak, and what they are compared with."""
+    """Peak bytes that the training of a workload adds to its data, and the figures to compare them with."""
     workload = BY_NAME[name]
     with tempfile.TemporaryDirectory() as folder, multiprocessing.get_context("spawn").Pool(1) as pool:
-        for part, array in zip("xy", workload.data()):  # made here: what that takes is not the training's
+        for part, array in zip("xy", workload.data()):  # made here: its memory is not the training's
             np.save(Path(folder) / part, array)
         figures: dict[str, float] = pool.apply(_memory_of, (name, folder))
         return figures
@@ -205,12 +205,12 @@ def _memory_of(name: str, folder: str) -> dict[str, float]:
         "added": float(added),
         "counted": float(_counted_bytes(workload, x, y)),
         "yardstick": 8.0 * workload.rows + 1.15 * (2 * weights + 4 * workload.batch_size * layers),
-        "exact": float(limited),  # 0: the peak may be that of something before
+        "exact": float(limited),  # 0: the peak may be that of earlier work
     }
 
 
 def _train_a_small(workload: Workload) -> None:
-    """Once a network of the same kind, whose threads are there from then on; its own memory is given back."""
+    """Trains a small network of the same kind, whose threads stay from then on, and gives its memory back."""
     sizes = tuple(min(size, 64) for size in workload.sizes)
     small = replace(workload, sizes=sizes, batch_size=512, steps=4)
     untrained(small).fit(*small.data(), batch_size=small.batch_size, epochs=2, verbose=0)
@@ -222,7 +222,7 @@ def _train_a_small(workload: Workload) -> None:
 
 
 def _bring_code() -> None:
-    """All of the core's code is in memory from then on: pages of its file are not a training's own."""
+    """Brings all of the core's code into memory, because pages of its file are not a training's own."""
     try:
         with open("/proc/self/maps") as lines:
             parts = [line.split() for line in lines if line.rstrip().endswith(Path(str(_core.__file__)).name)]
@@ -235,7 +235,7 @@ def _bring_code() -> None:
 
 
 def _counted_bytes(workload: Workload, x: np.ndarray, y: np.ndarray) -> int:
-    """The same by counting: what Python and the core's buffers hold at the most, and the order of the rows, which a
+    """The same by counting: the peak of what Python and the core's buffers hold, and the order of the rows, which a
     team may have twice if they are few."""
     gc.collect()
     tracemalloc.start()
@@ -251,7 +251,7 @@ def _counted_bytes(workload: Workload, x: np.ndarray, y: np.ndarray) -> int:
 
 
 def _resident(peak: bool) -> int:
-    """Bytes of this process in memory: now, or at the most."""
+    """Bytes of this process in memory: now, or at the peak."""
     try:
         with open("/proc/self/status") as lines:
             wanted = "VmHWM:" if peak else "VmRSS:"
@@ -262,7 +262,7 @@ def _resident(peak: bool) -> int:
 
 
 def _forget_peak() -> bool:
-    """Whether the peak counts from now on."""
+    """Makes the peak count from now on; returns whether the system can."""
     try:
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")

@@ -45,7 +45,7 @@ class SklearnTraining:
     def train(self, epochs: int, shuffle: bool = True) -> float:
         self.network.set_params(max_iter=epochs, shuffle=shuffle, warm_start=True)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # it was not to converge
+            warnings.simplefilter("ignore", ConvergenceWarning)  # it is not meant to converge
             self.network.fit(self.x, self.y)
         return float(self.network.loss_)
 

@@ -1,9 +1,9 @@
 """Time per flop of a training step over widths and batches: ``python -m bench.sweep``.
 
 The network is width-width-width, relu and squared errors. The time per flop should fall as either grows, and nowhere
-rise: a cell that is slower per flop than the one with the next smaller width or batch is a cliff, and is listed, if it
-still is one when both were measured again and again. Widths whose weights lie in another cache are not compared: a step
-of few rows is as slow as the memory that its weights come from.
+rise: a cell that is clearly slower per flop than the one with the next smaller width or batch is a cliff. It is listed
+if it still is one after both were measured several times. Widths whose weights lie in another cache are not compared,
+because a step of few rows is as slow as the memory that its weights come from.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from .workloads import Workload
 WIDTHS = [8, 16, 32, 64, 128, 256, 512, 1024, 2048]
 BATCHES = [2**power for power in range(14)]
 CLIFF = 1.25  # times slower per flop than a smaller neighbour
-SLOWER = 1.1  # times slower than with another number of threads
-MOST_VISITS = 5  # of a cell that looks like a cliff
-VALUES = 2**18  # of a data set: 1 MiB, but for the one batch that is larger
-EPOCH_FLOPS = 2e9  # at the most, but for the one batch that takes more
-LONG = 0.5  # seconds of an epoch that is not repeated
+SLOWER = 1.1  # times slower than in the report of --beside
+MOST_VISITS = 5  # of a cell that may be a cliff
+VALUES = 2**18  # of a data set: 1 MiB, unless one batch is larger
+EPOCH_FLOPS = 2e9  # at most, unless one batch takes more
+LONG = 0.5  # seconds; an epoch that takes longer is timed once more, not `repeats` times
 
 Cells = list[list[float | None]]  # seconds per flop, by width and batch; None: not measured yet
 
@@ -46,14 +46,14 @@ def between_powers(sizes: Sequence[int]) -> list[int]:
 
 
 def workload_of(width: int, batch_size: int) -> Workload:
-    """As many rows for all batches as far as possible: what cells differ in should be the step, not the data."""
+    """As far as possible all batches have the same number of rows, so that cells differ in the step, not the data."""
     one = Workload("sweep", (width, width, width), "relu", "mse", batch_size, steps=1)
     steps = min(VALUES // (width * batch_size), int(EPOCH_FLOPS / one.flops))
     return replace(one, steps=max(1, steps))
 
 
 def seconds_per_step(workload: Workload, repeats: int, seconds: float) -> float:
-    """The least of some repeats of whole epochs, each as many as fill a time: other programs only ever add to it."""
+    """The least over repeats of as many whole epochs as fill `seconds`, because other programs can only add to it."""
     training = FastbpTraining(workload, *workload.data())
     training.train(1)
     start = time.perf_counter()
@@ -69,7 +69,7 @@ def seconds_per_step(workload: Workload, repeats: int, seconds: float) -> float:
 
 
 class Sweep:
-    """Cells that are measured one after the other, for as long as there is time; the next call goes on from there."""
+    """Measures cells one after the other while there is time; the next call goes on from there."""
 
     def __init__(self, widths: Sequence[int], batches: Sequence[int], threads: int) -> None:
         self.widths, self.batches, self.threads = list(widths), list(batches), threads
@@ -78,15 +78,15 @@ class Sweep:
         self.peaks: list[float] = []
 
     def go_on_from(self, report: dict[str, Any]) -> None:
-        """Takes over what a report of the same sizes and threads has."""
+        """Takes over the measurements of a report of the same sizes and threads."""
         if (report["widths"], report["batches"], report["threads"]) != (self.widths, self.batches, self.threads):
             raise ValueError("the report to go on from has other sizes or threads: write to another with --json")
         self.cells, self.visits = report["seconds_per_flop"], report["visits"]
         self.peaks.append(report["peak"])
 
     def measure(self, repeats: int, seconds: float, limit: float) -> bool:
-        """Every cell once, then those that look like cliffs again, with the cells that they are compared with. The
-        least time of a cell counts. Returns whether all was done before `limit` seconds were over."""
+        """Measures every cell once, then those that look like cliffs again, and the cells that they are compared with.
+        The least time of a cell counts. Returns whether all was done before `limit` seconds were over."""
         before, end = _core.get_num_threads(), time.monotonic() + limit
         _core.set_num_threads(self.threads)
         try:
@@ -119,7 +119,7 @@ class Sweep:
             yield from (cell for cell in sorted(doubtful) if self.visits[cell[0]][cell[1]] < most)
 
     def report(self) -> dict[str, Any]:
-        """As --json writes it."""
+        """The report, as --json writes it."""
         return {
             "machine": description(),
             "threads": self.threads,
@@ -193,9 +193,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=3, help="default 3")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write all figures to FILE")
     parser.add_argument("--plot", type=Path, metavar="FILE.png", help="also draw them (needs matplotlib)")
-    parser.add_argument("--limit", type=float, default=math.inf, metavar="SECONDS", help="end after so long")
-    parser.add_argument("--go-on", action="store_true", help="with what FILE of --json has already")
-    parser.add_argument("--beside", type=Path, metavar="FILE", help="list what is slower than in this report")
+    parser.add_argument("--limit", type=float, default=math.inf, metavar="SECONDS", help="stop after this time")
+    parser.add_argument("--go-on", action="store_true", help="go on from what FILE of --json already has")
+    parser.add_argument("--beside", type=Path, metavar="FILE", help="list cells that are slower than in this report")
     options = parser.parse_args(arguments)
     if options.go_on and options.json is None:
         parser.error("--go-on needs --json FILE, the report to go on with")

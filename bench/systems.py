@@ -1,4 +1,4 @@
-"""The systems that are compared: fastbp and its peers. Each has a file of its own, imported where it trains."""
+"""The systems that are compared: fastbp and its peers. Each has a file of its own, imported by its own process."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Training(Protocol):
     """A workload on one system. The constructor takes the workload and its data; all start from the same weights."""
 
     def train(self, epochs: int, shuffle: bool = True) -> float:
-        """So many epochs, each from (shuffled) rows to updated weights; the mean loss of the last one."""
+        """Trains some epochs, each from (shuffled) rows to updated weights; returns the last one's mean loss."""
 
     def weights(self) -> list[Array]:
         """Copies: [W1, b1, W2, b2, …], W of shape (fan_in, fan_out)."""

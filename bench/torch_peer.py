@@ -17,7 +17,7 @@ ACTIVATIONS: dict[str, Any] = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.S
 
 
 def mean_loss(loss: str, z: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """Of the output's pre-activations."""
+    """The mean loss, from the output's pre-activations."""
     if loss == "softmax":
         return functional.cross_entropy(z, target)
     if loss == "quadratic":
@@ -26,7 +26,7 @@ def mean_loss(loss: str, z: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def net_of(workload: Workload) -> nn.Sequential:
-    """Up to the output's pre-activations."""
+    """The network up to the output's pre-activations."""
     modules: list[nn.Module] = []
     for layer, (fan_in, fan_out) in enumerate(pairwise(workload.sizes)):
         if layer > 0:

@@ -1,4 +1,4 @@
-"""What is trained: the networks, their data, and the least work that a training step of them is."""
+"""The trainings: their networks, their data, and the least work of a step."""
 
 from __future__ import annotations
 
@@ -52,15 +52,15 @@ class Workload:
 
     @property
     def flops(self) -> float:
-        """Of the products of one step: forward, weight gradients, and input gradients but for the first layer."""
+        """Flops of one step's products: forward, weight gradients, and input gradients except the first layer's."""
         products = (2 * a * b * (2 if layer == 0 else 3) for layer, (a, b) in enumerate(pairwise(self.sizes)))
         return float(self.batch_size * sum(products))
 
     def bytes_moved(self, caches: float) -> float:
-        """That one step must read from and write to memory.
+        """Bytes that one step must read from and write to memory.
 
-        Its rows and targets as they are stored; and the weights, read and written, when they are larger than the
-        caches that the processors have for themselves. Plain SGD has no other state.
+        These are its rows and targets as they are stored; and the weights, read and written, if they are larger than
+        the processors' private caches. Plain SGD has no other state.
         """
         target = 1 if self.loss == "softmax" else 4 * self.sizes[-1]
         gathered = self.batch_size * (4 * self.sizes[0] + target)

@@ -26,7 +26,7 @@ else:
 size = x.shape[1]
 five = x[y == 5][:1]
 
-# The lecture's case, every time the same: the low and the high end of the angle are one number.
+# The lecture's case, always the same turn: the low and the high end of the angle are one number.
 turned = RandomAffine(degrees=(15, 15))(five)
 
 
@@ -53,7 +53,7 @@ transforms = {
 }
 transforms["all but flips"] = Compose([transforms[name] for name in ("turn", "shift", "scale", "elastic", "noise")])
 
-# A stored set, and one that is new in every epoch: the first epoch of `fit` sees the first copy.
+# A stored set by `expand`, and below images that are new in every epoch: the first epoch of `fit` sees the first copy.
 grid, labels = {}, {}
 for name, transform in transforms.items():
     grid[name], labels[name] = expand(five, [5], transform, copies=COLUMNS - 1)

@@ -81,7 +81,7 @@ for width in (2, 8) if QUICK else (2, 4, 8, 16, 32, 64):
         return gradients
 
     def seconds(call, repeats):
-        """Of the fastest call: what else the machine does is not part of it."""
+        """The seconds of the fastest call, which other work of the machine disturbs least."""
         times = []
         for _ in range(repeats):
             start = perf_counter()

@@ -45,7 +45,7 @@ def network(train, seed):
 
 
 def logistic_regression(train):
-    """One layer, λ = 1, descended to its one minimum: no row need be held out to stop."""
+    """One layer, λ = 1, trained to its only minimum, so that no rows must be held out to know when to stop."""
     net = bp.Sequential([bp.Dense(1, "sigmoid")], dtype="float64")
     net.compile(bp.SGD(0.5, momentum=0.9), "binary_crossentropy", l2=1)
     net.fit(*train, batch_size=len(train[0]), epochs=2000, verbose=0)
@@ -53,7 +53,7 @@ def logistic_regression(train):
 
 
 def confusion(net, test):
-    """[[benign and told so, benign called malignant], [malignant missed, malignant found]]."""
+    """[[benign called benign, benign called malignant], [malignant called benign, malignant called malignant]]."""
     guesses = net.predict(test[0])[:, 0] > 0.5
     return np.histogram2d(test[1], guesses, bins=2)[0].astype(int)
 

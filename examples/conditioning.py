@@ -26,7 +26,7 @@ print(f"eigenvalues {least:.6g} and {most:.6g}: condition number {condition:.6g}
 
 
 def path(optimizer, steps):
-    """Where `steps` steps go: each place is reached by a run of its own from the start, with the same bits."""
+    """The places after 0 to `steps` steps; a run of its own from the start reaches each, with the same bits."""
     places = []
     for count in range(steps + 1):
         w.value = START
@@ -42,7 +42,7 @@ def costs(places):
 
 
 # The best learning rate for descent, and momentum that is critically damped along the floor of the valley. In the long
-# run each step leaves these shares of the distance: they depend on the condition number, or on its root.
+# run each step leaves these shares of the distance: descent's depends on the condition number, momentum's on its root.
 root = math.sqrt(condition)
 optimizers = {
     "gradient descent": bp.SGD(2 / (least + most)),

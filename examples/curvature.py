@@ -1,4 +1,4 @@
-"""Convex or not, minimum or saddle: what curvature tells of a function, and what of where descent ends.
+"""Convex or not, minimum or saddle: what curvature tells about a function, and about where descent ends.
 
 python examples/curvature.py
 
@@ -13,7 +13,7 @@ import numpy as np
 
 
 def descended(of, start, rate, steps):
-    """Where gradient descent on the function `of` goes from `start`, step by step."""
+    """The places of gradient descent on the function `of` from `start`, step by step."""
     w = bp.parameter(start)
     cost, places = bp.sum(of(w)), [start]
     for _ in range(steps):
@@ -27,7 +27,7 @@ def values(of, places):
     return bp.function([x], of(x), dtype="float64")(places)
 
 
-# What the rules of composition say. All that they call convex descend to one cost, wherever they start.
+# What the rules of composition say. Descent on a function that they call convex reaches the same cost from any start.
 w = bp.parameter(1.0, name="w")
 functions = {
     "3w + 1": lambda w: 3 * w + 1,
@@ -55,7 +55,7 @@ for name, of in functions.items():
             ends[name].append(float(bp.function([], of(w), dtype="float64")()))
     print(f"{name:<20} {said[name]:<14} {'  '.join(f'{end:.4f}' for end in ends[name])}")
 
-# Where the gradient is zero, the eigenvalues of the Hessian tell what it is.
+# Where the gradient is zero, the eigenvalues of the Hessian tell what kind of point it is.
 v = bp.parameter([0.0, 0.0], name="v")
 critical = {
     "minimum": v[0] ** 2 + v[1] ** 2,
@@ -84,7 +84,7 @@ print("\n60 steps of descent on one function")
 for start, path in paths.items():
     print(f"from w = {start:4.1f} to {path[-1]:6.3f}, cost {values(landscape, path[-1:])[0]:.3f}")
 
-# A step of gradient descent promises ε g². Negative curvature gives more, positive less.
+# By the gradient, a step of descent lowers the cost by ε g². Negative curvature makes it more, positive less.
 bends = {"negative": -0.6, "zero": 0.0, "positive": 0.6}
 fallen = {}
 u = bp.parameter(0.0, name="u")

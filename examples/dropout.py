@@ -35,7 +35,7 @@ masks = np.array(list(itertools.product((0, 1), repeat=HIDDEN)))
 
 
 def of_all(points):
-    """What every one of the networks says: (masks, points)."""
+    """The output of every one of the networks: (masks, points)."""
     outputs = []
     for mask in masks:
         thinned.set_weights([kernel, bias, outgoing * mask[:, None], output_bias])
@@ -44,7 +44,7 @@ def of_all(points):
 
 
 def geometric_mean(p):
-    """Of the probabilities for 1 and for 0, made to add up to 1 again."""
+    """The geometric mean of the probabilities p, normalised so that it and that of 1 − p add up to 1."""
     one, zero = np.exp(np.log(p).mean(axis=0)), np.exp(np.log1p(-p).mean(axis=0))
     return one / (one + zero)
 
@@ -57,7 +57,7 @@ print(f"the whole network:    {accuracy:.1%} right")
 print(f"their geometric mean: differs from the whole network by at most {np.abs(geometric - whole).max():.1e}")
 print(f"their mean:           differs by {np.abs(arithmetic - whole).mean():.3f} on average")
 
-# A regression that is asked beyond its data: many predictions with dropout, their mean and their spread.
+# A regression, also beyond its data: many predictions with dropout, their mean and their spread.
 x_line = np.concatenate([random.uniform(-3, -0.8, 60), random.uniform(0.8, 3, 60)])[:, None]
 y_line = np.sin(2 * x_line[:, 0]) + random.normal(scale=0.1, size=120)
 regression = bp.Sequential(

@@ -1,4 +1,4 @@
-"""Early stopping: train until the validation says enough, and keep the best weights.
+"""Early stopping: train until validation no longer improves or reaches a target, and keep the best weights.
 
 python examples/early_stopping.py
 
@@ -13,12 +13,12 @@ from fastbp.datasets import load_digits
 
 EPOCHS, TARGET = 300, 0.75
 x, y = load_digits()
-# so few, and under so much noise, that a network does better to learn them by heart
+# so few and so noisy that a network learns them by heart
 x, y = x[:500] + np.random.default_rng(0).normal(scale=6, size=(500, 64)), y[:500]
 
 
 def train(*callbacks, epochs=EPOCHS):
-    """The same start and the same 300 rows to train on, drawn from every class alike; the others validate."""
+    """Always the same start and the same 300 training rows, with the same share of every class; the others validate."""
     net = bp.Sequential([bp.Rescaling(1 / 16), bp.Dense(50, "relu"), bp.Dense(10, "softmax")], seed=0)
     net.compile(bp.SGD(0.05), "sparse_categorical_crossentropy", metrics=["accuracy"])
     net.fit(
@@ -35,10 +35,10 @@ def train(*callbacks, epochs=EPOCHS):
     return net, {name: np.array(figures) for name, figures in net.history.history.items()}
 
 
-# To the end, for comparison: the training's loss falls and falls, the validation's turns.
+# To the end, for comparison: the training loss keeps falling, the validation loss turns upwards.
 _, to_the_end = train()
 
-# Until the validation's loss has not improved for 15 epochs; the weights are then those of its best epoch.
+# Until the validation loss has not improved for 15 epochs; the weights are then those of its best epoch.
 patient = bp.EarlyStopping("val_loss", patience=15, restore_best_weights=True)
 stopped_net, stopped = train(patient)
 best_net, _ = train(epochs=patient.best_epoch + 1)
@@ -48,12 +48,12 @@ print(f"               best validation loss {patient.best:.4f}, after epoch {pat
 print(f"               it has the weights of that epoch again: {restored}")
 print(f"               validation loss at the end of all {EPOCHS} epochs: {to_the_end['val_loss'][-1]:.4f}")
 
-# Until the validation's accuracy satisfies.
+# Until the validation accuracy reaches the target.
 satisfied = bp.EarlyStopping("val_accuracy", target=TARGET)
 _, until = train(satisfied)
 print(f"target {TARGET:.0%}:    reached after epoch {satisfied.stopped_epoch + 1}: {until['val_accuracy'][-1]:.1%}")
 
-# Every run goes the same way, to the bit, as far as it goes.
+# Until it stops, every run has the same figures, to the bit.
 same_way = all(
     np.array_equal(figures, to_the_end[name][: len(figures)])
     for run in (stopped, until)

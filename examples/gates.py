@@ -38,7 +38,7 @@ COLORS = {"parameter": "#fff8c5", "constant": "white", "operation": "#f6f8fa"}
 
 
 def places(drawing):
-    """(column, row) of each box: one column after the last of what it is made of; a leaf is beside what it goes to."""
+    """(column, row) of each box: one column after its last operand; a leaf is one column before its first reader."""
     column = [0] * len(drawing.nodes)
     for edge in sorted(drawing.edges, key=lambda edge: edge.target):
         column[edge.target] = max(column[edge.target], column[edge.source] + 1)
@@ -49,7 +49,7 @@ def places(drawing):
 
 
 def room(node):
-    """Points around the middle of a box."""
+    """How far arrows stay away from the middle of a box, in points."""
     return 14 + 3.5 * max(len(line) for line in [*node.lines, node.gradient and f"Σ ∂ = {node.gradient}"])
 
 

@@ -15,7 +15,7 @@ x_data = [3.3, 4.4, 5.5, 6.71, 6.93, 4.168, 9.779, 6.182, 7.59, 2.167, 7.042, 10
 y_data = [1.7, 2.76, 2.09, 3.19, 1.694, 1.573, 3.366, 2.596, 2.53, 1.221, 2.827, 3.465, 1.65, 2.904, 2.42, 2.94, 1.3]
 data = {"x": x_data, "y": y_data}
 
-# The cost as the lecture writes it, from where its epoch 50 ends.
+# The cost as the lecture writes it, with the parameters at the end of its epoch 50.
 x, y = bp.input("x"), bp.input("y")
 w, b = bp.parameter(0.441748, name="w"), bp.parameter(-0.580876, name="b")
 cost = bp.sum((w * x + b - y) ** 2) / (2 * 17)

@@ -1,6 +1,6 @@
 """Nine optimisers, and descent with six learning-rate schedules, on the handwritten digits.
 
-python examples/optimizers.py
+python examples/optimizers.py [--quick]
 
 Saves optimizers.png in the current folder (pip install matplotlib).
 """
@@ -44,7 +44,7 @@ for name, optimizer in optimizers.items():
     losses[name], accuracies[name] = trained(optimizer)
     print(f"{name:<10} {losses[name][0]:>14.4f} {losses[name][-1]:>16.5f} {accuracies[name]:>13.1%}")
 
-# Plain descent again, and its learning rate goes its way.
+# Plain descent again, with learning rates that follow schedules.
 schedules = {
     "constant 0.3": 0.3,
     "step": bp.StepDecay(1.0, every=updates // 3, factor=0.3),

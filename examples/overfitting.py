@@ -36,7 +36,7 @@ def figures(net, x, y):
 
 
 def curves(x_train, y_train, dropout=0.0, l2=0.0, augment=None):
-    """Figures of a network after every so many epochs; as many steps, however many images there are."""
+    """Figures of a network after every few epochs; the number of steps is the same for any number of images."""
     start = bp.RandomNormal(stddev=1.0)  # as in the book's chapter 1: it begins with large weights
     net = bp.Sequential(
         [

@@ -15,7 +15,7 @@ from fastbp.datasets import load_digits, stratified_split
 QUICK = "--quick" in sys.argv
 random = np.random.default_rng(0)
 
-# How a weight shrinks when the data do not speak (x = 0): with one row, λ/m is λ.
+# How a weight shrinks if the data have no influence (x = 0): with one row, λ/m is λ.
 STEPS, RATE = 60, 0.05
 penalties = {
     "L1": {"l1": 0.5},
@@ -61,7 +61,7 @@ def minimum(strength):
 
 strengths = np.array([0, *np.geomspace(0.003, 100, 13 if QUICK else 28)])
 minima = np.array([minimum(strength) for strength in strengths])
-kept = (minima @ axes)[1:] / (minima[0] @ axes)  # of w*'s components along the eigenvectors
+kept = (minima @ axes)[1:] / (minima[0] @ axes)  # shares of w*'s components along the eigenvectors
 told = curvatures / (curvatures + strengths[1:, None])
 formula = (axes * (curvatures / (curvatures + strengths[:, None]))[:, None, :]) @ (axes.T @ minima[0])
 error = np.abs(minima - formula).max()

@@ -34,7 +34,7 @@ BATCH = 50
 
 
 def network(x, y, augment=None):
-    """Test accuracy of one hidden layer, after as many steps whatever the size."""
+    """Test accuracy of a network with one hidden layer, after the same number of steps for any size."""
     net = bp.Sequential(
         [bp.Rescaling(1 / WHITE), bp.Dense(WIDTH, "relu"), bp.Dropout(0.3), bp.Dense(10, "softmax")], seed=1
     )

@@ -1,4 +1,4 @@
-"""Equal bits: the comparison that every parity test makes, how many were made, and where a result must be the same."""
+"""Equal bits: the comparison of all parity tests, their tally, and the instruction sets and threads to compare on."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def differing(result: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 
 def assert_same(result: Any, expected: Any, what: object = "") -> None:
-    """Equal dtype, shape and bits; counted."""
+    """Asserts that dtype, shape and bits are equal, and counts the comparison."""
     result, expected = np.asarray(result), np.asarray(expected)
     assert (result.dtype, result.shape) == (expected.dtype, expected.shape), (what, _core.isa())
     TALLY.comparisons += 1
@@ -70,8 +70,8 @@ def every_isa() -> Iterator[str]:
 
 
 def everywhere() -> Iterator[tuple[str, int]]:
-    """Every instruction set of this machine, with 1, 2, 3 and 5 threads that share even the smallest plan, products by
-    rows or by columns; at once or, so that a barrier that is missing shows, one after another."""
+    """Sets every instruction set of this machine, with 1, 2, 3 and 5 threads. They share even the smallest plan,
+    products by rows or by columns; they run at once or, so that a missing barrier shows, one after another."""
     try:
         for threads in THREADS:
             for number, isa in enumerate(every_isa(), start=threads):
@@ -82,7 +82,7 @@ def everywhere() -> Iterator[tuple[str, int]]:
 
 
 def share(threads: int, *, columns: bool = False, order: str = "any") -> None:
-    """All plans from now on are shared by so many threads, stage for stage."""
+    """From now on so many threads share every stage of all plans."""
     _core.set_num_threads(threads)
     _core.testing.share_always(True, columns=columns)
     _core.testing.order_threads(order)

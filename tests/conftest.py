@@ -1,4 +1,4 @@
-"""What all tests share: the machine's settings are put back after each, and what was compared is told at the end."""
+"""For all tests: restores instruction set and threads after each one, and reports the comparisons at the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fastbp import _core
 
 @pytest.fixture(autouse=True)
 def machine_as_it_was() -> Iterator[None]:
-    """Puts instruction set and threads back, also after a failure."""
+    """Restores instruction set and threads, also after a failure."""
     isa = _core.isa()
     yield
     share_as_usual()

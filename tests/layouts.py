@@ -38,7 +38,7 @@ def unaligned(x: Array) -> Array:
 
 
 def columns_of_a_wider_array(x: Array) -> Array:
-    """Each row lies together, the rows do not."""
+    """Each row is contiguous, the array is not."""
     wider = np.ones((*x.shape[:-1], x.shape[-1] + 3) if x.ndim > 1 else (len(x), 3), x.dtype)
     part = wider[..., 2 : 2 + x.shape[-1]] if x.ndim > 1 else wider[:, 2]
     part[...] = x
@@ -65,7 +65,7 @@ DTYPES = ("float32", "float64", "float16", "uint8", "int8", "int16", "int64", "u
 
 
 def draw(shape: tuple[int, ...], dtype: str, random: np.random.Generator) -> Array:
-    """Random numbers of a dtype; whole ones from 0 to 2, or bools, where it has no fractions."""
+    """Random numbers of a dtype: integers from 0 to 2, or bools, if it has no fractions."""
     if np.dtype(dtype).kind == "f":
         return random.normal(size=shape).astype(dtype)
     return random.integers(0, 2 if dtype == "bool" else 3, shape).astype(dtype)

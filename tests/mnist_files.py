@@ -13,7 +13,7 @@ def idx(array: np.ndarray) -> bytes:
 
 
 def write_mnist(folder: Path, rows: tuple[int, int] = (40, 20)) -> dict[str, np.ndarray]:
-    """Four small files in MNIST's form; the labels' files zipped. Labels can be read off the images."""
+    """Writes four small files in MNIST's form, the labels' zipped. Returns the arrays. Images show their labels."""
     random, arrays = np.random.default_rng(0), {}
     for part, count in zip(("train", "t10k"), rows, strict=True):
         labels = (np.arange(count) % 10).astype(np.uint8)

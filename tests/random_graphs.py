@@ -16,7 +16,7 @@ SHAPES = [(), (1,), (3,), (2, 3), (1, 3), (2, 1)]
 
 
 class RandomGraphs:
-    """The same random nodes in every one of `graphs`; what one refuses, all must refuse with the same words."""
+    """Adds the same random nodes to all `graphs`; what one graph refuses, all must refuse with the same words."""
 
     def __init__(self, graphs: Sequence[Any], seed: int) -> None:
         self.graphs = graphs
@@ -53,7 +53,7 @@ class RandomGraphs:
         return choices[int(self.random.integers(len(choices)))]
 
     def alike(self, shape: tuple[bool, tuple[int, ...]]) -> int:
-        """A node of this shape: an old one if there is any."""
+        """A node of this shape: an existing one if there is any."""
         graph = self.graphs[0]
         found = [i for i in range(len(graph)) if graph.shape(i) == shape]
         if not found:
@@ -133,7 +133,7 @@ class RandomGraphs:
 
 
 def node_list(graph: Any) -> list[tuple[Any, ...]]:
-    """Everything that a graph says of its nodes."""
+    """Everything that a graph tells about its nodes."""
     return [
         (graph.operation(i), graph.inputs(i), graph.integers(i), graph.numbers(i), graph.name(i), graph.shape(i))
         for i in range(len(graph))

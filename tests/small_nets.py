@@ -1,4 +1,4 @@
-"""Eight small networks that between them use everything a training may use, and their data."""
+"""Nine small networks that together use most kinds of layers, losses, penalties and SGD, and their data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLASSES = 4
 
 
 class Net(NamedTuple):
-    """build(dtype): the uncompiled model; the rest is given to `compile`. y is made by targets(x)."""
+    """build(dtype) makes the uncompiled model, settings() the arguments of `compile`, targets(x) the y."""
 
     build: Callable[[str], bp.Model]
     settings: Callable[[], dict[str, Any]]
@@ -23,7 +23,7 @@ class Net(NamedTuple):
 
 
 def data() -> np.ndarray:
-    """Bytes, so that every dtype can hold them."""
+    """Bytes, which most dtypes can hold."""
     return np.random.default_rng(0).integers(0, 256, (ROWS, FEATURES), dtype=np.uint8)
 
 
@@ -132,6 +132,6 @@ def compiled(name: str, dtype: str, backend: str = "core") -> bp.Model:
 
 
 def everything_of(model: bp.Model, history: bp.callbacks.History | None = None) -> list[np.ndarray]:
-    """The weights, and what `fit` told."""
+    """The weights, and the figures that `fit` returned."""
     told = [] if history is None else [np.array(history.history[key]) for key in sorted(history.history)]
     return [*model.get_weights(), *told]

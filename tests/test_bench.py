@@ -1,4 +1,4 @@
-"""The benchmarks' peers compute what fastbp computes, and the machinery around them runs. Nothing about times."""
+"""The benchmarks' peers compute what fastbp computes, and the code around them runs. No test looks at times."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def trained(system: str, workload: Workload) -> tuple[list[float], list[np.ndarr
     return [training.train(1, shuffle=False) for _ in range(3)], training.weights()
 
 
-@pytest.mark.filterwarnings("ignore")  # the peers' own
+@pytest.mark.filterwarnings("ignore")  # of the peers
 @pytest.mark.parametrize("system", [name for name in SYSTEMS if name not in ("fastbp", "torch.compile")])
 @pytest.mark.parametrize("workload", [w for w in TINY if not w.dropout], ids=lambda w: w.name)
 def test_a_peer_computes_the_training_that_fastbp_computes(system: str, workload: Workload) -> None:
@@ -38,7 +38,7 @@ def test_a_peer_computes_the_training_that_fastbp_computes(system: str, workload
         pytest.skip(f"{SYSTEMS[system].label} has no such training")
     losses, weights = trained("fastbp", workload)
     peers_losses, peers_weights = trained(system, workload)
-    if system != "sklearn":  # whose losses are other multiples and include the penalty
+    if system != "sklearn":  # its losses are other multiples and include the penalty
         np.testing.assert_allclose(peers_losses, losses, rtol=2e-5)
     for ours, theirs in zip(weights, peers_weights):
         np.testing.assert_allclose(theirs, ours, rtol=2e-4, atol=2e-6)
@@ -57,7 +57,7 @@ def test_dropout_drops_its_share_in_numpy_too() -> None:
     training = SYSTEMS["numpy"].start(workload, *workload.data())
     assert np.isfinite(training.train(2))
     for kept in training.masks[1:-1]:  # type: ignore[attr-defined]
-        assert 0.1 < kept.mean() < 0.5  # a > 0: half of what dropout keeps, and more or less
+        assert 0.1 < kept.mean() < 0.5  # a > 0: about half of what dropout keeps
 
 
 def test_flops_and_bytes_are_those_of_the_definition() -> None:
@@ -90,11 +90,11 @@ def test_the_report_has_a_row_for_every_workload() -> None:
 
 
 def _numbers_back(pairs: dict[str, object]) -> dict[object, object]:
-    """JSON has no numbers as keys."""
+    """Makes digits numbers again, because keys in JSON are strings."""
     return {int(key) if key.isdigit() else key: value for key, value in pairs.items()}
 
 
-@pytest.mark.filterwarnings("ignore")  # matplotlib's own
+@pytest.mark.filterwarnings("ignore")  # of matplotlib
 def test_the_reports_are_drawn(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     from bench.pictures import bars, heat_map

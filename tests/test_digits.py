@@ -1,4 +1,4 @@
-"""The main job: the same trained weights everywhere, and good ones."""
+"""The README's digits network trains to the same, accurate weights on every instruction set and number of threads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 
 @pytest.fixture
 def machine() -> Iterator[None]:
-    """Puts instruction set and threads back."""
+    """Restores instruction set and threads."""
     isa = _core.isa()
     yield
     _core.set_isa(isa)

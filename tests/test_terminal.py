@@ -1,4 +1,4 @@
-"""What is printed can be printed everywhere: streams that know only ASCII get ASCII."""
+"""All output can be printed on any stream: streams that know only ASCII get ASCII."""
 
 from __future__ import annotations
 

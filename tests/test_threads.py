@@ -1,4 +1,4 @@
-"""Threads: how many, from where, and that nothing that is computed depends on it."""
+"""Threads: how many there are, what sets their number, and that no result depends on it."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def test_set_isa_refuses_an_unknown_name_and_changes_nothing() -> None:
     assert _core.isa() == before
 
 
-# --- that it does not matter
+# --- no result depends on it
 
 
 def test_any_number_of_threads_gives_the_same_bits() -> None:
@@ -186,7 +186,7 @@ def test_a_forked_child_gives_the_same_bits_and_ends() -> None:
 
 
 def stepped(x: np.ndarray) -> bytes:
-    """Weights after a step of a team on blocks of rows, from 0; 1/rows is computed before it is called together."""
+    """Weights after a step of a team on blocks of rows, from 0; 1/rows is computed before the team starts."""
     share(2)
     weights = []
     try:

@@ -24,7 +24,7 @@ class Twins:
         self.graphs: list[Any] = [backend.Graph() for backend in BACKENDS]
         self.parameters: list[Any] = [backend.Parameters(dtype) for backend in BACKENDS]
         self.inputs: list[np.ndarray] = []
-        self.with_rows(1)  # gives the rows to graphs that read no other input
+        self.with_rows(1)  # sets the rows of graphs that read no other input
 
     # Leaves
 
@@ -45,7 +45,7 @@ class Twins:
         return self.add("parameter", integers=[slots.pop(), *dims])
 
     def labels(self, classes: int, *dims: int) -> int:
-        """Labels, most of them possible ones."""
+        """Labels; about a quarter of them are invalid if `special`."""
         self.seed += 1
         rng = np.random.default_rng(self.seed)
         shape = (self.rows, *dims)
@@ -82,8 +82,8 @@ class Twins:
         return dict(zip(outputs, function(self.inputs, counter=3)))
 
     def check(self, outputs: Sequence[int], training: bool = True) -> None:
-        """All outputs together on every instruction set and number of threads; a third of them also alone, somewhere:
-        what is fused differs."""
+        """Checks all outputs together on every instruction set and number of threads, and a third of them also alone
+        on one of these, because fusion differs."""
         assert node_list(self.graphs[0]) == node_list(self.graphs[1])
         expected = self.expected(outputs, training)
         every = 3 * len(_core.available_isas()) * len(THREADS)

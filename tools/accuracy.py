@@ -41,7 +41,7 @@ EXACT: dict[str, Callable[..., mp.mpf]] = {
     "cos": mp.cos,
     "power": mp.power,
 }
-# Ranges of uniform float64 arguments. "tiny": both signs, the exponents spread from -60 to 0; "positive": over all.
+# Ranges of uniform float64 arguments. "tiny": both signs, exponents from -60 to 0; "positive": all exponents.
 RANGES: dict[str, list[tuple[float, float] | str]] = {
     "exp": [(-745.2, 709.8), (-1, 1)],
     "expm1": [(-40, 709.8), (-2, 2), "tiny"],
@@ -98,7 +98,7 @@ def error_float64(name: str, operands: tuple[float, ...], result: float) -> floa
 
 
 def errors_float32(result: Array, exact: Array) -> Array:
-    """exact: float64. An overflow to infinity is exact where rounding says so."""
+    """exact: float64. An overflow to infinity has no error if rounding to float32 overflows, too."""
     power_of_two = (exact.view(np.uint64) & np.uint64(0x7FF0000000000000)).view(np.float64)
     with np.errstate(all="ignore"):
         errors = np.abs(result - exact) / np.maximum(power_of_two * 2.0**-23, 2.0**-149)
@@ -155,10 +155,10 @@ def measure_float32(name: str, step: int) -> tuple[float, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="function", help=f"of {', '.join(EXACT)} (all)")
-    parser.add_argument("--sample", type=int, default=50000, help="float64 arguments per range (50000)")
-    parser.add_argument("--step", type=int, default=1, help="take every step-th float32 (1: all of them)")
-    parser.add_argument("--dtype", choices=["float32", "float64"], help="one of the two (both)")
+    parser.add_argument("names", nargs="*", metavar="function", help=f"some of {', '.join(EXACT)}; default all")
+    parser.add_argument("--sample", type=int, default=50000, help="float64 arguments per range, default 50000")
+    parser.add_argument("--step", type=int, default=1, help="take every step-th float32, default 1: all of them")
+    parser.add_argument("--dtype", choices=["float32", "float64"], help="measure only this one, default both")
     chosen = parser.parse_args()
     unknown = set(chosen.names) - set(EXACT)
     if unknown:

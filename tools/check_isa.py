@@ -5,8 +5,8 @@
 - no object outside the avx2 and avx512 libraries contains an AVX instruction (VEX or EVEX: a mnemonic that begins with
   v, a ymm or zmm register, or a mask register), and that those libraries do contain ymm and zmm;
 - an instruction set's objects define no weak, COMDAT or unique symbol, no static initialiser, and no global symbol but
-  the functions that fill the table; and that they call nothing but memcpy and its kin: whatever two objects share, the
-  linker may take from either.
+  the functions that fill the table; and they call nothing but memcpy and the like. If two objects share a symbol, the
+  linker may take it from either.
 
 Prints what it found; the exit status is 1 if anything leaks.
 """

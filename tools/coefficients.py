@@ -4,7 +4,7 @@
     python tools/coefficients.py --write    # and writes kernels/coefficients.h and reference/coefficients.py
 
 Every polynomial is the weighted minimax polynomial of its degree (Remez' exchange in 60 digits), its coefficients
-rounded to float64, those of names in ..._single to float32, lowest degree first. Needs mpmath.
+rounded to float64 (under names that end in _single: to float32), lowest degree first. Needs mpmath.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def alternation(errors: list[mp.mpf], count: int) -> list[int]:
 
 
 def quotient(f: Real) -> Real:
-    """f, which cancels towards 0, with what is nearly 0 replaced by a number near enough and digits enough."""
+    """f, which cancels towards 0; for |x| <= 1e-25 its value at 1e-25, computed with 250 digits."""
     tiny = mp.mpf(10) ** -25
 
     def safe(x: mp.mpf) -> mp.mpf:
@@ -249,9 +249,9 @@ def scalars() -> dict[str, tuple[str, list[float]]]:
 
 
 def tanh_pieces() -> tuple[str, list[float]]:
-    """float32 tanh on eight pieces of 0 ... 9.1875: what its numbers are, and they, eight of a kind.
+    """float32 tanh on eight pieces of 0 ... 9.1875: what its numbers mean, and the numbers, eight of each kind.
 
-    A piece is where 2 + 3.25 a, which grows from 2 to 32, has one exponent and one first bit of its fraction.
+    Within a piece, 2 + 3.25 a, which grows from 2 to 32, has one exponent and one first bit of its fraction.
     """
     seams = [(mp.mpf(2) ** power * first - 2) / 3.25 for power in range(1, 5) for first in (1, 1.5)]
     pieces = [tanh_piece(low, high) for low, high in zip(seams, [*seams[1:], mp.mpf("9.1875")])]

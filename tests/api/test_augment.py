@@ -22,7 +22,7 @@ def images(rows: int, *shape: int) -> np.ndarray:
 
 
 def ink(image: np.ndarray) -> tuple[float, float]:
-    """Where the ink is: (x to the right, y upwards), from the image's centre."""
+    """The centre of the ink, (x to the right, y upwards), relative to the image's centre."""
     height, width = image.shape
     y, x = np.mgrid[:height, :width]
     total = image.sum()

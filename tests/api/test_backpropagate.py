@@ -84,7 +84,7 @@ def test_bp1_to_bp4_for_the_cross_entropy_whose_delta_is_a_minus_y(hidden: str, 
 
 
 PER_OUTPUT = 1 / WIDTHS[-1]
-# every named loss: y, and ∂Cₓ/∂a of its output (linear, sigmoid or softmax), through which δ[L] follows
+# every named loss: the output's activation, y, and δ[L] as a function of a and y
 LOSSES: dict[str, tuple[str, Any, Callable[[Any, Any], Any]]] = {
     "mse": ("linear", Y, lambda a, y: 2 * (a - y) * PER_OUTPUT),
     "mean_squared_error": ("linear", Y, lambda a, y: 2 * (a - y) * PER_OUTPUT),
@@ -226,7 +226,7 @@ def test_a_saturated_sigmoid_learns_slowly_from_the_quadratic_cost_and_not_from_
         outputs[loss] = float(net.predict([[1.0]])[0, 0])
     a = logistic(np.float64(4.0))
     assert slopes["cross_entropy"] == pytest.approx(a, rel=1e-12)
-    assert slopes["quadratic"] == pytest.approx(a * a * (1 - a), rel=1e-12)  # σ′(z) beside it: small where saturated
+    assert slopes["quadratic"] == pytest.approx(a * a * (1 - a), rel=1e-12)  # times σ′(z), small where saturated
     assert outputs["quadratic"] == pytest.approx(0.20, abs=0.005)  # the textbook's final output
     assert outputs["cross_entropy"] < 0.05
 

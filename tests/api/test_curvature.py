@@ -1,4 +1,4 @@
-"""`bp.curvature`: what it calls convex is convex, and it knows the lecture's functions."""
+"""`bp.curvature`: its answers are true, and it recognises the lecture's functions."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def test_wrong_arguments() -> None:
         bp.curvature(bp.input("x") @ W)
 
 
-# --- what it says is so
+# --- its answers are true
 
 
 def test_every_operation_has_a_rule() -> None:
@@ -205,11 +205,11 @@ def random_expression(rng: np.random.Generator, depth: int) -> Any:
 
 
 def _applied(function: Callable[[Any], Any], a: Any) -> Any:
-    """`function` of a, where its shape allows it."""
+    """function(a), or a itself if its shape does not allow that."""
     result = function(a)
     try:
         bp.curvature(result)
-    except ValueError:  # a row's softmax of a single number
+    except ValueError:  # such as the softmax of a single number
         return a
     return result
 
@@ -248,12 +248,12 @@ def test_no_random_expression_contradicts_what_is_said_of_it() -> None:
                 assert np.all(middle <= chord + slack), (kind, u, v)
             if kind in ("concave", "affine"):
                 assert np.all(middle >= chord - slack), (kind, u, v)
-    assert min(said.values()) >= 50, said  # of each kind enough were met
+    assert min(said.values()) >= 50, said  # every answer came often enough
 
 
-# --- what is convex has one minimum
+# --- a convex function has one minimum
 
-# cost, its minimum, and the learning rate: small where there is a kink, around which descent steps to and fro
+# cost, its minimum, and the learning rate: small where there is a kink, because descent oscillates around it
 MINIMA: dict[str, tuple[Callable[[Any], Any], float, float]] = {
     "(Mx + b)^2": (lambda w: bp.sum((w @ M[:2] - np.array([1.0, 2.0])) ** 2), 0.0, 0.02),
     "e^convex": (lambda w: bp.exp(bp.sum((w - 1) ** 2) / 4), 1.0, 0.1),

@@ -8,7 +8,7 @@ X = np.random.default_rng(7).normal(size=(6, 3)).astype(np.float32)
 
 
 class Residual(bp.Layer):
-    """With a layer of its own, made in __init__, and a weight."""
+    """Has a layer of its own, made in __init__, and a weight."""
 
     def __init__(self, **options):
         super().__init__(**options)

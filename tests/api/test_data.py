@@ -1,4 +1,4 @@
-"""Data of any dtype and layout give the bits of their converted copies, and what is no data is a clear error."""
+"""Data of any dtype and layout give the bits of their converted copies; anything else raises a clear error."""
 
 import fastbp as bp
 import numpy as np

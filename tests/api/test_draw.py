@@ -1,4 +1,4 @@
-"""`bp.draw`: what boxes and arrows say, the texts that Graphviz and Mermaid read, and that drawing changes nothing."""
+"""`bp.draw`: the texts of boxes and arrows, the output for Graphviz and Mermaid; drawing changes nothing."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_the_stable_loss_sends_the_simplified_gradient_to_the_logits() -> None:
     drawing = bp.draw(logistic(), {"x": [1.0], "y": [1.0]}, expand=True, digits=6)
     found = arrows(drawing)
     assert found["z", "sigmoid cross entropy"] == ("1", "-0.268941")  # p - y
-    assert not any(source == "p" for source, _ in found)  # it takes no part in what flows
+    assert not any(source == "p" for source, _ in found)  # no gradient flows through p
 
 
 def test_both_backends_draw_the_same() -> None:
@@ -158,7 +158,7 @@ def test_a_constant_of_a_layer_is_drawn_inside_it() -> None:
 
 @pytest.mark.parametrize("name", NETS)
 def test_every_small_network_is_drawn(name: str) -> None:
-    """Skips, shared layers and all activations: one output per row, so that each arrow has a gradient."""
+    """Skips, shared layers and many activations. The cost is a scalar, so that each arrow has a gradient."""
     net = NETS[name].build("float32")
     cost = bp.mean(bp.square(net.outputs[0]))
     inputs = {expression.name: data() for expression in net.inputs}
@@ -246,7 +246,7 @@ def test_names_of_any_characters_are_escaped() -> None:
     nasty = 'a"<b>&\\#|_*\n c'
     drawing = bp.draw(bp.input(nasty) * 2)
     assert "a&quot;&lt;b&gt;&amp;" in drawing.dot
-    assert 'n0(["a#34;#60;b#62;#38;#92;#35;#124;#95;#42; c"]):::input' in drawing.mermaid  # one line, and no end of one
+    assert 'n0(["a#34;#60;b#62;#38;#92;#35;#124;#95;#42; c"]):::input' in drawing.mermaid  # without the line break
 
 
 @pytest.mark.skipif(not HAS_DOT, reason="needs Graphviz' program dot")

@@ -30,7 +30,7 @@ def test_a_mask_per_batch_is_the_same_for_all_its_rows(backend):
 
 
 class Masks(bp.Callback):
-    """The sums that a layer of weights 1 makes of what dropout left, seen through the gradient of an SGD step."""
+    """The inputs that dropout kept in each batch: after an SGD step from weights of 0, only their weights are not 0."""
 
     def __init__(self):
         super().__init__()

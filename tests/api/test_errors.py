@@ -1,4 +1,4 @@
-"""Errors name the argument, what came and what would be right; what raises them leaves nothing half done."""
+"""Errors name the argument, what came and what would be right; a call that raises one leaves nothing half done."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_what_a_callback_raises_comes_out_and_the_steps_before_it_stay(
         net.fit(X, Y, batch_size=4, verbose=0, callbacks=[bp.LambdaCallback(**{hook: raise_at})])
     assert "fail_here" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     steps = batch + (hook == "on_train_batch_end")
-    assert (net._steps, net._epochs) == (steps, steps // 10)  # an epoch whose steps were all made is over
+    assert (net._steps, net._epochs) == (steps, steps // 10)  # an epoch ends with its last step
     if steps:
         assert same(net, replayed(backend, steps))
     assert len(net.fit(X, Y, batch_size=4, epochs=2, verbose=0).epoch) == 2
@@ -100,7 +100,7 @@ def test_an_answer_that_is_neither_true_nor_false_is_an_error() -> None:
 
 
 def test_stopping_never_leaves_a_thread_behind() -> None:
-    """Thread 0 says stop while others may still be on their way out of the step before."""
+    """Thread 0 stops training while other threads may still be leaving the step before."""
     bp.set_num_threads(3)
     _core.testing.share_always(True)
     line = Line(_core)
@@ -276,7 +276,7 @@ def test_too_much_momentum_is_refused_by_all_three() -> None:
 
 
 class Line:
-    """mean((x w)²) in one of the backends, without the door."""
+    """mean((x w)²) made with a backend's own classes, below the public interface."""
 
     def __init__(self, backend: Any, **settings: Any) -> None:
         graph, parameters = backend.Graph(), backend.Parameters("float32")

@@ -1,4 +1,4 @@
-"""A forked child trains alone, to the same bits, and never waits for threads that it does not have."""
+"""A forked child trains on one thread, to the same bits, and never waits for threads that it does not have."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def trained(net: bp.Sequential) -> bytes:
 
 
 def in_child(work: Callable[[], bool]) -> bool:
-    """What `work` returns in a forked child; an alarm ends one that hangs."""
+    """Whether `work` returns True in a forked child; an alarm ends a child that hangs."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks beside threads: that is the point
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks with threads: that is the point
         child = os.fork()
     if child == 0:
         status = 1

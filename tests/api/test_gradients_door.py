@@ -87,7 +87,7 @@ def test_the_gradient_at_a_probability_is_reported_and_does_not_flow_on(backend:
     np.testing.assert_allclose([dp[0], dz[0]], [-1 / sigmoid, sigmoid - 1], rtol=1e-14)
 
 
-# --- again
+# --- higher derivatives
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -147,7 +147,7 @@ def test_a_second_derivative_through_a_stable_loss_agrees_with_differences() -> 
     np.testing.assert_allclose(product, (above - below) / (2 * step), rtol=1e-7, atol=1e-9)
 
 
-# --- the doors
+# --- in minimize, in losses and in models
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -26,7 +26,7 @@ def test_random_graphs_and_their_gradients_are_the_same_nodes_in_both_backends()
         for operation in both.random.permutation(operations * 2):
             if both.grow(str(operation)) is not None:
                 made.add(str(operation))
-        for _ in range(2):  # the second time through gradients of gradients
+        for _ in range(2):  # the second time, nodes may be gradients themselves
             cost = both.scalar(both.node())
             wrt = [both.node() for _ in range(6)]
             gradients = [graph.gradients(cost, wrt) for graph in graphs]

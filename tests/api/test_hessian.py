@@ -123,7 +123,7 @@ def test_wrong_arguments() -> None:
         at(bp.hessian(bp.sum(x**2), x), [1.0], inputs=[x])
 
 
-# --- what the lecture concludes from matrices: a stack of linear layers is one linear layer
+# --- the lecture's conclusion from matrices: a stack of linear layers is one linear layer
 
 
 def test_a_stack_of_linear_layers_equals_one_linear_layer() -> None:

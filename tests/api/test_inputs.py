@@ -1,4 +1,4 @@
-"""Data frames, byte orders, maps and layouts through the public door: what is data, and what names the fault."""
+"""Data frames, byte orders, memory maps and layouts: what the public interface accepts, and what its errors say."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def test_a_column_without_numbers_is_named() -> None:
         network().predict(polars.DataFrame(columns).lazy())
 
 
-# --- what is no data, in both backends alike
+# --- invalid data: the same errors in both backends
 
 
 class Sparse:
@@ -225,7 +225,7 @@ def test_check_finite_names_the_first_bad_number_before_its_step(
     bp.set_num_threads(threads)
     _core.testing.share_always(True)
     data = {"x": VALUES.astype(np.float64), "y": VALUES[:, :1].astype(np.float64)}
-    for row, column in ((23, -1), (22, -1), (21, -1), (20, -1), (39, 0)):  # several in one batch: each thread has one
+    for row, column in ((23, -1), (22, -1), (21, -1), (20, -1), (39, 0)):  # some in one batch, found by several threads
         data[what][row, column] = bad
     net = network(backend)
     column = 4 if what == "x" else 0

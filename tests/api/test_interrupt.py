@@ -1,7 +1,7 @@
-"""Ctrl-C: whatever runs ends soon, the weights are those of the last whole step, and all goes on afterwards.
+"""Ctrl-C: a running call ends soon, the weights are those of the last whole step, and training can go on.
 
-Every case is real: SIGINT comes while the core works, in a process of its own, on data that take minutes. Those data
-are one row repeated without memory, so that the replay can do the same steps.
+Every case sends a real SIGINT to a process of its own while the core works on data that take minutes. Those data are
+one row repeated without memory, so that the replay can do the same steps.
 """
 
 from __future__ import annotations

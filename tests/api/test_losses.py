@@ -31,7 +31,7 @@ CASES = {
 
 
 def value_of(loss, y, activation, z=Z, plain=False, gradient=False):
-    """Of the loss in float64; `plain` hides the activation from it."""
+    """The loss in float64, and its gradient by z if asked for; `plain` hides the activation from the loss."""
     target, logits = bp.input("y"), bp.input("z")
     output = logits if activation is None else activation(logits)
     if plain:

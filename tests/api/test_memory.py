@@ -1,4 +1,4 @@
-"""Memory: data larger than it train from disk, and where an allocation fails nothing is half done."""
+"""Memory: data larger than memory train from disk, and a failed allocation leaves nothing half done."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def fitted() -> bp.Sequential:
     net = network()
     net.optimizer.momentum = 0.0
     net.fit(X, LABELS, batch_size=8, verbose=0)
-    net.optimizer.momentum = 0.9  # the velocities are still to be made
+    net.optimizer.momentum = 0.9  # the velocities do not exist yet
     return net
 
 
@@ -100,7 +100,7 @@ def test_whichever_allocation_fails_the_model_is_as_before(work: str, make: Any,
         _core.testing.fail_allocation_after(0)
         if not failed:
             break
-        # A step that was made before (validation allocates after it) stays made; else nothing has changed.
+        # A step taken before the failure stays (validation allocates after it); else nothing has changed.
         if work != "fit":
             assert (net._steps, net._epochs) == counters
             if before is not None:

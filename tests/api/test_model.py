@@ -1,4 +1,4 @@
-"""Networks: fit, predict, evaluate and the rest behave as in Keras, state continues."""
+"""Networks: fit, predict, evaluate and the rest behave as in Keras; state carries over from call to call."""
 
 import fastbp as bp
 import numpy as np
@@ -282,7 +282,7 @@ def test_a_failed_build_leaves_a_model_that_can_be_built():
 
 
 def two_models():
-    """Two models whose layers got the same names."""
+    """Two models whose layers have the same names."""
     return [
         bp.Sequential([bp.Dense(4, activation="relu"), bp.Dense(2)], seed=seed, name=name)
         for seed, name in enumerate(["a", "b"])
@@ -299,7 +299,7 @@ def test_models_whose_layers_have_the_same_names_join_in_a_third(backend):
     joined = np.concatenate([a.predict(X), b.predict(-X)], axis=1)
     kernel, bias = both.get_weights()[-2:]
     np.testing.assert_allclose(both.predict([X, -X]), joined @ kernel + bias, rtol=1e-5, atol=1e-6)
-    # The weights are shared, whoever used them last.
+    # The weights are shared, whichever model used them last.
     before = both.predict([X, -X])
     a.set_weights([2 * w for w in a.get_weights()])
     assert both.predict([X, -X]).tobytes() != before.tobytes()

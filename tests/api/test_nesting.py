@@ -1,4 +1,4 @@
-"""Models as layers, inputs of `Sequential`, and what a model infers from data without telling its inputs."""
+"""Models as layers, inputs of `Sequential`, and shapes that a model infers from data without changing its inputs."""
 
 import fastbp as bp
 import numpy as np

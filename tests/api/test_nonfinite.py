@@ -1,4 +1,4 @@
-"""Training that diverges ends at the first bad step, with the weights of the last good one, alike everywhere."""
+"""Training that diverges ends at the first bad step with the weights of the last good one, the same everywhere."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_nan_in_the_data_is_found_before_anything_is_written(what: str, backend:
 
 @pytest.mark.parametrize("threads", [1, 3])
 def test_weights_that_a_callback_spoils_are_noticed(threads: int) -> None:
-    """A dead unit's weight does not reach the loss, but no step may write what is not finite."""
+    """A dead unit's bias of -inf does not reach the loss, but no step may write a value that is not finite."""
     bp.set_num_threads(threads)
     _core.testing.share_always(True)
     net = network("plain", "float32", activation="relu")

@@ -1,6 +1,6 @@
-"""The optimisers do what their papers say, and what all of them can do: clipping, accumulation, averages, multipliers.
+"""Each optimiser follows its paper; all of them can clip, accumulate, average and use multipliers.
 
-The formulas are written here once more, in NumPy and float64, as the papers have them: hence a tolerance.
+The papers' formulas are written here again, in NumPy and float64: hence a tolerance.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from fastbp.datasets import load_digits, stratified_split
 
 BACKENDS = pytest.mark.parametrize("backend", ["core", "reference"])
 START = np.array([0.5, -1.5, 2.0, 1e-3])
-TARGETS = np.random.default_rng(5).normal(size=(6, 4))  # row t is the gradient's target of step t
+TARGETS = np.random.default_rng(5).normal(size=(6, 4))  # row t is the target of step t
 NAMES = ["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam", "lion"]
 
 
@@ -43,7 +43,7 @@ class Offsets(bp.Layer):
 
 
 def by_hand(update: Callable[..., np.ndarray], steps: int = 6) -> np.ndarray:
-    """The same with update(t, g, w, memory), t from 1, which gives the new w."""
+    """The same by update(t, g, w, memory), which returns the new w; t counts from 1."""
     w, memory, after = START.copy(), {}, []
     for t in range(1, steps + 1):
         w = update(t, w - TARGETS[t - 1], w, memory)
@@ -169,7 +169,7 @@ def test_a_step_that_is_not_finite_writes_nothing(name: str, backend: str) -> No
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_no_float32_can_hold_is_not_written_on_the_fast_way_either(name: str) -> None:
-    """Gradients up to 2^60 skip the trial: whatever their size, core and reference write or refuse the same."""
+    """Steps on gradients up to 2^60 are taken untried; at any size, core and reference write or refuse the same."""
     for exponent in (20, 40, 58, 62, 70, 100, 126):
         ends = []
         for backend in ("core", "reference"):
@@ -191,7 +191,7 @@ def test_what_no_float32_can_hold_is_not_written_on_the_fast_way_either(name: st
 
 
 def first_step(backend: str, gradient: list[float], **options: Any) -> np.ndarray:
-    """By how much plain descent at rate 1 moves two parameters of two elements, which have this gradient."""
+    """How far plain descent at rate 1 moves two parameters of two elements with this gradient."""
     a, b = bp.parameter([0.0, 0.0]), bp.parameter([0.0, 0.0])
     slopes = np.array(gradient)
     cost = bp.sum(a * slopes[:2]) + bp.sum(b * slopes[2:])

@@ -1,6 +1,6 @@
-"""The most memory that a large network takes at a time: bytes of the core's buffers and of what Python allocates.
+"""The peak memory of a large network: bytes of the core's buffers and of Python's allocations.
 
-They are counted, not measured: what a system's allocator keeps, and when, is its own affair.
+The bytes are counted, not measured, because a system's allocator may keep freed memory.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pytest
 from fastbp import _core
 
 SIZES = (512, 2048, 1024, 10)
-WEIGHTS = 4 * sum((a + 1) * b for a, b in pairwise(SIZES))  # bytes: 12.6 MB, beside which a scratch is small
+WEIGHTS = 4 * sum((a + 1) * b for a, b in pairwise(SIZES))  # bytes: 12.6 MB, far more than any scratch
 BATCH, ROWS = 64, 192
 X = np.random.default_rng(0).random((ROWS, SIZES[0]), np.float32)
 LABELS = (np.arange(ROWS) % SIZES[-1]).astype(np.uint8)
@@ -28,8 +28,8 @@ LABELS = (np.arange(ROWS) % SIZES[-1]).astype(np.uint8)
 
 class Kind(NamedTuple):
     make: Callable[[], bp.Optimizer]
-    states: int  # numbers that it keeps for each weight
-    gradients: int  # and whether the gradients are stored
+    states: int  # numbers that it keeps per weight
+    gradients: int  # 1 if the gradients are stored
 
 
 OPTIMIZERS = {
@@ -41,7 +41,7 @@ OPTIMIZERS = {
 
 
 class Peak:
-    """Bytes above those before: the most at a time in Python plus the most at a time in the core."""
+    """Bytes above those at the start: the peak in Python plus the peak in the core."""
 
     bytes = 0
 
@@ -49,7 +49,7 @@ class Peak:
 @contextmanager
 def measured() -> Iterator[Peak]:
     peak = Peak()
-    gc.collect()  # or what tests before left could go while this measures
+    gc.collect()  # or garbage of earlier tests could go while this measures
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0] + _core.testing.allocated()[0]
     _core.testing.forget_most_allocated()
@@ -99,8 +99,8 @@ def test_training_takes_weights_gradients_states_and_a_batch(optimizer: str, thr
     _core.testing.share_always(threads > 1)
     activations = 4 * BATCH * sum(SIZES)
     kind = OPTIMIZERS[optimizer]
-    beside = kind.gradients + kind.states  # what is there for each weight, beside itself
-    packed = 800_000 * threads  # what products pack
+    beside = kind.gradients + kind.states  # numbers stored per weight, besides itself
+    packed = 800_000 * threads  # for packed operands of products
     allowed = 8 * ROWS + 1.15 * ((1 + beside) * WEIGHTS + activations) + packed
     net = network(optimizer)
     with measured() as building:
@@ -125,8 +125,8 @@ def test_a_pickle_or_a_copy_makes_one_copy(optimizer: str) -> None:
     fit(net)
     kept = (1 + OPTIMIZERS[optimizer].states) * WEIGHTS
     with measured() as pickled:
-        dumped = pickle.dumps(net, protocol=5)  # others have NumPy make copies of its own
-    assert kept <= pickled.bytes < 1.6 * kept  # pickle's buffer grows by halves
+        dumped = pickle.dumps(net, protocol=5)  # other protocols make NumPy copy
+    assert kept <= pickled.bytes < 1.6 * kept  # pickle's buffer grows by half at a time
     assert kept < len(dumped) < 1.1 * kept
     with measured() as copied:
         again = copy.deepcopy(net)

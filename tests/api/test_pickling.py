@@ -1,4 +1,4 @@
-"""Models, expressions and histories pickle and copy deeply, and what was restored trains on to the same bits."""
+"""Models, expressions and histories can be pickled and deep-copied; a restored model trains on to the same bits."""
 
 import copy
 import io

@@ -1,4 +1,4 @@
-"""`bp.linear_regression`: exact where exactness can be known, documented where many answers fit."""
+"""`bp.linear_regression`: the exact answer where there is one, the documented one where many fit."""
 
 from __future__ import annotations
 

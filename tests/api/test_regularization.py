@@ -1,4 +1,4 @@
-"""L1, L2, the proximal step and the max-norm constraint: NumPy's arithmetic, and equal bits in both backends."""
+"""L1, L2, the proximal step and the max-norm constraint agree with NumPy and have equal bits in both backends."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def test_the_penalty_is_reported_in_the_loss(backend, proximal):
 
 def test_only_the_proximal_step_makes_weights_exactly_0(backend):
     x = np.random.default_rng(2).normal(size=(60, 20)).astype(np.float32)
-    y = x[:, :3] @ np.float32([1.0, -2.0, 3.0])  # 17 of 20 features say nothing
+    y = x[:, :3] @ np.float32([1.0, -2.0, 3.0])  # 17 of 20 features have no influence
     zeros = {}
     for name, goal in {"l2": {"l2": 6.0}, "l1": {"l1": 6.0}, "proximal": {"l1": 6.0, "proximal": True}}.items():
         net = bp.Sequential([bp.Input((20,)), bp.Dense(1)], seed=0)

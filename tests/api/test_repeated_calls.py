@@ -1,4 +1,4 @@
-"""Calls like the one before skip checks that cannot fail; whatever is different is checked as in a first call."""
+"""A call like the one before skips checks that cannot fail; whatever differs is checked as in a first call."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_weights_set_between_steps_are_looked_at_before_an_update() -> None:
 
 
 def other_model(net: bp.Model) -> bp.Model:
-    """One that shares the first layer, so that its training takes these weights home."""
+    """A model that shares the first layer, so that training it makes its store the home of these weights."""
     other = bp.Sequential([bp.Input((4,)), net.layers[0], bp.Dense(1, name="other")], seed=1)
     other.compile(bp.SGD(0.05), "mse")
     return other
@@ -160,7 +160,7 @@ def batch(rng: np.random.Generator, rows: int) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("backend", ["core", "reference"])
 @pytest.mark.parametrize("seed", range(4))
 def test_steps_go_on_from_whatever_came_between(backend: str, seed: int) -> None:
-    """A model that has forgotten what its last step found computes the same: nothing that matters is remembered."""
+    """A model that forgets the setup of its last step computes the same: reusing the setup changes no result."""
 
     def figures(forgets: bool) -> list[Any]:
         rng, results = np.random.default_rng(seed), []
@@ -220,7 +220,7 @@ def test_an_optimiser_that_sets_what_it_is_asked_for_is_asked_in_every_step() ->
             return asked
 
     net = bp.Sequential([bp.Input((1,)), bp.Dense(1, use_bias=False, kernel_initializer="zeros")])
-    net.compile(Falling(1.0), "mse")  # asks too, to check
+    net.compile(Falling(1.0), "mse")  # compile asks too, to check
     zero, one = np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
     net.train_on_batch(one, zero)
     weights = []

@@ -1,4 +1,4 @@
-"""Numbers round once, from what the user gave to the dtype that computes (rule 10)."""
+"""Numbers round once, from the user's value to the dtype that computes (rule 10)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 BACKENDS = ["core", "reference"]
 DTYPES = ["float32", "float64"]
 
-# Halfway and a little more between two float32: float64 drops the little, and a second rounding goes to even.
+# Slightly above halfway between two float32: float64 drops the excess, and a second rounding would go to even.
 BETWEEN = (1 << 60) + (1 << 36) + 1
 SOURCES: dict[str, Any] = {
     "int64": np.array([BETWEEN, -BETWEEN, (1 << 53) + 1]),
@@ -28,9 +28,9 @@ def test_parameters_round_once(source: str, dtype: str, backend: str) -> None:
     w = bp.parameter(values)
     got = bp.function([], w + 0, dtype=dtype, backend=backend)()
     np.testing.assert_array_equal(got, values.astype(dtype))
-    bp.minimize(bp.sum(w), optimizer=bp.SGD(0.0), dtype=dtype, backend=backend)  # moves in
+    bp.minimize(bp.sum(w), optimizer=bp.SGD(0.0), dtype=dtype, backend=backend)  # moves w to a store
     np.testing.assert_array_equal(w.value, values.astype(dtype))
-    w.value = values[::-1]  # set where it lives
+    w.value = values[::-1]  # set in its store
     np.testing.assert_array_equal(w.value, values[::-1].astype(dtype))
 
 

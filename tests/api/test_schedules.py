@@ -1,4 +1,4 @@
-"""Learning-rate schedules: their values, and that every update of a fit takes its own."""
+"""Learning-rate schedules: their values, and every update of a fit uses its own."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_rates_are_the_same_one_by_one_and_many_at_a_time(name: str) -> None:
 
 
 def path(backend: str, learning_rate: Any, **options: Any) -> list[float]:
-    """Where 2100 steps with gradient −1 lead, after each."""
+    """The weight at the start and after each of 2100 steps with gradient −1."""
     net = bp.Sequential([bp.Input((1,)), Line()], dtype="float64")
     net.compile(bp.SGD(learning_rate, **options), lambda y, a: -bp.sum(a), backend=backend)
     seen = [0.0]

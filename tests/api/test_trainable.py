@@ -1,4 +1,4 @@
-"""`trainable` of weights, layers and models is looked at when training starts, wherever it was set."""
+"""`trainable` of weights, layers and models is read when training starts, whenever it was set."""
 
 import fastbp as bp
 import numpy as np

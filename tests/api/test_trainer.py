@@ -1,6 +1,6 @@
-"""Trainer and Function of both backends, against what a hand computes.
+"""Trainer and Function of both backends, against values computed by hand.
 
-Numbers are small dyadic fractions, so that every product and sum is exact and the expected weights are equal bits.
+Numbers are small dyadic fractions, so that every product and sum is exact and weights can be compared bit for bit.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ X = np.random.default_rng(0).normal(size=(ROWS, 4)) + Y[:, None]
 
 
 def held_out_mean(y=Y, **options):
-    """The mean row number of the rows that validate: the network hands on its input, the loss is the mean target."""
+    """The mean target of the rows that validate: it is the loss, whatever the network predicts."""
     row = bp.input("row", (1,))
     net = bp.Model(row, bp.Dense(1, kernel_initializer="zeros")(row))
     net.compile(bp.SGD(0.0), loss=lambda y_true, y_pred: bp.sum(y_true, axis=-1))

@@ -1,5 +1,5 @@
 // Loaded before the C library (LD_PRELOAD): counts every allocation of every thread, whatever asks for it.
-// glibc's own names are called below, so that nothing here has to look for the next function of the same name.
+// Calls glibc's internal names, so that it need not look up the next function of the same name.
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>

@@ -1,7 +1,7 @@
-"""Once training runs, nothing is allocated: not by a step, not by an epoch.
+"""Once training runs, neither a step nor an epoch allocates memory.
 
-A process of its own is started with a library before the C library that counts every allocation of every thread. The
-same call of `fit` is then made with few steps and with many: the difference is what the steps have allocated.
+A child process loads a library before the C library that counts every allocation of every thread. It makes the same
+call of `fit` with few steps and with many: the difference is what the steps have allocated.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def test_the_hook_counts_every_way_to_allocate(counts: dict[str, list[int]]) -> 
     assert counts["each way"] == [1, 1, 1, 1, 1, 1]
 
 
-# --- what runs in the process of its own
+# --- the code of the child process
 
 
 def trainer(dtype: str, settings: dict[str, Any]) -> _core.Trainer:
@@ -108,7 +108,7 @@ def trainer(dtype: str, settings: dict[str, Any]) -> _core.Trainer:
 
 
 def allocations_of_fit(dtype: str, settings: dict[str, Any], counter: ctypes._CFuncPtr) -> list[int]:
-    """Of 20 and of 1,020 steps in one epoch; of 100 and of 200 epochs. All after a first call."""
+    """Allocations of 20 and of 1,020 steps in one epoch, and of 100 and of 200 epochs, all after a first call."""
     random = np.random.default_rng(1)
     made, result = trainer(dtype, settings), []
     kinds = {"affine": [-9, 9, 0.1, 0.1, 0.9, 1.1, 5, 5, 0], "flip": [0.5, 0.5], "elastic": [2, 1, 0], "noise": [0.1]}
@@ -124,7 +124,7 @@ def allocations_of_fit(dtype: str, settings: dict[str, Any], counter: ctypes._CF
 
 
 def each_way_to_allocate(counter: ctypes._CFuncPtr) -> list[int]:
-    """Calls malloc, calloc, realloc, aligned_alloc, posix_memalign and operator new, once each."""
+    """Allocations counted for a call each of malloc, calloc, realloc, aligned_alloc, posix_memalign, operator new."""
     library = ctypes.CDLL(None)
     size, pointer = ctypes.c_size_t, ctypes.c_void_p()
     calls = [

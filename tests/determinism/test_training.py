@@ -1,4 +1,4 @@
-"""Whole trainings give the same weights and figures in both backends, and whatever the contract's rule 11 names."""
+"""Whole trainings give the same weights and figures in both backends, under every change that rule 11 lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The generic instruction set does not lean on the C library's fma: a process that hides it has the same bits."""
+"""The generic instruction set does not depend on the C library's fma: a process that hides it has the same bits."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from fastbp import _core
 from fastbp.reference.operations import ELEMENTWISE
 from small_nets import BATCH, NETS, compiled, data
 
-# Of glibc: the processor's features that its own functions may use. Names that a version does not know are ignored.
+# Hides processor features from glibc's own functions. A version of glibc ignores names that it does not know.
 HIDDEN = "glibc.cpu.hwcaps=-FMA,-FMA4,-AVX2,-FMA_Usable,-FMA4_Usable,-AVX2_Usable"
 
 
 def place_of_fma() -> int:
-    """Where in the C library's mathematics the chosen `fma` lies."""
+    """The offset in libm of the `fma` that the C library chose."""
     library = ctypes.CDLL("libm.so.6")
     address = ctypes.cast(library.fma, ctypes.c_void_p).value or 0
     mapped = re.search(r"^([0-9a-f]+)-\S+ .*/libm[-.]", Path("/proc/self/maps").read_text(), re.MULTILINE)

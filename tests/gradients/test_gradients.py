@@ -1,6 +1,6 @@
 """Every operation's gradient, and the gradient of its gradient, against finite differences in float64.
 
-The cost is a weighted sum of an operation's result. Second derivatives: the same for a weighted sum of all gradients.
+The cost is a weighted sum of an operation's result; for second derivatives, a weighted sum of all gradients.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Case:
     def __init__(self) -> None:
         self.graph = reference.Graph()
         self.parameters = reference.Parameters("float64")
-        self.inputs: list[Array] = [np.zeros((ROWS, 1))]  # gives the rows
+        self.inputs: list[Array] = [np.zeros((ROWS, 1))]  # sets the number of rows
         self.graph.add("input", [], [0, 1])
         self.variables: list[int] = []
         self.random = np.random.default_rng(7)
@@ -41,7 +41,7 @@ class Case:
         return self.variables[-1]
 
     def draw(self, *shape: int, low: float = -2.0, high: float = 2.0, rows: bool = False) -> int:
-        """A variable of uniform numbers that keep 0.05 away from 0."""
+        """A variable of uniform numbers at least 0.05 away from 0."""
         values = self.random.uniform(low, high, ((ROWS, *shape) if rows else shape))
         return self.variable(np.where(np.abs(values) < 0.05, 0.1, values), rows)
 
@@ -63,7 +63,7 @@ class Case:
         return self.inputs[slot] if rows else self.parameters.values[slot]
 
     def check(self, cost: int) -> list[int]:
-        """The gradients of `cost` by the variables, which finite differences confirm."""
+        """Checks the gradients of `cost` by the variables against finite differences, and returns them."""
         gradients = self.graph.gradients(cost, self.variables)
         function = reference.Function(self.graph, [cost], self.parameters, training=True, seed=3)
         for variable, gradient in zip(self.variables, self.evaluate(gradients)):
@@ -84,7 +84,7 @@ def unary(operation: str, low: float = -2.0, high: float = 2.0, integers: Sequen
 
 
 def binary(operation: str, low: float = -2.0) -> list[Callable[[Case], int]]:
-    """Equal shapes, and every way in which one operand can be stretched."""
+    """Operands of equal shapes, and every way to broadcast one of them."""
     return [
         lambda c: c.add(operation, c.draw(3, low=low, rows=True), c.draw(3, low=low, rows=True)),
         lambda c: c.add(operation, c.draw(2, 3, low=low, rows=True), c.draw(3, low=low)),
@@ -212,7 +212,7 @@ EXAMPLES: dict[str, list[Callable[[Case], int]]] = {
     ],
 }
 
-# Leaves, and steps whose derivative is 0 wherever there is one.
+# Leaves, and step functions, whose derivative is 0 wherever it exists.
 CONSTANT: dict[str, Callable[[Case], int] | None] = {
     "input": None,
     "parameter": None,

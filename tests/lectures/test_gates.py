@@ -13,7 +13,7 @@ def two() -> tuple[bp.Parameter, bp.Parameter]:
 
 
 def shares(cost: bp.Expression, name: str) -> list[float]:
-    """What comes back along the arrows that leave the node of this name."""
+    """The gradients on the arrows that leave the node of this name."""
     drawing = bp.draw(cost)
     return [float(e.gradient) for e in drawing.edges if drawing.nodes[e.source].lines[0] == name]
 

@@ -12,7 +12,7 @@ Y = X @ [1.0, -2.0, 0.5, 3.0] + RNG.normal(scale=0.2, size=30)
 
 
 def hessian() -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues D and eigenvectors Q of the cost's own second derivatives."""
+    """Eigenvalues D and eigenvectors Q of the Hessian of the cost without a penalty."""
     x, y, w = bp.input("x", (4,)), bp.input("y"), bp.parameter(np.zeros(4))
     cost = bp.mean((bp.sum(x * w, axis=-1) - y) ** 2) / 2
     values, vectors = np.linalg.eigh(bp.function([x, y], bp.hessian(cost, w), dtype="float64")(X, Y))
@@ -29,7 +29,7 @@ def descended(l2: float, curvature: float) -> np.ndarray:
 
 @pytest.mark.parametrize("l2", [0.3, 30.0, 3000.0])
 def test_the_minimum_is_rescaled_along_the_hessians_eigenvectors(l2: float) -> None:
-    """Q (D + λI)⁻¹ D Qᵀ w*, the penalty being λ/2 ‖w‖²: λ is the l2 of the lecture's λ/(2m) Σw², over m."""
+    """Q (D + λI)⁻¹ D Qᵀ w* for the penalty λ/2 ‖w‖². This λ is l2/m, because the lecture's penalty is l2/(2m) Σw²."""
     d, q = hessian()
     strength = l2 / len(X)
     best = descended(0.0, d[-1])

@@ -38,7 +38,7 @@ def test_the_textbooks_relu_solution_is_exact(dtype: str, backend: str) -> None:
     assert model.predict(X)[:, 0].tolist() == Y.tolist()
     back = model.backpropagate(X, Y)
     assert back.z[2].tolist() == [[0, -1], [1, 0], [1, 0], [2, 1]]  # XW + c, as the textbook prints it
-    assert back.a[2].tolist() == [[0, 0], [1, 0], [1, 0], [2, 1]]  # h: its middle two points are one
+    assert back.a[2].tolist() == [[0, 0], [1, 0], [1, 0], [2, 1]]  # h: the middle two points coincide
     assert back.loss == 0
     assert not any(back.delta[layer].any() for layer in (2, 3))
 

@@ -1,4 +1,4 @@
-"""Rule 12: the core's images are the reference's, to the bit, on an array and in `fit`."""
+"""Rule 12: the core augments images to the reference's bits, in an array and in `fit`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_infinities_and_nan_spread_alike(dtype: str) -> None:
 
 def test_threads_change_no_bit() -> None:
     steps, shape = [AFFINE, ROUGH, NOISE], (9, 7, 2)
-    x = images(shape, 600)  # more than what a team takes at a time
+    x = images(shape, 600)  # more than a team augments at a time
     expected = reference.augmented(x, (steps, shape), dtype="float32", seed=4, epoch=1)
     for _ in everywhere():
         assert_same(_core.augmented(x, (steps, shape), dtype="float32", seed=4, epoch=1), expected)
@@ -89,7 +89,7 @@ def trained(backend: str, dtype: str, batch_size: int, shuffle: bool, rows: int)
     [
         ("float32", 16, True, 50),  # a short last batch
         ("float32", 50, False, 50),  # rows that could be read in place
-        ("float32", 300, True, 700),  # the loop over blocks of rows, and a last block that is short
+        ("float32", 300, True, 700),  # the block loop, with a short last block
         ("float64", 300, False, 320),
     ],
 )

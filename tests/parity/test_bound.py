@@ -1,4 +1,4 @@
-"""A plan that runs again and again keeps its kernel calls: whatever changes between the runs, the reference's bits."""
+"""Bound calls: whatever changes between runs, a plan's recorded kernel calls give the reference's bits."""
 
 from __future__ import annotations
 

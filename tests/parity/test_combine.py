@@ -1,4 +1,4 @@
-"""What several operations are as one map gives the bits that they give one by one, only where nobody looks between."""
+"""Combined operations: a kernel for several operations gives their bits, also if an intermediate result is read."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def test_biases_and_activations_behind_a_product(activation: str, width: int, dt
         cost = t.weighted_sum(y)
         gradients = t.gradients(cost, [weight, bias])
         t.check([y, *gradients])
-        t.check([z, y, *gradients])  # asked for in between
-        t.check([y, t.add("exp", z)])  # read by something else too
+        t.check([z, y, *gradients])  # the intermediate z is an output, too
+        t.check([y, t.add("exp", z)])  # z is also read by another operation
 
 
 @DTYPES
@@ -118,7 +118,7 @@ def test_a_slope_of_one_column_is_spread_over_all(dtype: str) -> None:
 @DTYPES
 @pytest.mark.parametrize("width", [15, 16, 33])
 def test_what_ends_a_product_and_what_only_looks_like_it(width: int, dtype: str) -> None:
-    """A row or a matrix added from either side, a relu, a gate; and operands of other shapes, results read twice."""
+    """Adds a row or a matrix from either side, relu, gates; also operands of other shapes, and results read twice."""
     for rows in (1, 30):
         t = Twins(dtype, rows, seed=width + rows, special=rows == 1)
         zero, minus_zero, one = (t.add("constant", numbers=[number]) for number in (0.0, -0.0, 1.0))
@@ -135,7 +135,7 @@ def test_what_ends_a_product_and_what_only_looks_like_it(width: int, dtype: str)
         ends += [t.add("where_positive", gate, product(), zero) for gate in (matrix, row, column)]
         ends += [t.add("where_positive", matrix, product(), other) for other in (minus_zero, one, matrix)]
         ends += [t.add("where_positive", product(), matrix, zero), t.add("where_positive", matrix, zero, product())]
-        late = t.add("matmul", t.add("tanh", product()), square, integers=[0, 0])  # beside the sums of an early product
+        late = t.add("matmul", t.add("tanh", product()), square, integers=[0, 0])  # added to an early product
         ends += [t.add("add", product(), late), t.add("relu", t.add("add", late, product()))]
         twice = product()
         ends += [t.add("add", twice, twice), t.add("add", t.add("add", twice, row), matrix)]

@@ -1,4 +1,4 @@
-"""Every activation, loss and setting of an optimiser, called as users call them, has equal bits in both backends."""
+"""The public interface: all activations, losses, optimisers and forms of data give equal bits in both backends."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ both_dtypes = pytest.mark.parametrize("dtype", ["float32", "float64"])
 
 
 def assert_functions_are_same(make: Callable[[str], Any], calls: list[tuple[np.ndarray, ...]], what: object) -> None:
-    """Functions made for the two backends, called alike on every instruction set."""
+    """The function that `make` builds for each backend gives equal results for all calls, on every instruction set."""
     expected = [flat(make("reference")(*arrays)) for arrays in calls]
     _core.testing.share_always(True)
     for number, _ in enumerate(every_isa()):
@@ -153,7 +153,7 @@ def test_optimisers(name: str, dtype: str) -> None:
                 assert_same(result, value, options)
 
 
-# --- what data may be
+# --- forms of data
 
 
 @pytest.mark.parametrize("source", [*DTYPES, ">f4", ">f8", ">i4"])

@@ -1,4 +1,4 @@
-"""A plan for many rows runs fewer, which may be packed in another way and want more scratch than it foresaw."""
+"""A plan made for many rows runs fewer; these may be packed in another way and need more scratch than it allocated."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_short_last_batch_equals_the_reference(shape: tuple[int, int, int, int
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_rows_that_are_packed_as_a_whole_where_more_are_not(threads: int) -> None:
-    """4,096 rows of 1,024 numbers are packed a few at a time, 1,000 all at once: 4 MB of scratch more."""
+    """4,096 rows of 1,024 numbers are packed a few at a time, but 1,000 all at once, which takes 4 MB more scratch."""
     random = np.random.default_rng(0)
     x, y = random.random((5096, 1024), np.float32), random.random((5096, 1), np.float32)
     share(threads)
@@ -55,7 +55,7 @@ def test_rows_that_are_packed_as_a_whole_where_more_are_not(threads: int) -> Non
 
 
 def test_batches_that_grow_again_and_again_keep_little_scratch() -> None:
-    """Each size wants more than the one before; the last 13 MB of packed rows, and 3 MB of sums."""
+    """Each size needs more than the one before; the last needs 13 MB for packed rows and 3 MB for sums."""
     random = np.random.default_rng(0)
     x, y = random.random((4096, 1024), np.float32), random.random((4096, 1), np.float32)
     share(1)

@@ -1,4 +1,4 @@
-"""Rule 4: the elementary functions are accurate, keep annex F, and have equal bits in the core and the reference."""
+"""Rule 4: the elementary functions are accurate, follow annex F, and have equal bits in the core and the reference."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastbp.reference import coefficients, functions
 from numpy.typing import NDArray
 
 ROOT = Path(__file__).resolve().parents[2]
-IN_FLOAT32 = ["exp", "tanh", "sigmoid"]  # those that stay in float32
+IN_FLOAT32 = ["exp", "tanh", "sigmoid"]  # those that compute in float32 alone
 UNARY = ["exp", "expm1", "log", "log1p", "tanh", "sigmoid", "softplus", "erf", "sin", "cos"]
 FUNCTIONS = [*UNARY, "power"]
 DTYPES = ["float32", "float64"]
@@ -146,7 +146,7 @@ def test_float32_is_nearly_always_correctly_rounded_or_within_an_ulp(name: str, 
     assert error <= (1.0 if name in IN_FLOAT32 else 0.51), place
 
 
-# Where the errors are largest: beside the seams of the sequences and where results become subnormal.
+# Where the errors are largest: next to the seams of the sequences, and where results become subnormal.
 WORST_RANGES = {
     "exp": [(-104.0, -86.0), (-1.1, 1.1), (26.0, 27.5)],
     "tanh": [(0.3, 1.3), (1.8, 2.2)],
@@ -164,7 +164,7 @@ def test_float32_is_within_an_ulp_where_its_errors_are_largest(name: str, accura
 
 
 def rows_of_the_table() -> list[tuple[str, str, str]]:
-    """function, largest error and worst arguments of float32, as docs/numerics.md prints them."""
+    """(function, largest float32 error, its arguments), as docs/numerics.md prints them."""
     text = (ROOT / "docs" / "numerics.md").read_text().replace("\N{MINUS SIGN}", "-")
     return re.findall(r"^\| (\w+) \| (0\.\d+) \| ([^|]+) \|", text, re.MULTILINE)
 
@@ -193,7 +193,7 @@ def test_float64_is_within_one_and_a_half_ulp(name: str, accuracy: ModuleType) -
 
 @pytest.mark.parametrize("name", ["sin", "cos"])
 def test_sin_and_cos_are_accurate_beside_the_multiples_of_half_pi(name: str, accuracy: ModuleType) -> None:
-    # From the continued fractions of 2^n 2/pi: no float64 in 1 ... 1e5 comes nearer to one than the first.
+    # From the continued fractions of 2^n 2/pi: no float64 in 1 ... 1e5 is nearer to such a multiple than the first.
     points = np.array([45.553093477052, 5830.795965062656, 11661.591930125313, 46066.74387591393, np.pi, np.pi / 2])
     results = getattr(functions, name)(points)
     errors = [accuracy.error_float64(name, (x,), r) for x, r in zip(points.tolist(), results.tolist())]

@@ -88,7 +88,7 @@ def products(dtype: str, over_rows: bool) -> list[Product]:
     result = []
     for number, (m, n, k) in enumerate(shapes):
         kind = ("ordinary", "ordinary", "extreme", "infinite")[number % 4]
-        if kind == "extreme" and dtype == "float64" and m * n * k > 10_000:  # each in Python's integers
+        if kind == "extreme" and dtype == "float64" and m * n * k > 10_000:  # the reference uses Python's integers
             kind = "ordinary"
         a, b = operand(rng, (m, k), dtype, kind), operand(rng, (k, n), dtype, kind)
         expected = matmul_rows(np.ascontiguousarray(a.T), b) if over_rows else matmul(a, b)
@@ -97,7 +97,7 @@ def products(dtype: str, over_rows: bool) -> list[Product]:
 
 
 def product_in(layout: int, a: np.ndarray, b: np.ndarray, **options: Any) -> np.ndarray:
-    """a @ b by the core; layout: bit 0 has a's columns contiguous and bit 1 b's, each given transposed."""
+    """a @ b by the core. If bit 0 of layout is set, a is given transposed, with contiguous columns; bit 1: b."""
     transpose_a, transpose_b = bool(layout & 1), bool(layout & 2)
     result: np.ndarray = _core.testing.matmul(
         np.ascontiguousarray(a.T) if transpose_a else a,
@@ -123,8 +123,8 @@ def test_products_equal_the_reference_in_every_layout(isa: str, dtype: str, over
 
 @cache
 def narrow_products(dtype: str, over_rows: bool) -> list[Product]:
-    """Every number of few columns, and a few beyond whole vectors, with rows and depths around vectors and around what
-    decides how such a product is done."""
+    """Every number of columns that can be few, and a few columns beyond whole vectors; rows and depths are around
+    vectors and around the thresholds that decide how such a product is computed."""
     rng = np.random.default_rng(3 + over_rows)
     block = ROW_BLOCK if over_rows else FEATURE_BLOCK
     depths = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 16, 31, 64, 100, 128, block + 2)
@@ -134,7 +134,7 @@ def narrow_products(dtype: str, over_rows: bool) -> list[Product]:
         for m in rng.choice(heights, 5, replace=False):
             k = int(rng.choice(depths))
             shapes.append((int(m), k if m * n * k < 300_000 else 9, n))
-    # a few more columns than whole vectors have, done with them and apart
+    # a few more columns than whole vectors have, computed with them or apart
     shapes += [
         (m, k, n + more) for m, k in ((13, 150), (30, 67), (75, 30)) for n in (8, 16, 48) for more in (1, 3, 7, 9)
     ]
@@ -168,7 +168,7 @@ def test_products_with_few_columns_write_their_columns_alone(isa: str, dtype: st
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_product_that_updates_its_weight_takes_the_step_of_its_sums(isa: str, dtype: str) -> None:
-    """w = fma(-eta, g, fma(-decay, w, w)), w itself without a decay; -0 stays -0; what lies beside is left alone."""
+    """w = fma(-eta, g, fma(-decay, w, w)), fma(-eta, g, w) without decay; -0 stays -0; other columns are left alone."""
     rng = np.random.default_rng(13)
     for number, (a, b, g) in enumerate(products(dtype, True) + narrow_products(dtype, True)):
         if a.shape[1] == 0 or (isa == "generic" and a.size * b.shape[1] > GENERIC_MOST // 4):
@@ -177,7 +177,7 @@ def test_a_product_that_updates_its_weight_takes_the_step_of_its_sums(isa: str, 
         w[::3] *= 0.0  # +0 and -0
         if np.isfinite(a).all():
             b, g = b.copy(), g.copy()
-            b[:, ::5] = g[:, ::5] = 0.0  # gradients of +0, which leave a weight's zero its sign
+            b[:, ::5] = g[:, ::5] = 0.0  # gradients of +0 keep the sign of a weight's zero
         eta, decay = np.array([(0.1, 0.0), (0.03, 1e-4)][number % 2], dtype)
         expected = fma(-eta, g, fma(-decay, w, w) if decay else w)
         for layout in range(2):
@@ -207,7 +207,7 @@ FINISHES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
 @pytest.mark.parametrize("finish", FINISHES)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_product_that_finishes_its_sums_gives_the_maps_of_them(isa: str, dtype: str, finish: str) -> None:
-    """With one row for all rows, a bias, or with a matrix; by both rules, for a product may have several pieces."""
+    """`other` is one row, a bias, or a matrix. Both rules are tested, because a product may have several pieces."""
     rng = np.random.default_rng(17)
     cases = [(False, product) for product in products(dtype, False) + narrow_products(dtype, False)]
     cases += [(True, product) for product in products(dtype, True)[:20]]
@@ -260,7 +260,7 @@ def test_a_large_product_equals_the_reference_on_sampled_elements(dtype: str) ->
 
 
 def nearest(exact: Fraction, dtype: str) -> np.floating:
-    """The value of dtype nearest to a rational number, ties to even: by integers alone."""
+    """The value of dtype nearest to a rational number, ties to even, computed with integers alone."""
     info = np.finfo(dtype)
     scale = Fraction(2) ** (info.minexp - info.nmant)  # of the last bit of a subnormal number
     magnitude = abs(exact)
@@ -279,7 +279,7 @@ def test_the_reference_fma_rounds_the_exact_value_once(dtype: str) -> None:
     rng = np.random.default_rng(11)
     pools = [operand(rng, (1, 900), dtype, "extreme")[0] for _ in range(3)]
     a, b, c = (np.concatenate([pool, rng.standard_normal(300).astype(dtype)]) for pool in pools)
-    c[::3] = fma(-a[::3], b[::3], np.zeros(1, dtype))  # cancellation: what is left is the product's own error
+    c[::3] = fma(-a[::3], b[::3], np.zeros(1, dtype))  # cancellation leaves the product's rounding error
     c[1::30] = np.nextafter(c[1::30], np.ones(1, dtype))
     c[~np.isfinite(c)] = 1
     result = fma(a, b, c)

@@ -153,7 +153,7 @@ def test_cross_entropies(dtype: str) -> None:
 
 
 def labels(rows: int, width: int, dtype: str) -> np.ndarray:
-    """Most of them possible ones."""
+    """Labels, most of them valid."""
     rng = np.random.default_rng(width)
     outside = np.array([-1, width, np.nan, np.inf, -np.inf, 1e30, 0.5, -0.0])
     inside = rng.integers(0, max(width, 1), rows)
@@ -278,7 +278,7 @@ def test_a_tie_of_keys_is_cut_at_its_first_element() -> None:
     x = np.ones((1, width), np.float32)
     expected = random.dropout_exact(x, tie + 1, 3, ids, 77, 3, 1.0)
     assert (expected[0, first], expected[0, second]) == (0, 1)
-    between = (int(first) // 8 + 1) * 8  # a part that begins behind the first of the two
+    between = (int(first) // 8 + 1) * 8  # a part that begins after the first of the two
     assert between <= second
     for _ in every_isa():
         assert_same(kernel.dropout(x, 0.0, 3, ids, 77, 3, 0, width, tie + 1), expected, "whole")
@@ -333,7 +333,7 @@ ELEMENTS = ["f2", "f4", "f8", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "?
 
 
 def exactly_converted(source: np.ndarray, dtype: str) -> np.ndarray:
-    """Integers to float32 by Python's integers: half to even at 24 bits."""
+    """`source` in dtype. Integers of 64 bits become float32 by Python's integers: half to even at 24 bits."""
     if dtype == "float64" or source.dtype.kind not in "iu" or source.itemsize < 8:
         return source.astype(dtype)
 
@@ -354,7 +354,7 @@ def any_source(element: str, shape: tuple[int, int]) -> np.ndarray:
     source = rng.integers(0, 256, (*shape, np.dtype(element).itemsize), np.uint8).view(element)[..., 0]
     if source.dtype.kind in "iu" and source.itemsize == 8:
         source = source >> rng.integers(0, 60, shape).astype(element)
-        # In and beside the middle of two float32, where a rounding to float64 on the way shows.
+        # At and next to the midpoint of two float32, where a rounding to float64 on the way shows.
         bits = np.iinfo(element).bits - (source.dtype.kind == "i")
         middles = [2**e + 2 ** (e - 24) * odd + d for e in range(24, bits) for odd in (1, 3) for d in (-1, 0, 1)]
         signed = [np.iinfo(element).max, np.iinfo(element).min, *middles]
@@ -383,7 +383,7 @@ def test_gathering(element: str, dtype: str) -> None:
 def test_every_half_is_converted_exactly() -> None:
     source = np.arange(65536, dtype=np.uint16).view(np.float16).reshape(256, 256)
     for dtype in ("float32", "float64"):
-        with np.errstate(invalid="ignore"):  # where NumPy has an instruction for it, it speaks of signalling NaNs
+        with np.errstate(invalid="ignore"):  # NumPy may warn of signalling NaNs
             expected = source.astype(dtype)
         for _ in every_isa():
             assert_same(kernel.gather(source, None, dtype), expected)

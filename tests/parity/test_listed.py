@@ -1,4 +1,4 @@
-"""Inputs whose rows are read where they lie, by products alone: the reference's bits, whatever the data come as."""
+"""Listed rows: products that read an input's rows through pointers give the reference's bits for any form of data."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from layouts import LAYOUTS
 
 ROWS = 310
 SETTINGS = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.5, "weight_decay": 1e-3}
-# Rows that can be listed, rows one behind the other, rows that must be copied, in turns: the plan stays the same.
+# Rows that can be listed, contiguous rows and rows that must be copied alternate, while the plan stays the same.
 FORMS = ["contiguous", "columns of a wider array", "uint8", "rows backwards", "contiguous", "Fortran order"]
 FORMS += ["unaligned", "contiguous", "other byte order", "float64", "columns of a wider array"]
 
 
 def net(backend: Any, dtype: str, features: int, columns: list[int], also_read: bool = False) -> tuple[Any, ...]:
-    """As many heads as there are columns, each a softmax and its loss; also_read: by something that is no product."""
+    """A softmax head with its loss for each number of columns; also_read: an operation besides products reads x."""
     random = np.random.default_rng(3)
     graph, parameters = backend.Graph(), backend.Parameters(dtype)
     x, label = graph.add("input", [], [0, features]), graph.add("input", [], [1])
@@ -47,7 +47,7 @@ def data_in(form: str, dtype: str, features: int, classes: int) -> list[np.ndarr
 
 
 def train(backend: Any, dtype: str, columns: list[int], fits: list[dict[str, Any]], **kind: Any) -> list[np.ndarray]:
-    """The figures and the weights after every fit, with a single step on a few rows behind each."""
+    """For every fit: its figures, and the weights after a single step on a few rows that follows it."""
     features = fits[0]["inputs"][0].shape[1]
     graph, cost, _, weights, parameters = net(backend, dtype, features, columns, **kind)
     trainer = backend.Trainer(graph, cost, [], parameters, weights, SETTINGS, [True, False] * len(columns), 5)

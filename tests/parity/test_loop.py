@@ -1,4 +1,4 @@
-"""The loop over blocks of rows: sums over rows combine as rule 2 says, however the blocks are shared."""
+"""The block loop: sums over rows combine as rule 2 says, however threads share the blocks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from compare import assert_same, everywhere
 from fastbp import _core, reference
 
 BLOCK = 128
-# One block more or less than a power of two of them, a block more or less a row, and more units than threads.
+# Powers of two of blocks, a block or a row more or less, and more units than threads.
 ROWS = [2 * BLOCK - 1, 2 * BLOCK, 2 * BLOCK + 1, 3 * BLOCK, 7 * BLOCK + 5, 8 * BLOCK, 17 * BLOCK + 1, 41 * BLOCK - 3]
-# Units of two blocks for 2, 3 and 5 threads, the last of one block; and of four for 2 threads, the last of three.
+# Units of two blocks for 2, 3 and 5 threads, the last of one block; units of four for 2 threads, the last of three.
 ROWS += [66 * BLOCK + 5, 115 * BLOCK - 9, 130 * BLOCK + 1]
 
 
 def small_net(backend: Any, dtype: str) -> tuple[Any, list[int], Any]:
-    """Cost, a figure of every row, and the gradients of 3-5-2 with dropout; a penalty that depends on no row."""
+    """3-5-2 with dropout and a penalty that depends on no row: its cost, the errors of every row, the gradients."""
     random = np.random.default_rng(4)
     graph, parameters = backend.Graph(), backend.Parameters(dtype)
     weights = []
@@ -86,7 +86,7 @@ def test_rows_inputs_and_counters_may_change_from_run_to_run(dtype: str) -> None
 
 @pytest.mark.parametrize("batch_size", [3 * BLOCK, 5 * BLOCK + 7])
 def test_epochs_of_one_and_of_two_steps_are_shuffled_alike(batch_size: int) -> None:
-    """Thread 0 shuffles the rows of the next epoch while others begin with its part of a last step."""
+    """Thread 0 shuffles the rows of the next epoch while others steal its units of an epoch's last step."""
     random = np.random.default_rng(9)
     x = random.normal(size=(5 * BLOCK + 7, 3)).astype(np.float32)
     y = np.tanh(x @ random.normal(size=(3, 2))).astype(np.float32)

@@ -1,7 +1,8 @@
-"""Threads that share the columns of a large product pack its first operand together, each a part.
+"""Joint packing: threads that share the columns of a large product pack its first operand together, each a part.
 
-Rows of 2 KB and more than a block of columns for every thread: so it is in the forward product of the first layer here,
-in its weight's gradient and in the delta that comes back through the second. The three use the same room.
+They do so if its rows are 2 KB apart and every thread has more than a block of columns. Here that is the case in the
+first layer's forward product, in its weight gradient and in the delta that comes back through the second layer. The
+three products use the same buffer.
 """
 
 from __future__ import annotations

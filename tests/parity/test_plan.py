@@ -1,7 +1,7 @@
 """Every operation of the graph, as a plan runs it, gives the reference's bits: generated from the table of operations.
 
-Values and gradients of small graphs, of shapes around every block and tile, on every instruction set and with several
-numbers of threads.
+The graphs are small; their shapes are around every block and tile. Values and gradients are compared on every
+instruction set and with several numbers of threads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from fastbp import _core, reference
 from fastbp.reference.gemm import FEATURE_BLOCK, ROW_BLOCK
 from twins import Twins
 
-# Examples of one operation in a graph: w is the size of the last feature axis. What they yield are its nodes.
+# Adds examples of one operation to a graph and yields their nodes; w is the size of the last feature axis.
 Examples = Callable[[Twins, int], Iterator[int]]
 EXAMPLES: dict[str, Examples] = {}
 
@@ -50,7 +50,7 @@ def counts(t: Twins, w: int, operation: str) -> Iterator[int]:
 
 
 def pairs(t: Twins, w: int) -> Iterator[tuple[int, int]]:
-    """Operands of one shape, and every way in which one of them can be stretched."""
+    """Operands of one shape, and every way to broadcast one of them."""
     yield t.with_rows(w), t.with_rows(w)
     yield t.with_rows(w), t.plain(w)
     yield t.plain(w), t.with_rows(2, w)
@@ -96,7 +96,7 @@ def constants(t: Twins, w: int, operation: str) -> Iterator[int]:
     for dims in ((), (w,), (2, w)):
         numbers = t.data(dims).astype(np.float64).reshape(-1)
         if not t.special:
-            numbers *= 1 + 2.0**-40  # are rounded once
+            numbers *= 1 + 2.0**-40  # so that they are rounded
         constant = t.add(operation, integers=dims, numbers=numbers.tolist())
         yield constant
         yield t.add("multiply", t.with_rows(w), constant)
@@ -113,7 +113,7 @@ def products(t: Twins, w: int, operation: str) -> Iterator[int]:
         for transpose_b in (0, 1):
             a, b = ((w, 3) if transpose_a else (3, w)), ((7, w) if transpose_b else (w, 7))
             yield t.add(operation, t.plain(*a), t.plain(*b), integers=[transpose_a, transpose_b])
-    # With what follows a product in the same tile.
+    # With operations that follow a product in the same tile.
     for k, n in ((5, w), (w, 67)):
         z = t.add("add", t.add(operation, t.with_rows(k), t.plain(k, n), integers=[0, 0]), t.plain(n))
         yield t.add("dropout", t.add("relu", z), integers=[4], numbers=[0.25])
@@ -301,7 +301,7 @@ def test_the_examples_are_of_their_operation(operation: str) -> None:
 @pytest.mark.parametrize("operation", sorted(_core.operations()))
 def test_values_and_gradients_equal_the_references_bits(operation: str, dtype: str) -> None:
     for number, (rows, width) in enumerate(shapes(operation, dtype)):
-        # A float64 product of extreme numbers is computed in Python's integers, one by one.
+        # The reference computes float64 products of extreme numbers in Python's integers, one by one.
         special = number % 2 == 1 and (dtype == "float32" or rows * width < 300)
         t = Twins(dtype, rows, special, seed=1000 * number)
         first = len(t.graphs[0])

@@ -1,7 +1,7 @@
-"""Random graphs over all operations, with gradients: core and reference agree to the bit however they are asked.
+"""Random graphs over all operations, with gradients: core and reference agree to the bit in every kind of call.
 
-All nodes together, single ones, some of them (what is fused differs); training or not; in chunks or at once; from
-inputs of any dtype and memory layout.
+Calls ask for all nodes together, single ones or some of them (fusion differs), in training or not, in chunks or at
+once, with inputs of any dtype and memory layout.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Grown:
                     parameters.add(value)
             elif graph.operation(node) == "input":
                 inputs[slot] = draw((self.rows, *dims), self.random.choice(DTYPES), self.random)
-        # A few numbers that are no ordinary ones; then a layout for each.
+        # A few special values; then a layout for each input.
         for slot, array in inputs.items():
             if array.dtype.kind == "f" and array.size and self.random.random() < 0.3:
                 with np.errstate(over="ignore"):
@@ -111,7 +111,7 @@ def test_random_graphs_in_chunks_have_the_bits_of_the_whole(seed: int) -> None:
             results = graph.function(backend, with_rows, True)(graph.inputs, counter=1, batch_size=batch_size)
             for node, result in zip(with_rows, results):
                 assert_same(result, expected[with_rows.index(node)], (seed, node, batch_size))
-        # One output alone can be chunked where others mix the rows.
+        # One output alone can be computed in chunks where others mix the rows.
         for node in random.choice(with_rows, min(5, len(with_rows)), replace=False).tolist():
             (result,) = graph.function(backend, [node], True)(graph.inputs, counter=1, batch_size=7)
             assert_same(result, expected[with_rows.index(node)], (seed, node))

@@ -1,7 +1,7 @@
-"""Stages that threads share without a barrier in between: each thread's part may run before or after another's.
+"""No barrier is missing: between two barriers, each thread's part may run before or after another's.
 
-Between two barriers the threads run one after another here, the first one first or the last one first. So where a
-barrier is missing, a thread finds what another has not written yet, or has overwritten already.
+Here the threads run one after another between two barriers, from the first on or from the last on. So where a barrier
+is missing, a thread reads what another has not written yet, or has already overwritten.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from compare import assert_same, share
 from fastbp import _core
 from twins import Twins
 
-WIDE, NARROW = 70, 5  # several units of columns and one
+WIDE, NARROW = 70, 5  # columns for several threads, and for one
 
 
 def dense(net: Twins, x: int, width: int) -> int:
@@ -23,7 +23,7 @@ def dense(net: Twins, x: int, width: int) -> int:
 
 
 def layers(net: Twins) -> int:
-    """Products, epilogues, row programs; memory of one width is used again for another."""
+    """Products, epilogues, programs along rows; memory of one width is reused for another."""
     x = net.with_rows(WIDE)
     for width in (WIDE, NARROW, WIDE, 33, WIDE):
         x = net.add("tanh", dense(net, x, width))
@@ -32,7 +32,7 @@ def layers(net: Twins) -> int:
 
 
 def batch_means(net: Twins) -> int:
-    """Sums and maxima over rows in the middle: what one thread needs of all others."""
+    """Sums and maxima over rows in the middle, for which a thread needs the rows of all others."""
     x = dense(net, net.with_rows(9), WIDE)
     for width in (WIDE, 40):
         mean = net.add("divide_by_count", net.add("sum", x, integers=[1]), integers=[1, 1])

@@ -1,6 +1,6 @@
-"""Gradients that are never stored: the update in the product's tiles gives the bits of the reference's update.
+"""Unstored gradients: the update in the product's tiles gives the bits of the reference's update.
 
-With so few rows there is no loop over blocks of rows, and where threads share even the smallest plan (`everywhere`), no
+Plans for fewer than 256 rows have no block loop; and where threads share even the smallest plan (`everywhere`), no
 gradient is stored that need not be.
 """
 
@@ -38,7 +38,7 @@ def with_a_shared_layer(features: int, units: int, dtype: str) -> bp.Model:
 
 
 def with_several_rows_in_each(features: int, units: int, dtype: str) -> bp.Model:
-    """Products whose results have three rows for each of the batch, and are operands of others as they are."""
+    """Products whose results have three rows for each row of the batch, and go straight into other products."""
     x = bp.Input((features,))
     hidden = bp.reshape(bp.Dense(3 * features)(x), (3, features))
     for _ in range(2):
@@ -72,7 +72,7 @@ def data(rows: int, features: int, scale: float = 1.0) -> tuple[np.ndarray, np.n
 def trained(
     build: Build, shape: tuple[int, int, int], dtype: str, backend: str, optimizer: bp.Optimizer, *callbacks: Any
 ) -> list[np.ndarray]:
-    """The weights and the losses of two epochs of a whole batch and a part of one, and of two single steps."""
+    """The weights at the end, and the losses, of two epochs (a full and a partial batch each) and two single steps."""
     rows, features, units = shape
     x, y = data(rows + rows // 3, features)
     model = build(features, units, dtype)
@@ -124,7 +124,7 @@ def test_every_optimizer_equals_the_reference(shape: tuple[int, int, int], optim
 
 @pytest.mark.parametrize("shape", SHAPES[1:4])
 def test_a_proximal_step_of_some_weights_equals_the_reference(shape: tuple[int, int, int]) -> None:
-    """The others' steps are plain SGD's, made in registers."""
+    """The other weights take plain SGD's step, in registers."""
 
     def build(features: int, units: int, dtype: str) -> bp.Model:
         first = bp.Dense(units, activation="tanh", kernel_regularizer=bp.L1(0.01, proximal=True))
@@ -137,11 +137,11 @@ def test_a_proximal_step_of_some_weights_equals_the_reference(shape: tuple[int, 
         assert_all_same(trained(build, shape, "float32", "core", bp.SGD(0.3)), expected, place)
 
 
-# Several blocks of columns and pieces of k; strips whose steps are made in several parts.
+# Several blocks of columns and pieces of k; strips that take their steps in several parts.
 @pytest.mark.parametrize("shape", [(600, 40, 300), (16, 30, 2100), (520, 300, 133)])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_large_weights_change_as_by_stored_gradients(dtype: str, shape: tuple[int, int, int]) -> None:
-    """A norm that no gradient reaches changes nothing, but wants all of them."""
+    """Clipping at a norm that no gradient reaches changes nothing, but needs all gradients stored."""
 
     def build(features: int, units: int, dtype: str) -> bp.Model:
         hidden = [bp.Input((features,)), bp.Dense(units, activation="tanh")]
@@ -163,7 +163,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_settings_that_change_within_a_fit_hold_from_the_next_step_on(change: str) -> None:
-    """What wants the gradients themselves finds them, though the first steps had no use for them."""
+    """Settings that need stored gradients get them, although the first steps stored none."""
 
     class Change(bp.Callback):
         def on_train_batch_end(self, batch: int, logs: object = None) -> None:
@@ -200,7 +200,7 @@ def test_where_the_bound_settles_nothing_the_step_is_tried_first(scale: float) -
 
 @pytest.mark.parametrize("where", ["every gradient", "one gradient"])
 def test_a_step_that_overflows_writes_nothing(where: str) -> None:
-    """Loss and gradients are finite, the update is not: nothing of any layer changes."""
+    """Loss and gradients are finite, the update is not: no layer changes."""
     x, y = data(40, 7)
     rate = 1e38
     if where == "one gradient":  # a feature whose weights are 0, so that nothing else is large
@@ -222,7 +222,7 @@ def test_a_step_that_overflows_writes_nothing(where: str) -> None:
 
 @pytest.mark.parametrize("row", range(3))
 def test_the_bound_looks_at_all_rows_of_a_product(row: int) -> None:
-    """Of three rows for each of the batch one is huge: 1e20, times deltas of 1e10 and a rate of 1e8."""
+    """One of a product's three rows for each row of the batch is huge: 1e20, times deltas of 1e10 and a rate of 1e8."""
     x = np.full((64, 3, 2), 1e-15)
     x[:, row] = 1e3
     for place in everywhere():
@@ -248,7 +248,7 @@ def test_a_product_of_nothing_leaves_its_weight_as_it_is() -> None:
 
 
 def test_a_figure_that_is_a_weight_is_read_before_the_step() -> None:
-    """No thread writes before all have read, however far ahead it is."""
+    """However far ahead a thread is, it writes only after all threads have read."""
     x, y = data(192, 40)
 
     def outcome(backend: str) -> list[float]:
@@ -270,7 +270,7 @@ def test_a_figure_that_is_a_weight_is_read_before_the_step() -> None:
 def test_weights_that_grow_unseen_are_looked_at_before_they_overflow(
     momentum: float, rows: int, features: int, units: int
 ) -> None:
-    """A decay that multiplies them by -1e8 in every step, beside gradients of nearly nothing: tanh is saturated."""
+    """Decay multiplies them by -1e8 in every step; the gradients are nearly 0, because tanh is saturated."""
 
     def outcome(backend: str) -> tuple[int, list[np.ndarray]]:
         x, y = data(8 * rows, features)

@@ -165,7 +165,7 @@ def test_one_large_value_anywhere_is_not_within(dtype: str) -> None:
 @DTYPES
 @pytest.mark.parametrize("clip", ["clipnorm", "global_clipnorm"])
 def test_norms_over_several_blocks_however_threads_share_them(clip: str, dtype: str) -> None:
-    x, y = (finite((24, n), dtype, n) for n in (150, 85))  # 12,750 weights: 4 blocks of FLAT, the last one short
+    x, y = (finite((24, n), dtype, n) for n in (150, 85))  # 12,750 weights: 4 blocks of 4,096, the last one short
 
     def trained(backend: str) -> list[np.ndarray]:
         net = bp.Sequential([bp.Dense(85, activation="tanh"), bp.Dense(85)], dtype=dtype)
