@@ -161,8 +161,8 @@ _OF_CONFIG = ("get_num_threads", "set_num_threads", "show_config")
 
 
 def _set_public_module() -> None:
-    """Says of every public class and function that it lives here: a pickle names it ``fastbp.NAME``, wherever its file
-    is."""
+    """Sets ``__module__`` of every public class and function to ``fastbp``, so that pickles name it ``fastbp.NAME``,
+    whatever its file."""
     for name in __all__:
         value = globals().get(name)
         if isinstance(value, (type, FunctionType)):
@@ -173,7 +173,7 @@ _set_public_module()
 
 
 def __getattr__(name: str) -> Any:
-    """What needs the core, or is rarely wanted, is loaded when it is used; an unknown name is told the nearest."""
+    """Loads on first use what needs the core or is rarely wanted; an error for an unknown name suggests the nearest."""
     if name in _OF_CONFIG:
         from ._shared import config
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __version__: str
-testing: ModuleType  # for the tests: allocations that fail, kernels one by one
+testing: ModuleType  # for the tests: makes allocations fail, calls single kernels
 
 class Graph:
     def __init__(self) -> None: ...

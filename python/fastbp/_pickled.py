@@ -1,6 +1,6 @@
 """The internal classes and functions that pickles name. Pickles name them by this path, so their files may move.
 
-Public ones say ``__module__ = "fastbp"`` (see the package's __init__). What is listed here must keep its name.
+Public ones have ``__module__ = "fastbp"`` (see the package's __init__). The names listed here must not change.
 """
 
 from __future__ import annotations

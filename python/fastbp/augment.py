@@ -1,4 +1,4 @@
-"""Artificial expansion of training data: new images of every row in every epoch, made where a batch is gathered.
+"""Artificial expansion of training data: new images of every row in every epoch, made when a batch is gathered.
 
 A transform is given to `fit`, or called on an array; both give the same images, to the bit (rule 12 of the numeric
 contract).
@@ -32,7 +32,7 @@ LEAST_SIGMA, MOST_SIGMA = 1e-3, 1e4
 
 
 class Transform:
-    """What all transforms share: they are called on images, and `fit` takes them as ``augment``.
+    """Base of all transforms: they are called on images, and `fit` takes them as ``augment``.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Transform:
         return augmented
 
     def request(self, name: str, dims: Shape) -> tuple[list[Step], Shape]:
-        """The steps and (height, width, channels) for rows of this shape; `name` is how messages call the data."""
+        """The steps and (height, width, channels) for rows of this shape; `name` is the data's name in messages."""
         shape = self.image_shape
         if shape is None:
             if len(dims) not in (2, 3):

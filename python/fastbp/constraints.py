@@ -1,4 +1,4 @@
-"""Constraints: what a layer's weights are brought back to after every step."""
+"""Constraints: bounds that a layer's weights are brought back within after every update."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ class MaxNorm:
     -----
     After every step each column of a kernel of shape (fan_in, units), the weights into one unit, whose norm ‖w‖ is
     above c is multiplied by c/‖w‖; the others stay as they are. In general the norm is taken over axis 0. The momentum
-    and what else an optimiser keeps know nothing of it. N. Srebro and A. Shraibman, Rank, Trace-Norm and Max-Norm,
-    2005; with dropout: N. Srivastava et al., Dropout, 2014. The order of the roundings is rule 10 of the numeric
-    contract.
+    and other states of an optimiser stay as they are. N. Srebro and A. Shraibman, Rank, Trace-Norm and Max-Norm, 2005;
+    with dropout: N. Srivastava et al., Dropout, 2014. The order of the roundings is rule 10 of the numeric contract.
 
     Examples
     --------
@@ -53,8 +52,8 @@ class MaxNorm:
             raise ValueError(f"max_value must be finite and above 0, got {max_value}")
 
     def __call__(self, weight: Any) -> np.ndarray:
-        """The weight, of float32 or float64 or else taken as float64, brought within the constraint."""
-        from .reference.update import limit_norms  # the definition, in NumPy; loaded where it is used
+        """The weight brought within the constraint, in float32 if it is float32, else in float64."""
+        from .reference.update import limit_norms  # the definition, in NumPy; loaded only when used
 
         array = real_array("weight", weight)
         return limit_norms(array if array.dtype == np.float32 else array.astype(np.float64), self.max_value)

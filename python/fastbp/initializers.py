@@ -1,7 +1,7 @@
-"""Where weights start: float64 arithmetic with + − × ÷ √ alone on the contract's random numbers (rule 9), rounded once.
+"""The initialisers, which give first weights from the contract's random numbers (rule 9).
 
-fan_in and fan_out are the rows and columns of a matrix; of a vector, its length both; further leading axes multiply
-both, as in Keras.
+They compute in float64, with + − × ÷ √ alone; the results are rounded once. fan_in and fan_out are the rows and columns
+of a matrix; for a vector both are its length. Further leading axes multiply both, as in Keras.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Initializer(Picklable):
     """
 
     def __call__(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> np.ndarray:
-        """Initial values, in float64: who takes them rounds them once.
+        """Initial values, in float64; the parameter store rounds them once.
 
         Parameters
         ----------
@@ -62,7 +62,7 @@ class Initializer(Picklable):
         return np.asarray(self.draw(shape, Stream(seed, ordinal, backend)), np.float64).reshape(shape)
 
     def parts(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> Iterator[np.ndarray]:
-        """The same values, row-major, in parts that lie one behind the other."""
+        """The same values in row-major order, as consecutive parts."""
         yield self(shape, seed=seed, ordinal=ordinal, backend=backend).ravel()
 
     def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
@@ -93,14 +93,14 @@ class Stream:
 
 
 class _OneByOne(Initializer):
-    """Base of those whose element e follows from number e of the stream alone, by ``law(shape)(stream, n)``.
+    """Base of initialisers whose element e depends on number e of the stream alone, by ``law(shape)(stream, n)``.
 
-    Their parts are small, so that float64 numbers take no memory of the weight's size.
+    Their parts are small, so that no float64 array of the weight's size is needed.
     """
 
     def parts(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> Iterator[np.ndarray]:
         shape = tuple(shape)
-        if type(self).draw is not _OneByOne.draw:  # a class that is derived from one of these draws as it likes
+        if type(self).draw is not _OneByOne.draw:  # a user's subclass may draw in another way
             yield from super().parts(shape, seed=seed, ordinal=ordinal, backend=backend)
             return
         law, size = self.law(shape), math.prod(shape)
@@ -111,7 +111,7 @@ class _OneByOne(Initializer):
         return self.law(shape)(stream, math.prod(shape))
 
     def law(self, shape: tuple[int, ...]) -> Callable[[Stream, int], np.ndarray]:
-        """What gives the stream's next n elements of a weight of this shape."""
+        """The function (stream, n) that gives the next n elements of a weight of this shape."""
         raise NotImplementedError
 
 
@@ -530,7 +530,7 @@ class _FromFunction(Initializer):
     def __call__(
         self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any, dtype: str = "float64"
     ) -> np.ndarray:
-        """What the function gives, in its own dtype."""
+        """The function's result, in its own dtype."""
         values = np.asarray(self.function(tuple(shape)))
         if values.shape != tuple(shape):
             raise ValueError(f"an initialiser must return the shape {shape}, got {values.shape}")

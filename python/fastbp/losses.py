@@ -1,4 +1,4 @@
-"""The losses: functions (y_true, y_pred) of expressions, scalars, m rows and k outputs.
+"""The losses: functions (y_true, y_pred) of expressions that give a scalar, over m rows and k outputs.
 
 Where y_pred is a softmax or a sigmoid, the cross entropies take the stable form of rule 7 of the numeric contract, from
 the logits. The plain formulas read 0·ln 0 as 0.
@@ -336,7 +336,7 @@ def _binary_terms(y: Node, a: Node) -> Expression:
 
 
 def _times_log(y: Expression, a: Expression) -> Expression:
-    """y·ln a; 0, with a gradient of 0 at a, where y is 0."""
+    """y·ln a; where y is 0, it and its gradient at a are 0."""
     return y * log(where_positive(abs(y), a, 1.0))
 
 

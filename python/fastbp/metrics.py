@@ -14,7 +14,7 @@ from .lowering.lowering import Node
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Expression:
-    """The share of rows predicted right; which of the three others it is follows from the shapes, as in Keras.
+    """The share of rows predicted right: one of the three other accuracies, chosen by the shapes, as in Keras.
 
     Parameters
     ----------

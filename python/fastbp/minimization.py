@@ -130,7 +130,7 @@ def minimize(
     rows = common_rows(arrays, [i.name for i in inputs])
     if inputs and not rows:
         raise ValueError("data must have at least 1 row, got 0")
-    if not inputs:  # a cost of parameters alone: one row that nothing looks at
+    if not inputs:  # a cost of parameters alone: one row, which nothing reads
         arrays, rows = [np.zeros(1, np.float32)], 1
     batch_size = rows if batch_size is None else min(at_least("batch_size", batch_size, 1), rows)
     lowering, node = _lowered(cost, store, inputs, arrays)
@@ -174,7 +174,7 @@ def minimize(
 def _lowered(
     cost: Expression, store: ParameterStore, inputs: list[Input], arrays: list[np.ndarray]
 ) -> tuple[Lowering, int]:
-    """The graph of the cost for data of these shapes, labels checked."""
+    """The graph of the cost for data of these shapes, and the cost's node; checks labels."""
     for expression, array in zip(inputs, arrays):
         if expression.shape is not None and expression.shape != array.shape[1:]:
             raise ValueError(

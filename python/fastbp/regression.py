@@ -79,7 +79,7 @@ class LinearRegression:
 def linear_regression(x: Any, y: Any, l2: float = 0.0, intercept: bool = True) -> LinearRegression:
     """Least squares in closed form: the W and b that minimise Σ‖y − xW − b‖² + l2·‖W‖².
 
-    What the normal equations W = (XᵀX)⁻¹XᵀY say, without forming XᵀX, which would square the condition number.
+    It solves the normal equations W = (XᵀX)⁻¹XᵀY without forming XᵀX, which would square the condition number.
 
     Parameters
     ----------
@@ -114,8 +114,9 @@ def linear_regression(x: Any, y: Any, l2: float = 0.0, intercept: bool = True) -
     Where columns depend on each other, or there are fewer rows than columns, many W fit alike (rank < n). Of these the
     answer is the one with the smallest ‖W‖, the pseudoinverse's, which is the limit of ridge regression for l2 → 0.
 
-    It is computed in float64 by LAPACK: unlike those of everything that trains, its last bits are of the library that
-    NumPy was built with, and may differ between machines. Gradient descent converges to it, with the same bits on all.
+    It is computed in float64 by LAPACK: unlike those of everything that trains, its last bits depend on the library
+    that NumPy was built with, and may differ between machines. Gradient descent converges to it, with the same bits on
+    all.
 
     References: G. H. Golub, C. F. Van Loan, Matrix Computations, 4th edition (2013), sections 5.5 and 6.1.4.
 

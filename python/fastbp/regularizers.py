@@ -35,10 +35,10 @@ class L1L2:
     As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows. The gradient
     of |w| at 0 is 0.
 
-    The proximal step, once the optimiser has moved a weight by the gradient of all the rest, takes η·l1 from its
-    magnitude, and makes it 0 where that is more than there is (the soft threshold): N. Parikh and S. Boyd, Proximal
-    Algorithms, 2014, section 4.2. η is the learning rate whatever the optimiser; neither momentum nor the adaptive
-    optimisers' scaling know of it. The loss is reported with the penalty either way.
+    After the optimiser has moved a weight by the gradient of all the rest, the proximal step takes η·l1 from its
+    magnitude, or makes it 0 if the magnitude is smaller (the soft threshold): N. Parikh and S. Boyd, Proximal
+    Algorithms, 2014, section 4.2. η is the learning rate whatever the optimiser: momentum and the adaptive optimisers'
+    scaling do not change it. The loss is reported with the penalty either way.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class L1(L1L2):
     Notes
     -----
     As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows. The gradient
-    of |w| at 0 is 0: weights come close to 0 but to and fro; with ``proximal=True`` they get there.
+    of |w| at 0 is 0: weights come close to 0 and then oscillate; with ``proximal=True`` they become exactly 0.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def _penalty(weight: Expression, l1: float, l2: float) -> Expression | None:
 
 
 def split_penalty(weight: Parameter) -> tuple[Expression | None, Expression | None]:
-    """What a weight's regulariser adds to the loss: what the gradient sees, and what a proximal step takes care of."""
+    """The penalties of a weight's regulariser: those in the descended cost, and that of the proximal step."""
     regularizer = weight.regularizer
     if regularizer is None:
         return None, None

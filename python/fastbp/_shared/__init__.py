@@ -1,1 +1,1 @@
-"""What all packages use: checks of arguments, errors for unknown names, pickling, terminals, the configuration."""
+"""Helpers of all packages: argument checks, nearest names, pickling, change stamp, terminals, hash, configuration."""

@@ -1,4 +1,4 @@
-"""What arguments are checked with: each error names the argument, what came, and what would be right."""
+"""Checks of arguments: each error names the argument, what came, and what would be right."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def at_least(argument: str, value: Any, least: int, most: int | None = None) -> 
 
 
 def whole(argument: str, value: Any) -> int:
-    """`value` as a whole number; truth values are none."""
+    """`value` as a whole number; True and False are refused."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -42,7 +42,7 @@ def whole(argument: str, value: Any) -> int:
 
 
 def real(argument: str, value: Any) -> float:
-    """`value` as a real number; strings and truth values are none."""
+    """`value` as a real number; strings, True and False are refused."""
     try:
         if isinstance(value, (bool, np.bool_, str, bytes)):
             raise TypeError
@@ -85,10 +85,10 @@ def truth(argument: str, value: Any) -> bool:
 
 
 def known_keywords(function: AnyFunction) -> AnyFunction:
-    """Makes a keyword that `function` does not know a TypeError with the nearest name that it knows.
+    """Decorator: a keyword that `function` does not know raises a TypeError that suggests the nearest known one.
 
-    An ``__init__`` that hands on its ``**options`` need not be decorated if the one that gets them is: the names are
-    those of all the class' bases.
+    An ``__init__`` that passes ``**options`` on needs no decorator if the one that receives them has it: the known
+    names are then those of the class and its bases.
 
     >>> @known_keywords
     ... def wait(seconds=1.0, quietly=False): ...
@@ -126,7 +126,7 @@ def _unknown_keyword(name: str, function: Callable[..., Any], arguments: tuple[A
 
 
 def _of_class(made: type) -> list[str]:
-    """The keywords of a class: its own, and its bases' as far as ``**options`` hands them on."""
+    """The keywords that a class takes: its own, and those of its bases that ``**options`` reaches."""
     known: list[str] = []
     for base in made.__mro__:
         if "__init__" not in vars(base) or base is object:

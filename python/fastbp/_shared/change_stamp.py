@@ -1,4 +1,4 @@
-"""Settings that a training is told, and a stamp that says whether any of them may be new."""
+"""`Setting`, an attribute that changes how training goes, and `ChangeStamp`, which shows whether any was set."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ TRAINED_HOW = ("trainable", "learning_rate_multiplier", "weight_decay_multiplier
 
 
 class ChangeStamp:
-    """Whoever read settings while `now` was the object that it is need not read them again.
+    """If `now` is the same object as when settings were read, none of them has been set since.
 
-    Setting one, of any weight, layer, network or optimiser, makes a new object.
+    Setting one, of a weight, layer, network or optimiser, makes `now` a new object.
     """
 
     now = object()
@@ -22,7 +22,7 @@ class ChangeStamp:
 
 
 class Setting:
-    """An attribute that renews the stamp when it is set; kept under its name with an underscore."""
+    """An attribute that renews the stamp when it is set; its value is stored under its name with an underscore."""
 
     def __init__(self, default: Any) -> None:
         self.default = default
@@ -39,5 +39,8 @@ class Setting:
 
 
 def are_settings(thing: Any) -> bool:
-    """Whether how this weight or layer is trained changes by setting alone: a class of the user's may compute it."""
+    """Whether all of `TRAINED_HOW` are `Setting`s of this weight or layer, so that the stamp shows their changes.
+
+    A user's class may compute them instead.
+    """
     return all(isinstance(inspect.getattr_static(type(thing), name, None), Setting) for name in TRAINED_HOW)

@@ -1,4 +1,4 @@
-"""What this fastbp was built with, what it runs on, and how many threads it may use."""
+"""The configuration: what fastbp was built with and runs on, and how many threads it may use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from .. import _core
 from .arguments import whole
 
-MOST_THREADS = 1024  # as cpp/base/threads.cpp has it
+MOST_THREADS = 1024  # as in cpp/base/threads.h
 
 __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 

@@ -1,4 +1,4 @@
-"""The fingerprint by which two machines compare what they trained."""
+"""`weights_hash`: a hash by which two machines compare the weights that they trained."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def weights_hash(weights: Iterable[ArrayLike]) -> str:
     >>> bp.weights_hash([np.zeros((2, 3), np.float32)])[:16]
     '9d908ecfb6b256de'
     """
-    import hashlib  # with OpenSSL: not for every `import fastbp`
+    import hashlib  # loads OpenSSL, so not at every `import fastbp`
 
     if not isinstance(weights, Iterable):
         hint = ", pass its get_weights()" if hasattr(weights, "get_weights") else ""

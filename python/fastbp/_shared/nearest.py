@@ -7,7 +7,7 @@ from typing import Any
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that looks most like `name`, or None where none does."""
+    """The known name that is most like `name`, or None if none is like it."""
     import difflib
 
     by_lower_case = {candidate.lower(): candidate for candidate in known}

@@ -1,4 +1,4 @@
-"""Pickling and copying of what users put functions into: a function that pickle cannot find is named in the error."""
+"""`Picklable`: pickles and deep copies of objects with users' functions; errors name those that pickle cannot find."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import Any
 
 
 class Picklable:
-    """Base of what pickles `_state` and copies deeply by it.
+    """Base of classes whose pickles and deep copies hold what `_state` returns.
 
-    A deep copy shares functions; a pickle stores their names, so lambdas and functions within functions are refused
-    with a TypeError.
+    A deep copy shares functions. A pickle stores their names, so lambdas and functions within functions raise a
+    TypeError.
     """
 
     __slots__ = ()
 
     def _state(self) -> dict[str, Any]:
-        """The attributes that a pickle and a deep copy have."""
+        """The attributes that a pickle or a deep copy holds."""
         return dict(vars(self))
 
     def _restore(self, state: dict[str, Any]) -> None:

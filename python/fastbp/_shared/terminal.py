@@ -1,4 +1,4 @@
-"""What a stream's encoding can show: ASCII in place of lines and signs where it knows none."""
+"""Text that any stream can write: ASCII replaces lines and signs that its encoding lacks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def can_write(text: str, stream: Any) -> bool:
 
 
 def writable(text: str, stream: Any) -> str:
-    """`text` as the stream can show it: as it is, or with ASCII for the signs, and "?" for what has none.
+    """`text` itself if the stream can write it; else with ASCII for its signs and "?" for what the encoding lacks.
 
     >>> import io
     >>> writable("8×8 ──", io.TextIOWrapper(io.BytesIO(), encoding="ascii"))

@@ -1,4 +1,4 @@
-"""Callbacks: what is called while a model trains, with Keras' hooks."""
+"""Callbacks: objects with Keras' hooks, which are called while a model trains, is evaluated or predicts."""
 
 from .callback import Callback
 from .early_stopping import EarlyStopping

@@ -1,4 +1,4 @@
-"""Callbacks: Keras' hooks. What is not overridden costs nothing: the engine then runs on without entering Python."""
+"""`Callback`: Keras' hooks. A hook that nothing overrides costs nothing: the trainer does not enter Python for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`CallbackList`: calls the hooks of all callbacks of a training."""
+"""`CallbackList`: calls the hooks of several callbacks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CallbackList:
         return self.overrides(*_EPOCH_HOOKS)
 
     def call(self, hook: str, *arguments: Any) -> None:
-        """The hook of every callback, in order; logs are passed as a fresh dict."""
+        """Calls this hook of every callback, in order; each gets the logs as a dict of its own."""
         *numbers, logs = arguments
         for callback in self.callbacks:
             getattr(callback, hook)(*numbers, dict(logs))

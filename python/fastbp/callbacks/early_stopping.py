@@ -1,4 +1,4 @@
-"""`EarlyStopping`: the end of a training whose monitored figure no longer improves."""
+"""`EarlyStopping`: ends training when a figure no longer improves or has reached a target."""
 
 from __future__ import annotations
 

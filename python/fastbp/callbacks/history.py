@@ -37,7 +37,7 @@ class History(Callback):
         self.epoch: list[int] = []
 
     def __getstate__(self) -> dict[str, Any]:
-        """Pickles and copies have the figures, not the model."""
+        """Pickles and copies hold the figures, not the model."""
         return {**vars(self), "model": None}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

@@ -1,4 +1,4 @@
-"""`ReduceLROnPlateau`: a smaller learning rate when a figure has stopped improving."""
+"""`ReduceLROnPlateau`: reduces the learning rate when a figure has stopped improving."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `fastbp train digits` and `fastbp train mnist` run: two small networks on real data, from bytes to a hash."""
+"""The commands `fastbp train digits` and `fastbp train mnist`: small networks on real data, from bytes to a hash."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..datasets import load_digits, load_mnist, stratified_split
 
 Data = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
-SPLIT_SEED = 0  # of the fifth of the digits that is kept for the test; fixed before anything was tuned
+SPLIT_SEED = 0  # draws the fifth of the digits that is held out for the test; fixed before anything was tuned
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides the trained bits, beside the data and the seed."""
+    """Everything that decides the trained bits, besides the data and the seed."""
 
     hidden: int
-    scale: float  # pixels × scale + offset is what the network sees
+    scale: float  # the network sees pixels × scale + offset
     offset: float
     input_dropout: float
     dropout: float
-    learning_rate: float  # a tenth of it in the last quarter of the epochs
+    learning_rate: float  # divided by 10 in the last quarter of the epochs
     momentum: float
     weight_decay: float
     batch_size: int
@@ -84,7 +84,8 @@ class Outcome:
 def digits() -> tuple[Data, Data]:
     """(x, y) to train on and (x, y) for the test: four fifths and one fifth of every digit.
 
-    Values are doubled, 0 to 32. Each image to train on comes five times: as it is and half a pixel off, four ways.
+    Values are doubled, 0 to 32. Each training image comes five times: unchanged, and shifted by half a pixel in each
+    of four directions.
     """
     x, y = load_digits()
     kept, held_out = stratified_split(y, 0.2, SPLIT_SEED)
@@ -92,7 +93,7 @@ def digits() -> tuple[Data, Data]:
 
 
 def _nudged(x: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Twice the means of images and their shifts by a pixel: (rows, 64) -> (5·rows, 64)."""
+    """Twice the images, and twice the means of each image and its shift by a pixel: (rows, 64) -> (5·rows, 64)."""
     images = x.reshape(-1, 8, 8)
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
     shifts = ((0, 0), (0, 1), (0, -1), (1, 0), (-1, 0))

@@ -106,7 +106,7 @@ def _find(folder: Path, name: str) -> Path | None:
 
 
 def _read_idx(folder: Path, name: str) -> Bytes:
-    """An idx file of bytes: 0, 0, 8 (the code of uint8), the number of axes, each size as a big-endian uint32, data."""
+    """Reads an idx file: 0, 0, 8 (the code of uint8), the number of axes, each size as a big-endian uint32, bytes."""
     path = _find(folder, name)
     assert path is not None
     content = path.read_bytes()

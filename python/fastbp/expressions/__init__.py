@@ -1,4 +1,4 @@
-"""Expressions: symbolic values, the functions of them, and the rules by which their shapes become nodes of a graph.
+"""Expressions: symbolic values, functions of them, their shape rules, gradients and Hessians.
 
-Nothing is computed here: `lowering` turns expressions into the graph of a backend.
+Nothing is computed here: the package `lowering` translates expressions to a graph.
 """

@@ -1,7 +1,7 @@
-"""What expressions ask of the graph that they are added to, and parameters of the place where their values live.
+"""Protocols of the graph that expressions are added to, and of the store in which parameters live.
 
-Both are protocols: `lowering.Lowering` and `lowering.ParameterStore` are the classes. So expressions need not know the
-package above them.
+`Lowering` and `ParameterStore` in the package `lowering` are the classes. Thanks to the protocols, expressions do not
+import the package above them.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ Dims = tuple[int, ...]
 
 
 class ParameterHome(Protocol):
-    """The parameters of one model, function or minimisation: where the value of a `Parameter` lives."""
+    """A parameter store: it holds the values of the parameters of one model, function or minimisation."""
 
     dtype: str
     values: Any  # a backend's Parameters
-    residents: int  # how many parameters live here
-    version: int  # how often something was trained here
+    residents: int  # how many parameters have their home here
+    version: int  # grows with every training here
     is_training: bool
 
     def slot(self, parameter: Any) -> int:
-        """The slot of a parameter, which is copied here, or drawn from its initialiser, if it is new."""
+        """The slot of a parameter. A new one is copied here, or drawn from its initialiser if it has no value yet."""
 
 
 class FunctionCall(Protocol):
@@ -38,7 +38,7 @@ class GraphBuilder(Protocol):
 
     @property
     def store(self) -> ParameterHome:
-        """Where the parameters live."""
+        """The store of the parameters."""
 
     @property
     def inputs(self) -> Sequence[Any]:
@@ -58,7 +58,7 @@ class GraphBuilder(Protocol):
         """Whether a node has rows, and its other dimensions."""
 
     def expand(self, call: FunctionCall, nodes: Sequence[int]) -> int:
-        """Enters a layer or a loss."""
+        """Enters a layer or a loss, whose operands are `nodes`, and returns its result's node."""
 
     def gradients(self, cost: int, wrt: tuple[int, ...]) -> list[int]:
         """The nodes of d cost / d wrt[i]."""

@@ -1,7 +1,7 @@
-"""Expressions: what a user writes with ``+ - * / ** @`` and functions, before anything is computed.
+"""`Expression`: a symbolic value, which users write with ``+ - * / ** @`` and functions.
 
-An expression is symbolic: an operation, its operands and a creation number. Shapes are not known here: they follow from
-the data, when `lowering.py` turns expressions into a graph.
+An expression is an operation, its operands and a creation number. Shapes are not known here: they follow from the data,
+when `Lowering` translates expressions to a graph.
 """
 
 from __future__ import annotations
@@ -61,13 +61,13 @@ class Expression(Picklable):
         return {slot: getattr(self, slot) for slot in slots if slot != "__weakref__" and hasattr(self, slot)}
 
     def _restore(self, state: dict[str, Any]) -> None:
-        """What is made from now on counts as created later, so that it may have this expression as an operand."""
+        """Gives later expressions higher creation numbers than this one, so that it can be their operand."""
         global _creation
         super()._restore(state)
         _creation = itertools.count(max(next(_creation), self.number + 1))
 
     def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
-        """Adds this expression to the graph, its operands being `nodes` already; returns its node."""
+        """Adds this expression to the graph and returns its node; `nodes` are those of its operands."""
         raise NotImplementedError
 
     def __add__(self, other: Any) -> Expression:
@@ -193,7 +193,7 @@ class Call(Expression):
 
 
 class Input(Expression):
-    """What data are given for; made by `input`. `shape` is that of one row, None while it is not known."""
+    """A place for data, made by `input`. `shape` is that of one row, None if it is not declared."""
 
     __slots__ = ("shape",)
     operation = "input"
@@ -220,13 +220,13 @@ class Constant(Expression):
         self.array = real_array("a constant", value).copy()
 
     def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
-        with np.errstate(all="ignore"):  # rounds once, to what the graph computes with; its numbers are float64
+        with np.errstate(all="ignore"):  # one rounding, to the dtype of the arithmetic; nodes hold numbers as float64
             numbers = self.array.ravel().astype(builder.store.dtype).tolist()
         return builder.add("constant", (), self.array.shape, numbers, "")
 
 
 def as_expression(value: Any) -> Expression:
-    """`value` itself, or the constant that a number or an array stands for."""
+    """`value` itself if it is an expression, else the constant of this number or array."""
     return value if isinstance(value, Expression) else Constant(value)
 
 

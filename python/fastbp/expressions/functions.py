@@ -1,4 +1,4 @@
-"""Functions of expressions, element by element, ``concatenate``, ``reshape`` and ``dropout``."""
+"""Elementwise functions of expressions, and ``concatenate``, ``reshape`` and ``dropout``."""
 
 from __future__ import annotations
 
@@ -476,7 +476,7 @@ def dropout(x: Any, rate: float, per: str = "row", exact: bool = False, scaling:
 
 
 def drop_attributes(rate: float, per: str, exact: bool, scaling: str) -> tuple[float, bool, bool, bool]:
-    """What dropout's arguments mean, checked: rate, one mask per batch, an exact number, unscaled."""
+    """Dropout's arguments, checked: (rate, one mask per batch, an exact number of elements, unscaled)."""
     per_batch = look_up("per", per, {"row": False, "batch": True})
     unscaled = look_up("scaling", scaling, {"inverted": False, "weights": True})
     return share("rate", rate), per_batch, truth("exact", exact), unscaled

@@ -11,7 +11,7 @@ from .expression import Expression
 
 
 class Gradient(Expression):
-    """d cost / d operands[1 + which], the cost being operands[0]; with others of the same operands it is made once."""
+    """d cost / d operands[1 + which], with operands[0] the cost. Those of the same operands are made once, together."""
 
     __slots__ = ("which",)
     operation = "gradient"

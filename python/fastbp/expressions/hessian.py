@@ -13,7 +13,7 @@ from .shape_rules import shape_text
 
 
 class Hessian(Expression):
-    """d² cost / d w d w, the cost being operands[0], w all elements of operands[1:], one after the other."""
+    """d² cost / d w d w; the cost is operands[0], w is all elements of operands[1:], one after the other."""
 
     __slots__ = ()
     operation = "hessian"

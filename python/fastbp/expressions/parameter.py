@@ -29,7 +29,8 @@ class Parameter(Expression):
 
     Notes
     -----
-    A parameter lives in one place at a time: here, or in the store of the model or minimisation that used it last.
+    A parameter's value lives in one place: here, or in the store of the model or minimisation that drew or trained it
+    last.
 
     Examples
     --------
@@ -97,8 +98,8 @@ class Parameter(Expression):
 
     @property
     def _exact(self) -> np.ndarray:
-        """A read-only view of the value in the dtype that it was given in, or has where it lives: who takes it rounds
-        it once. It is to be read at once: training changes it."""
+        """A read-only view of the value, in the dtype that it was given in or that its home has, so that its user
+        rounds it only once. Read it at once: training changes it."""
         if self._store is not None:
             return np.asarray(self._store.values.get(self._slot, copy=False))
         if self._value is None:
@@ -109,7 +110,7 @@ class Parameter(Expression):
 
     @property
     def store(self) -> ParameterHome | None:
-        """Where the value lives; None: in the parameter itself."""
+        """The value's home; None if the value is in the parameter itself."""
         return self._store
 
     @property
@@ -117,7 +118,7 @@ class Parameter(Expression):
         return self._store is not None or self._value is not None
 
     def _state(self) -> dict[str, Any]:
-        """The value itself, wherever it lives, for who makes a copy of it."""
+        """The attributes for a copy or a pickle: they hold the value itself, wherever it lives."""
         return {**super()._state(), "_value": self._exact if self.has_value else None, "_store": None, "_slot": -1}
 
     def __copy__(self) -> Parameter:
@@ -126,7 +127,7 @@ class Parameter(Expression):
         return copied
 
     def live_in(self, store: ParameterHome, slot: int) -> None:
-        """From now on the value is that of `slot` in `store`."""
+        """Makes `store` the home: from now on the value is that of its `slot`."""
         if self._store is not None:
             self._store.residents -= 1
         store.residents += 1

@@ -1,4 +1,4 @@
-"""How expressions whose attributes depend on shapes become nodes: (builder, operand nodes…, attributes…) -> node."""
+"""Shape rules, which add operations whose attributes depend on shapes: (builder, operands…, attributes…) -> node."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def matmul(builder: GraphBuilder, a: int, b: int) -> int:
 
 
 def checked_key(key: Any) -> tuple[Any, ...]:
-    """The key of ``x[key]`` as a tuple of slices, whole numbers and at most one Ellipsis."""
+    """The key of ``x[key]`` as a tuple of slices, whole numbers, None and at most one Ellipsis."""
     items = key if isinstance(key, tuple) else (key,)
     checked: list[Any] = []
     for item in items:
@@ -127,7 +127,7 @@ def slice_features(builder: GraphBuilder, x: int, key: tuple[Any, ...]) -> int:
 
 
 def _axes(rows: bool, dims: Dims, axis: Any) -> tuple[bool, Dims]:
-    """Which axes `axis` means: (rows among them, feature axes ascending). None means all."""
+    """The axes that `axis` means: (whether the rows are among them, feature axes ascending). None means all."""
     if axis is None:
         return rows, tuple(range(len(dims)))
     total = len(dims) + rows
@@ -157,7 +157,7 @@ def reduction(builder: GraphBuilder, x: int, operation: str, axis: Any, keepdims
 
 
 def divided_by_rows(builder: GraphBuilder, x: int, like: int, factor: int) -> int:
-    """``x / (factor · m)``, m being the rows present if the node `like` has rows, else 1."""
+    """``x / (factor · m)``; m is the number of rows present if the node `like` has rows, else 1."""
     return builder.add("divide_by_count", [x], (factor, int(builder.shape(like)[0])))
 
 
@@ -213,5 +213,5 @@ def concatenate(builder: GraphBuilder, *arguments: Any) -> int:
 
 
 def dropout(builder: GraphBuilder, x: int, rate: float, per_batch: bool, exact: bool, unscaled: bool) -> int:
-    """Each dropout of a graph draws from its own stream: its ordinal."""
+    """Adds a dropout with an ordinal of its own, so that each dropout of a graph draws numbers of its own."""
     return builder.add("dropout", [x], (builder.next_dropout(), per_batch, exact, unscaled), (rate,))

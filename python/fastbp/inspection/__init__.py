@@ -1,1 +1,1 @@
-"""What a function or a network looks like: drawings of its graph, and whether it is convex."""
+"""Drawings of expressions and networks, and whether an expression is convex: `draw` and `curvature`."""

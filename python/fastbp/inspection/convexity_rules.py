@@ -1,8 +1,8 @@
-"""What is known of a node's curvature and sign, by the composition rules of disciplined convex programming.
+"""Rules for a node's curvature and sign: the composition rules of disciplined convex programming.
 
-f(g) is convex where f is convex and g is affine, or f is nondecreasing and g convex, or f is nonincreasing and g
-concave; with convex and concave exchanged it is concave (S. Boyd and L. Vandenberghe, Convex Optimization, 2004, 3.2.4;
-M. Grant, S. Boyd and Y. Ye, Disciplined Convex Programming, 2006). One rule per operation of the graph, in `RULES`.
+For convex f, f(g) is convex if g is affine, if f is nondecreasing and g convex, or if f is nonincreasing and g concave.
+The same holds with convex and concave exchanged (S. Boyd and L. Vandenberghe, Convex Optimization, 2004, 3.2.4;
+M. Grant, S. Boyd and Y. Ye, Disciplined Convex Programming, 2006). `RULES` has one rule per operation of the graph.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 @dataclass(frozen=True)
 class Facts:
-    """What holds for every element of a node, as a function of the variables, wherever it is defined."""
+    """What is known of every element of a node, as a function of the variables, wherever it is defined."""
 
     constant: bool = False  # does not depend on the variables
     convex: bool = False
@@ -33,19 +33,19 @@ AFFINE = Facts(convex=True, concave=True)
 
 @dataclass(frozen=True)
 class Atom:
-    """A function of one number, on the part of the line where its operand is known to be."""
+    """A function of one number, on the interval in which its operand is known to lie."""
 
     convex: bool = False
     concave: bool = False
-    increasing: bool = False  # nowhere falling
-    decreasing: bool = False  # nowhere rising
+    increasing: bool = False  # nondecreasing
+    decreasing: bool = False  # nonincreasing
     nonnegative: bool = False
     nonpositive: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """A node with what is known of its operands; equal nodes are one term."""
+    """A node, its operands' terms, and what is known of it; nodes that compute the same are one term."""
 
     operation: str
     operands: tuple[Term, ...]
@@ -55,14 +55,14 @@ class Term:
 
 
 def facts_of(term: Term) -> Facts:
-    """What follows for a node from what is known of its operands."""
+    """What is known of a node, derived from what is known of its operands."""
     facts = RULES[term.operation](term, *(operand.facts for operand in term.operands))
     if all(operand.facts.constant for operand in term.operands):
         return replace(facts, constant=True, convex=True, concave=True, squares=facts.nonnegative)
     return facts
 
 
-# -- what the rules are written with --
+# -- the building blocks of the rules --
 
 
 def composed(f: Atom, x: Facts) -> Facts:
@@ -80,7 +80,7 @@ def negated(x: Facts) -> Facts:
 
 
 def added(*terms: Facts) -> Facts:
-    """A sum, or anything else that has each property when all its parts have it."""
+    """A sum, or anything else that has each property if all its parts have it."""
     return Facts(
         convex=all(x.convex for x in terms),
         concave=all(x.concave for x in terms),
@@ -102,7 +102,7 @@ def scaled(x: Facts, factor: Facts) -> Facts:
 
 
 def product(a: Facts, b: Facts) -> Facts:
-    """The rule of products, of elements or of matrices: one factor is constant, or only the sign is known."""
+    """A product of elements or of matrices: unless one factor is constant, only the sign is known."""
     if b.constant:
         return scaled(a, b)
     if a.constant:
@@ -111,12 +111,12 @@ def product(a: Facts, b: Facts) -> Facts:
 
 
 def sign_of(x: Facts) -> Facts:
-    """The sign alone."""
+    """What is known of the sign alone."""
     return Facts(nonnegative=x.nonnegative, nonpositive=x.nonpositive)
 
 
 def is_square(x: Facts) -> bool:
-    """Whether a root of a sum of x² is convex: norms grow with the magnitude of what they are taken of."""
+    """Whether √Σx² is convex: a norm grows with the magnitudes of its elements."""
     return x.affine or (x.convex and x.nonnegative) or (x.concave and x.nonpositive)
 
 
@@ -135,7 +135,7 @@ def odd_power(x: Facts) -> Atom:
 
 
 def inverse_power(x: Facts, odd: bool) -> Atom:
-    """x⁻¹, x⁻², …: convex and falling for x > 0; for x < 0 its mirror image, upside down where the power is odd."""
+    """x⁻¹, x⁻², …: convex and decreasing for x > 0; for x < 0 the mirror image, negated if the power is odd."""
     if x.nonnegative:
         return Atom(convex=True, decreasing=True, nonnegative=True)
     if not x.nonpositive:
@@ -156,14 +156,14 @@ def whole_power(exponent: int, x: Facts) -> Atom:
 
 
 def real_power(exponents: Sequence[float], x: Facts) -> Atom:
-    """x^p. Where no p is whole it is NaN for x < 0: that x ≥ 0 then goes without saying."""
+    """x^p. If no p is whole, x^p is NaN for x < 0, so x ≥ 0 can be assumed."""
     if not x.nonnegative and any(float(p).is_integer() for p in exponents):
         return Atom()
     concave = all(0 <= p <= 1 for p in exponents)
     return Atom(
         convex=all(p <= 0 or p >= 1 for p in exponents),
         concave=concave,
-        # for p > 1 the x at which it is defined are a convex set only where x is affine, or known to be ≥ 0
+        # for p > 1 the set on which x^p is defined, x ≥ 0, is convex only if x is affine or known to be ≥ 0
         increasing=concave or (x.nonnegative and all(p >= 0 for p in exponents)),
         decreasing=all(p <= 0 for p in exponents),
         nonnegative=True,
@@ -189,7 +189,7 @@ def s_shaped(x: Facts) -> Atom:
 
 
 def rising(x: Facts, convex: bool) -> Atom:
-    """expm1, log1p: through 0, with the sign of x."""
+    """expm1, log1p: increasing through 0, with the sign of x."""
     sign = {"nonnegative": x.nonnegative, "nonpositive": x.nonpositive}
     return Atom(convex=convex, concave=not convex, increasing=True, **sign)
 
@@ -211,7 +211,7 @@ ATOMS: dict[str, Callable[[Facts], Atom]] = {
 }
 
 
-# -- the rules: the term, then the facts of its operands --
+# -- the rules: functions of a term and the facts of its operands --
 
 Rule = Callable[..., Facts]
 
@@ -231,7 +231,7 @@ def square_rule(term: Term, x: Facts) -> Facts:
 
 
 def without_factors(term: Term) -> tuple[Facts, Term]:
-    """(c, x) with term = c·x: what is known of the constants that x is multiplied by, and x."""
+    """(c, x) with term = c·x: what is known of the product of its constant factors, and the rest."""
     factor = Facts(constant=True, convex=True, concave=True, nonnegative=True)
     while True:
         constants = [operand for operand in term.operands if operand.facts.constant]
@@ -245,7 +245,7 @@ def without_factors(term: Term) -> tuple[Facts, Term]:
 
 
 def log_rule(term: Term, x: Facts) -> Facts:
-    """Concave and rising, also as a function of what a sigmoid is taken of: ln σ(z) = −softplus(−z)."""
+    """ln is concave and increasing; so is ln σ(z) = −softplus(−z), as a function of z."""
     (operand,) = term.operands
     if operand.operation == "sigmoid":
         return composed(Atom(concave=True, increasing=True, nonpositive=True), operand.operands[0].facts)
@@ -253,7 +253,7 @@ def log_rule(term: Term, x: Facts) -> Facts:
 
 
 def sqrt_rule(term: Term, x: Facts) -> Facts:
-    """Concave and rising; of a sum of squares it is a norm."""
+    """Concave and increasing; the root of a sum of squares is a norm, which is convex."""
     if x.squares:
         return Facts(convex=True, nonnegative=True)
     return composed(Atom(concave=True, increasing=True, nonnegative=True), x)
@@ -309,7 +309,7 @@ def minimum_rule(term: Term, *x: Facts) -> Facts:
 
 
 def choice_rule(term: Term, c: Facts, a: Facts, b: Facts) -> Facts:
-    """One of two: that which is known beforehand, or only the sign that both have."""
+    """a or b: what both have in common if the condition is constant, else only their common sign."""
     either = added(a, b)
     return either if c.constant else sign_of(either)
 
@@ -342,7 +342,7 @@ def labelled_rule(term: Term, x: Facts, label: Facts) -> Facts:
 
 
 def same_rule(term: Term, *x: Facts) -> Facts:
-    """Moves, repeats, adds up or scales by a positive number: what all operands have, the result has."""
+    """For operations that move, repeat, add or scale by a positive number: the result has what all operands have."""
     return added(*x)
 
 
@@ -351,7 +351,7 @@ def nonnegative_rule(term: Term, *x: Facts) -> Facts:
 
 
 RULES: dict[str, Rule] = {
-    "input": lambda term: UNKNOWN,  # a constant, unless it is a variable
+    "input": lambda term: UNKNOWN,  # `facts_of` adds that it is constant; a variable gets no rule
     "parameter": lambda term: UNKNOWN,
     "constant": constant_rule,
     "negative": lambda term, x: negated(x),

@@ -15,7 +15,7 @@ from .convexity_rules import AFFINE, Term, facts_of
 
 
 class Symbols(ParameterStore):
-    """Numbers parameters without giving them values: layers that are not built yet stay so."""
+    """Gives parameters slots but no values, so that layers that are not built yet stay unbuilt."""
 
     def slot(self, parameter: Parameter) -> int:
         return self._slots.setdefault(parameter, len(self._slots))
@@ -105,7 +105,7 @@ def _expressions(argument: str, value: Any) -> list[Expression]:
 
 
 def terms_of(graph: Any, variables: set[int], positive: set[int]) -> list[Term]:
-    """A term for each node of the graph; nodes that compute the same are one term, variables stand for themselves."""
+    """A term for each node. Nodes that compute the same are one term, except variables and positive nodes."""
     terms: list[Term] = []
     made: dict[Any, Term] = {}
     for node in range(len(graph)):

@@ -23,7 +23,7 @@ from .drawing import Drawing, DrawnEdge, DrawnNode, summarized
 
 SOURCES = ("input", "parameter", "constant")
 SYMBOLS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "negative": "−", "matmul": "@"}
-# Their operand 1 is the probability: for its own gradient alone, neither the value nor what flows on depends on it.
+# Operand 1 of these is the probability. The value does not depend on it: it is an operand for gradients alone (rule 7).
 STABLE_LOSSES = ("softmax_cross_entropy", "sparse_softmax_cross_entropy", "sigmoid_cross_entropy")
 LONGEST = 40  # characters of a line
 
@@ -155,7 +155,7 @@ def _outputs(expression: Any) -> list[Expression]:
 def _shapes(
     inputs: Sequence[Input], model: Network | None, arrays: Sequence[np.ndarray] | None
 ) -> list[tuple[int, ...]] | None:
-    """The shape of one row of each input, as the data, the declarations or the model say; None if one does not."""
+    """The shape of one row of each input, from the data, the declarations or the model; None if one is not known."""
     declared = list(model._shapes) if model else [i.shape for i in inputs]
     if arrays is None:
         known = [shape for shape in declared if shape is not None]
@@ -169,7 +169,7 @@ def _shapes(
 
 
 def _boxes(found: Sequence[Expression], lowering: Lowering | None) -> list[_Box]:
-    """A box for each expression, layers and losses not entered."""
+    """A box for each expression; layers and losses are not entered."""
     index = {expression: i for i, expression in enumerate(found)}
     layers = {call.layer: call for call in reversed(lowering.calls)} if lowering else {}
     boxes = []
@@ -232,7 +232,7 @@ def _shape_lines(lowering: Lowering, box: _Box) -> list[str]:
 
 
 def _inner_boxes(lowering: Lowering, outputs: Sequence[int]) -> list[_Box]:
-    """A box for each node of the graph that the outputs need, those of a layer in a group."""
+    """A box for each node of the graph that the outputs need; the nodes of a layer are a group."""
     graph = lowering.graph
     operands: dict[int, list[int]] = {}
     waiting = list(outputs)
@@ -266,7 +266,7 @@ def _inner_boxes(lowering: Lowering, outputs: Sequence[int]) -> list[_Box]:
         box = _Box(kind, lines, [index[i] for i in operands[node]], node, group, again)
         box.lines += _shape_lines(lowering, box)
         boxes.append(box)
-    for box in reversed(boxes):  # constants have no names: they are where they are used
+    for box in reversed(boxes):  # constants have no names: they join the group that uses them
         for operand in box.operands:
             if boxes[operand].kind == "constant":
                 boxes[operand].group = box.group
@@ -281,10 +281,10 @@ class _Figures:
     ) -> None:
         self.values: dict[int, np.ndarray] = {}  # by box
         self.gradients: dict[int, np.ndarray] = {}
-        self.edges: dict[tuple[int, int], np.ndarray] = {}  # the gradient, by box and which of its operands
+        self.edges: dict[tuple[int, int], np.ndarray] = {}  # the gradients, by (box, place of the operand in it)
         for slot, classes in lowering.labels.items():
             check_labels(arrays[slot], classes, lowering.inputs[slot].name)
-        places: list[tuple[dict[Any, np.ndarray], Any, int]]  # (where it goes, its key there, its node)
+        places: list[tuple[dict[Any, np.ndarray], Any, int]]  # (table, key in it, node)
         places = [(self.values, i, box.node) for i, box in enumerate(boxes)]
         if len(outputs) == 1 and lowering.shape(outputs[0]) == (False, ()):
             nodes = list(dict.fromkeys(box.node for box in boxes))
@@ -299,8 +299,9 @@ class _Figures:
 def _edge_gradients(lowering: Lowering, boxes: Sequence[_Box], gradient: dict[int, int]) -> dict[tuple[int, int], int]:
     """The node of the gradient that comes back along each arrow.
 
-    Where one arrow leaves a box, the box's own. Where several do, its operation is added once more, to copies of its
-    operands, and Σ result · gradient differentiated by the copy: what is not a copy has no part in it.
+    If one arrow leaves a box, it is the box's own gradient. If several do, the operation at the arrow's head is added
+    once more, on copies of its operands, and Σ result · gradient is differentiated by the copy: the operand's other
+    uses, which take no copy, have no part in it.
     """
     arrows = Counter(operand for box in boxes for operand in box.operands)
     edges: dict[tuple[int, int], int] = {}

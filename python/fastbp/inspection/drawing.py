@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import FastBPError
 
-DEEP = 8  # arrows one after the other: beyond, a drawing from left to right would be too wide to read
+DEEP = 8  # arrows in a row; with more, a drawing from left to right would be too wide to read
 VALUE, GRADIENT = "#1a7f37", "#cf222e"
 # kind -> (Graphviz' style, Mermaid's brackets, fill)
 KINDS = {
@@ -28,7 +28,7 @@ KINDS = {
 class DrawnNode:
     """A box: a kind of `KINDS`, the lines of its label, and the layer that it belongs to, if layers are expanded.
 
-    `value` is shown where no arrow leaves the node, `gradient`, the sum of those on the arrows, where several do.
+    `value` is shown if no arrow leaves the node; `gradient`, the sum of those on its arrows, if several do.
     """
 
     kind: str
@@ -40,7 +40,7 @@ class DrawnNode:
 
 @dataclass(frozen=True)
 class DrawnEdge:
-    """An arrow from one node to another, by their indices: what flows along it, and the gradient that flows back."""
+    """An arrow from one node to another, by their indices, with the value along it and the gradient back."""
 
     source: int
     target: int
@@ -159,7 +159,7 @@ class Drawing:
         return target
 
     def _piped(self, form: str) -> bytes:
-        """The picture, by the Python package graphviz, which calls the program dot."""
+        """The picture, made by the Python package graphviz, which calls the program dot."""
         try:
             graphviz = importlib.import_module("graphviz")
         except ModuleNotFoundError:
@@ -179,7 +179,7 @@ class Drawing:
         return picture
 
     def _repr_svg_(self) -> str | None:
-        """For notebooks, where Graphviz is installed; elsewhere they show Mermaid."""
+        """The picture for notebooks if Graphviz is installed; without it they show Mermaid."""
         try:
             return self._piped("svg").decode()
         except (ImportError, FastBPError):
@@ -192,7 +192,7 @@ class Drawing:
         return f"<Drawing of {len(self.nodes)} nodes and {len(self.edges)} edges>"
 
     def _groups(self) -> list[tuple[str, list[int]]]:
-        """The nodes of each group, those without one first."""
+        """The nodes of each group; those without a group come first."""
         names = dict.fromkeys(["", *(node.group for node in self.nodes)])
         return [(name, [i for i, node in enumerate(self.nodes) if node.group == name]) for name in names]
 
@@ -214,7 +214,7 @@ def _lines(texts: Sequence[str], line: Callable[[str, int], str]) -> str:
 
 
 def _html(texts: Sequence[str], colors: Sequence[str]) -> str:
-    """A label of Graphviz, a color for each of its lines."""
+    """A label for Graphviz, with a colour for each of its lines."""
     body = _lines(texts, lambda text, i: f'<font color="{colors[i]}">{html.escape(text)}</font>')
     return f"<{body}>"
 
@@ -228,12 +228,12 @@ def _joined(texts: Sequence[str]) -> str:
 
 
 def _entities(text: str) -> str:
-    """Text of Mermaid, where characters that HTML, Markdown or Mermaid itself would read are entities."""
+    """Text for Mermaid: characters with a meaning in HTML, Markdown or Mermaid become entities."""
     return "".join(f"#{ord(c)};" if c in '#"<>&+*_`\\|' else c for c in text)
 
 
 def summarized(value: Any, digits: int) -> str:
-    """A number; up to four numbers in brackets; of more the smallest and the largest."""
+    """A single number; up to four numbers in brackets; the smallest and the largest of more."""
     if value.size == 1:
         return f"{value.item():.{digits}g}"
     if value.size <= 4 and value.ndim == 1:

@@ -60,7 +60,7 @@ class Layer(Picklable):
 
     # Defaults on the class, so that a subclass whose __init__ forgets super().__init__() works.
     name = ""
-    name_is_automatic = False  # the first model that it is part of named it
+    name_is_automatic = False  # whether the first model that it is part of named it
     trainable = Setting(True)
     learning_rate_multiplier = Setting(1.0)
     weight_decay_multiplier = Setting(1.0)
@@ -88,7 +88,7 @@ class Layer(Picklable):
 
     @cached_property
     def _scope(self) -> Scope:
-        """The layers that `call` has called, and their names in here."""
+        """The layers that `call` has called, and their names in this layer."""
         return Scope()
 
     @property
@@ -150,7 +150,7 @@ class Layer(Picklable):
         return self.call(*nodes)
 
     def _unbuild(self) -> None:
-        """As before `build`: the model that it was built for could not be."""
+        """Undoes `build`: the model that it was built for could not be built."""
         self.built = False
         self._own_weights.clear()
         self._scope = Scope()

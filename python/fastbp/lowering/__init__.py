@@ -1,1 +1,1 @@
-"""From what users write to what a backend runs: expressions to graphs, data to arrays, parameters to their store."""
+"""Translates expressions to graphs and data to arrays, and stores parameters in a backend; also holds `function`."""

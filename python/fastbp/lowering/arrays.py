@@ -1,4 +1,4 @@
-"""What users pass as data, made into arrays that the backends read in place: checked, never copied whole."""
+"""Users' data as checked arrays. Arrays are read in place and not copied, except those of long doubles."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from ..expressions.expression import Input
 Dims = tuple[int, ...]
 
 READ_IN_PLACE = "?bBhHiIlLqQefd"  # real dtypes of at most 64 bits, by NumPy's characters
-LABEL_CHUNK = 1 << 16  # labels checked at a time: a memory map is never read whole
+LABEL_CHUNK = 1 << 16  # labels checked at a time, so that a memory map is never read as a whole
 
 
 def is_read_in_place(value: Any) -> bool:
-    """Whether `value` is an array with rows of a dtype that the backends read as it is."""
+    """Whether `value` is an array with an axis of rows and a dtype that the backends read in place."""
     return type(value) is np.ndarray and value.ndim > 0 and value.dtype.char in READ_IN_PLACE
 
 
 def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
-    """`value` as an array of real numbers with an axis of rows; a view of any array that the backends read as it is.
+    """`value` as an array of real numbers with an axis of rows; an array that the backends can read is not copied.
 
     Parameters
     ----------
     value : array, data frame (through ``to_numpy``), or nested lists
     name : str
-        How messages call it.
+        Its name in messages.
     dtype : str
-        What long doubles are rounded to: the backends read all other real dtypes as they are.
+        The dtype that long doubles are rounded to: the backends read all other real dtypes.
     """
     if is_read_in_place(value):
         return value
@@ -48,12 +48,12 @@ def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
     if array.ndim == 0:
         raise ValueError(f"{name} must have an axis of rows, got a single number: pass [{array}] for one row")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        array = array.astype(dtype)  # the one copy: the backends read no long doubles
+        array = array.astype(dtype)  # the only copy of an array: the backends read no long doubles
     return array
 
 
 def _of_frame(frame: Any, name: str) -> np.ndarray:
-    """The numbers of a data frame or series. Columns of several kinds, and missing values (as NaN), give float64."""
+    """The numbers of a data frame or series: float64 if its columns are of several kinds or lack values (NaN)."""
     array = np.asarray(frame.to_numpy())
     if array.dtype.kind in "biuf" or not (hasattr(frame, "dtypes") or hasattr(frame, "dtype")):
         return array
@@ -67,7 +67,7 @@ def _of_frame(frame: Any, name: str) -> np.ndarray:
         return array
     try:
         return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
-    except TypeError:  # polars' to_numpy takes no dtype, and leaves None where a truth value is missing
+    except TypeError:  # polars' to_numpy takes no dtype, and gives None for a missing truth value
         return array.astype(np.float64)
 
 
@@ -75,12 +75,12 @@ def _is_number(dtype: Any) -> bool:
     """Whether a column of this dtype, of pandas or polars, holds numbers or truth values."""
     if hasattr(dtype, "is_numeric"):
         return bool(dtype.is_numeric()) or str(dtype) == "Boolean"
-    kind = getattr(getattr(dtype, "categories", dtype), "dtype", dtype).kind  # a category is what its labels are
+    kind = getattr(getattr(dtype, "categories", dtype), "dtype", dtype).kind  # a category is of its labels' kind
     return kind in "biuf"
 
 
 def _what_came(value: Any, array: np.ndarray) -> str:
-    """How a message calls what holds no real numbers, with a way out where there is one."""
+    """Names data that hold no real numbers, for a message, and what to pass instead where that is known."""
     kind = array.dtype.kind
     if kind in "UST":
         return ("bytes" if kind == "S" else "strings") + "; for labels, pass whole numbers 0 … classes - 1"
@@ -95,7 +95,7 @@ def _what_came(value: Any, array: np.ndarray) -> str:
 
 
 def as_inputs(data: Any, inputs: Sequence[Input], argument: str, dtype: str) -> list[np.ndarray]:
-    """One array per input: from a dict by name, a list or tuple in order, or the only one itself."""
+    """One array per input: from a dict by name, from a list or tuple in order, or `data` itself for a single input."""
     names = [expression.name for expression in inputs]
     if isinstance(data, Mapping):
         for name in data:
@@ -123,12 +123,12 @@ def as_inputs(data: Any, inputs: Sequence[Input], argument: str, dtype: str) -> 
 
 
 def _is_table(value: Any) -> bool:
-    """Whether a list of one such value is a list of one input, rather than one row."""
+    """Whether a list of `value` alone is the data of one input in a list, rather than one row."""
     return (isinstance(value, np.ndarray) and value.ndim > 0) or hasattr(value, "to_numpy")
 
 
 def common_rows(arrays: Sequence[np.ndarray], names: Sequence[str]) -> int:
-    """The number of rows, which all must share."""
+    """The number of rows, which must be the same in all arrays."""
     rows = len(arrays[0]) if arrays else 0
     for array, name in zip(arrays, names):
         if len(array) != rows:
@@ -137,7 +137,7 @@ def common_rows(arrays: Sequence[np.ndarray], names: Sequence[str]) -> int:
 
 
 def check_dims(array: np.ndarray, name: str, expected: Dims | None, what: str) -> Dims:
-    """The shape of one row of `array`, which must be `expected` if that is known; `what` was built for it."""
+    """The shape of one row of `array`. It must be `expected`, the shape that `what` was built for, if that is known."""
     dims = array.shape[1:]
     if expected is None or dims == expected:
         return dims
@@ -149,7 +149,7 @@ def check_dims(array: np.ndarray, name: str, expected: Dims | None, what: str) -
 
 
 def check_labels(array: np.ndarray, classes: int, name: str) -> None:
-    """Labels must be whole and within 0 … classes−1; read in chunks."""
+    """Raises a ValueError unless all labels are whole and within 0 … classes−1; reads them in chunks."""
     if array.dtype.kind == "b" and classes >= 2:
         return
     for start in range(0, len(array), LABEL_CHUNK):
@@ -171,7 +171,7 @@ def batches(rows: int, batch_size: int) -> Iterable[tuple[int, slice]]:
 
 
 def checked_inputs(inputs: Sequence[Any]) -> list[Input]:
-    """`inputs` as a list, each made by `input`, with different names."""
+    """`inputs` as a list; all must be made by `input` and have different names."""
     for expression in inputs:
         if not isinstance(expression, Input):
             raise TypeError(f"inputs must be made by bp.input, got {expression!r}")

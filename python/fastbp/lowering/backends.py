@@ -1,4 +1,4 @@
-"""The two engines with one interface: the C++ core and the Python reference."""
+"""The two backends, which have the same interface: the C++ core and the Python reference."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def get_backend(name: str) -> Any:
 
 
 def dtype_name(dtype: Any) -> str:
-    """``"float32"`` or ``"float64"`` for whatever NumPy takes as one of the two."""
+    """``"float32"`` or ``"float64"``, from anything that NumPy understands as one of the two."""
     import numpy as np
 
     if isinstance(dtype, str) and dtype in DTYPES:

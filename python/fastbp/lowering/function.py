@@ -17,14 +17,14 @@ from .parameter_store import ParameterStore
 
 
 def scalar_node(lowering: Lowering, expression: Expression, argument: str) -> int:
-    """The node of an expression that must be one number."""
+    """The node of an expression that must be a scalar."""
     (node,) = lowering.lower([expression])
     lowering.check_scalar(node, argument)
     return node
 
 
 class CompiledFunction:
-    """What `function` returns: call it with one array per input, in order."""
+    """The callable that `function` returns: it takes one array per input, in order."""
 
     def __init__(
         self, inputs: list[Input], outputs: Any, gradients: Any, training: bool, dtype: Any, backend: str
@@ -45,7 +45,8 @@ class CompiledFunction:
         self._compiled: dict[tuple[tuple[int, ...], ...], tuple[Any, Lowering]] = {}
         self._calls = 0
         self._function: Any = None  # for the shapes of the last call
-        self._accepted: list[tuple[np.dtype[Any], tuple[int, ...]]] | None = None  # of its arrays, if they came as such
+        # Dtype and row shape of that call's arrays, if they were used without a copy and held no labels to check.
+        self._accepted: list[tuple[np.dtype[Any], tuple[int, ...]]] | None = None
 
     def __call__(self, *arguments: Any) -> Any:
         """The outputs for `arguments`; with gradients, (value, gradients)."""
@@ -64,7 +65,7 @@ class CompiledFunction:
         return self._evaluated(arrays)
 
     def _accepts(self, arguments: Sequence[Any]) -> bool:
-        """Whether the arguments are arrays like the last ones, in which there was nothing to convert and to check."""
+        """Whether the arguments are arrays like those of the last call, which needed no copy and no check of labels."""
         if self._accepted is None or len(arguments) != len(self._accepted):
             return False
         for array, accepted in zip(arguments, self._accepted):
@@ -74,7 +75,7 @@ class CompiledFunction:
 
     def _evaluated(self, arrays: Sequence[np.ndarray]) -> Any:
         self._store.refresh()
-        # For each keyword that comes pybind11 interns a string: dear beside a small function.
+        # pybind11 interns a string for each keyword that is passed: expensive next to a small function.
         values = self._function(arrays, counter=self._calls) if self._calls else self._function(arrays)
         results = [r if r.ndim else r[()] for r in values]
         self._calls += self._training

@@ -1,4 +1,4 @@
-"""From expressions to a graph of one of the backends, which numbers its nodes alike for both."""
+"""`Lowering`: translates expressions to a graph of either backend; both number their nodes alike."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Dims = tuple[int, ...]
 
 
 class Node(Expression):
-    """An expression that is already a node of the graph: what layers and losses see of their operands."""
+    """An expression that is already a node of the graph. Layers and losses are called with such operands."""
 
     __slots__ = ("index", "lowering")
 
@@ -50,7 +50,7 @@ class Node(Expression):
         return Node(self.lowering, self.lowering.graph.inputs(self.index)[i])
 
     def expect_labels(self, classes: int) -> None:
-        """Says that the data of this node are labels 0 … classes−1; `data.py` checks them as they enter."""
+        """Says that the data of this node are labels 0 … classes−1; `check_labels` checks them when data come."""
         node = self
         while node.operation == "reshape":
             node = node.operand(0)
@@ -67,21 +67,21 @@ class Node(Expression):
 
 @dataclass
 class LayerCall:
-    """What `summary` shows of a layer's call: its result's shape, its parameters in the order of their use."""
+    """One call of a layer, for `summary` and `draw`: its result's shape, its parameters in the order of their use."""
 
     layer: Any
-    path: str  # its name, after those of the layers around it: "residual/dense"
+    path: str  # the names of the layers around it, then its own: "residual/dense"
     shape: tuple[int | None, ...] = ()
     parameters: list[Parameter] = field(default_factory=list)
 
 
 class Lowering:
-    """A graph under construction, and which expression became which node.
+    """A graph under construction, and the node of each expression.
 
     Parameters
     ----------
-    store : Store
-        Where the parameters live; it knows the backend.
+    store : ParameterStore
+        Holds the parameters' values; its backend makes the graph.
     inputs : sequence of Input
         In the order of their slots.
     shapes : sequence of tuple of int
@@ -101,10 +101,11 @@ class Lowering:
         self.labels: dict[int, int] = {}  # slot -> number of classes
         self.calls: list[LayerCall] = []
         self.parameters: list[Parameter] = []  # in the order of their nodes
-        self.made: list[Any] = []  # layers that were built on the way
-        self._around: dict[Any, list[Any]] = {}  # a layer, or a parameter that none owns: the layers around its uses
+        self.made: list[Any] = []  # layers and models that this lowering built
+        # The layers around the uses of each layer (itself included) and of each parameter that no layer owns.
+        self._around: dict[Any, list[Any]] = {}
         self._dropouts = 0
-        self._gradients: dict[tuple[int, tuple[int, ...]], list[int]] = {}  # of a cost, by some nodes
+        self._gradients: dict[tuple[int, tuple[int, ...]], list[int]] = {}  # by (cost, wrt)
         self._open: list[LayerCall] = []
         for slot, (expression, dims) in enumerate(zip(inputs, shapes)):
             self.nodes[expression] = self.graph.add("input", [], [slot, *dims], [], expression.name)
@@ -117,7 +118,7 @@ class Lowering:
         numbers: Sequence[float] = (),
         name: str = "",
     ) -> int:
-        """Adds a node; where it has no name of its own it gets that of the layer which it belongs to."""
+        """Adds a node. A node without a name gets its layer's path as its name, unless it is a constant."""
         if not name and self._open and operation != "constant":
             name = self.path
         return int(self.graph.add(operation, list(inputs), list(integers), list(numbers), name))
@@ -128,7 +129,7 @@ class Lowering:
 
     @property
     def path(self) -> str:
-        """The name of the layer that is being entered, after those around it."""
+        """The names of the layers around the layer that is being entered, then its own; "" outside all layers."""
         return self._open[-1].path if self._open else ""
 
     def next_dropout(self) -> int:
@@ -136,22 +137,22 @@ class Lowering:
         return self._dropouts - 1
 
     def gradients(self, cost: int, wrt: tuple[int, ...]) -> list[int]:
-        """The nodes of d cost / d wrt[i], made once."""
+        """The nodes of d cost / d wrt[i], made once for the same cost and wrt."""
         self.check_scalar(cost, "cost")
         if (cost, wrt) not in self._gradients:
             self._gradients[cost, wrt] = [int(node) for node in self.graph.gradients(cost, list(wrt))]
         return self._gradients[cost, wrt]
 
     def check_scalar(self, node: int, argument: str) -> None:
-        """A node that must be one number."""
+        """Raises a ValueError unless the node is a scalar without rows."""
         rows, dims = self.shape(node)
         if rows or dims:
             shape = shape_text(rows, dims)
             raise ValueError(f"{argument} must be a scalar, got the shape {shape}: bp.sum or bp.mean makes it one")
 
     def lower(self, outputs: Sequence[Expression]) -> list[int]:
-        """The nodes of `outputs`. Where that fails, no layer is left half built: all that were built on the way are
-        as they were before."""
+        """The nodes of `outputs`. If this raises, all layers that it has built are unbuilt, so that none stays half
+        built."""
         try:
             return [self.node(output) for output in outputs]
         except BaseException:
@@ -160,7 +161,7 @@ class Lowering:
             raise
 
     def inline(self, output: Expression, operands: Mapping[Expression, int]) -> int:
-        """The node of another graph's `output`, whose inputs are these nodes. Parameters are shared with this graph."""
+        """The node of another network's `output`, with `operands` as its inputs; it shares this graph's parameters."""
         outer = self.nodes
         self.nodes = {**{p: outer[p] for p in self.parameters}, **operands}
         try:
@@ -169,31 +170,31 @@ class Lowering:
             self.nodes = {**outer, **{p: self.nodes[p] for p in self.parameters}}
 
     def trained(self) -> list[Parameter]:
-        """The parameters that training changes: neither they nor any layer around them are frozen now."""
+        """The parameters that training changes: those that are not frozen now, themselves or by a layer around them."""
         around = self._layers_around()
         return [p for p in self.parameters if p.trainable and all(layer.trainable for layer in around.get(p, ()))]
 
     def multiplier(self, parameter: Parameter, name: str) -> float:
-        """The product of this factor of the parameter and of the layers around it."""
+        """The parameter's factor `name` times those of the layers around it."""
         product = finite(name, getattr(parameter, name))
         for layer in {id(layer): layer for layer in self._layers_around().get(parameter, ())}.values():
             product *= finite(name, getattr(layer, name))
         return product
 
     def _layers_around(self) -> dict[Any, Any]:
-        """The layers that hold a parameter, by parameter."""
+        """The layers around each parameter, by parameter."""
         around = dict(self._around)
         for layer, enclosing in self._around.items():
             around.update(dict.fromkeys(getattr(layer, "_own_weights", ()), enclosing))
         return around
 
     def freezable(self) -> list[Any]:
-        """The parameters and layers whose `trainable` decides what is `trained`."""
+        """The parameters and layers whose `trainable` decides what `trained` returns."""
         layers = {id(layer): layer for enclosing in self._around.values() for layer in enclosing}
         return [*self.parameters, *layers.values()]
 
     def node(self, expression: Expression) -> int:
-        """The node of `expression`; whatever it needs is added in the order of creation."""
+        """The node of `expression`; adds all nodes that it needs in the order of creation."""
         if expression in self.nodes:
             return self.nodes[expression]
         missing, stack, seen = [], [expression], {expression}
@@ -214,7 +215,7 @@ class Lowering:
         return self.nodes[expression]
 
     def expand(self, call: FunctionCall, nodes: Sequence[int]) -> int:
-        """Enters a layer or a loss, its operands' shapes being known."""
+        """Enters a layer or a loss, whose operands are `nodes`, and returns its result's node."""
         operands = [Node(self, node) for node in nodes]
         if call.layer is None:
             return self.node(self._returned(call, call.function(*operands)))
@@ -253,13 +254,13 @@ def lower(
     inputs: Sequence[Input],
     shapes: Sequence[Dims],
 ) -> tuple[Lowering, list[int]]:
-    """A graph that computes `outputs`, and their nodes in it."""
+    """The lowering of `outputs`, and their nodes."""
     lowering = Lowering(store, inputs, shapes)
     return lowering, lowering.lower(outputs)
 
 
 def expressions_below(outputs: Sequence[Expression]) -> list[Expression]:
-    """Everything that `outputs` are made of, in the order of creation, layers not entered."""
+    """All expressions that `outputs` are made of, in the order of creation; layers are not entered."""
     seen: set[Expression] = set(outputs)
     stack = list(outputs)
     while stack:

@@ -1,4 +1,4 @@
-"""Where parameters live while something computes with them: one `Parameters` of a backend."""
+"""`ParameterStore`: the parameters of one model, function or minimisation, held by a backend."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .backends import dtype_name, get_backend
 class ParameterStore:
     """The parameters of one model, function or minimisation, in one dtype.
 
-    A parameter's home is the store of what drew or trained it last. Others copy it (`refresh`) to compute with it, each
-    in its own dtype; only training takes it home (`claim`).
+    A parameter's home is the store that drew or trained it last. Other stores compute with a copy of its value, each in
+    its own dtype (`refresh`). Only training makes another store its home (`claim`).
 
     Parameters
     ----------
@@ -32,14 +32,14 @@ class ParameterStore:
         self.seed = seed
         self.values = self.backend.Parameters(self.dtype)
         self.parameters: list[Parameter] = []
-        self.version = 0  # how often something was trained here
+        self.version = 0  # grows with every training here
         self.is_training = False
-        self.residents = 0  # how many of its parameters live here: where all do, there is nothing to copy or to move
+        self.residents = 0  # how many of its parameters have their home here; if all do, there is nothing to copy
         self._slots: dict[Parameter, int] = {}
-        self._seen: list[tuple[Any, int, int]] = []  # what was copied last: home, and the versions of value and home
+        self._seen: list[tuple[Any, int, int]] = []  # each parameter's home and both versions when it was copied
 
     def slot(self, parameter: Parameter) -> int:
-        """The slot of `parameter`, which is copied here, or drawn from its initialiser, if it is new."""
+        """The slot of `parameter`. A new one is copied here, or drawn from its initialiser if it has no value yet."""
         if parameter in self._slots:
             return self._slots[parameter]
         if parameter.has_value:
@@ -56,11 +56,11 @@ class ParameterStore:
         return slot
 
     def value(self, parameter: Parameter) -> np.ndarray:
-        """A copy of what this store computes with, in its dtype; of the current value after `refresh`."""
+        """A copy of the value in this store, in its dtype; after `refresh` this is the current value."""
         return np.asarray(self.values.get(self._slots[parameter]))
 
     def refresh(self) -> None:
-        """Copies in what has changed elsewhere, and leaves every parameter where it lives."""
+        """Copies values that have changed elsewhere to this store; homes stay as they are."""
         if self.residents == len(self._slots):
             return
         for index, (parameter, slot) in enumerate(self._slots.items()):
@@ -73,7 +73,7 @@ class ParameterStore:
                 self._seen[index] = state
 
     def claim(self) -> None:
-        """Makes this store the home of all its parameters: those that live elsewhere move in."""
+        """Makes this store the home of all its parameters; a RuntimeError if another one is training some of them."""
         if self.residents == len(self._slots):
             return
         away = [parameter for parameter in self.parameters if parameter.store is not self]
@@ -89,7 +89,7 @@ class ParameterStore:
             parameter.live_in(self, self._slots[parameter])
 
     def begin_training(self) -> None:
-        """Something trains the parameters from now on, at home here: no other may, until `end_training`."""
+        """Claims the parameters; until `end_training` no other store can claim them."""
         self.claim()
         self.is_training = True
 

@@ -1,4 +1,4 @@
-"""The backward pass of a network of `Dense` layers, with the textbook's names: what `Model.backpropagate` gives."""
+"""`Backpropagation`: the backward pass of a network of `Dense` layers, with the textbook's names."""
 
 from __future__ import annotations
 
@@ -74,14 +74,14 @@ def dense_layers(x: Input, output: Expression) -> list[Dense]:
 
 
 class BackwardPass:
-    """The graph of one shape of data; called with x and y, it gives what it computes of them.
+    """The graph for one shape of data; called with x and y, it returns their `Backpropagation`.
 
     Parameters
     ----------
     inputs, shapes
         x and y, and the shapes of a row of each.
     layers : list of Dense
-        Those of layers 2 … L, built.
+        Layers 2 … L, built.
     loss : function (y_true, y_pred) -> scalar expression
     """
 
@@ -110,7 +110,7 @@ class BackwardPass:
         gradients = lowering.graph.gradients(cost, weights + biases)
         nodes = [cost, *activations, *weighted_inputs, *deltas, *gradients]
         self.function = store.backend.Function(lowering.graph, nodes, store.values)
-        self.layers = [[1, *numbered], [*numbered], [*numbered], [*numbered], with_bias]  # of the results, in order
+        self.layers = [[1, *numbered], [*numbered], [*numbered], [*numbered], with_bias]  # layer numbers of the results
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> Backpropagation:
         loss, *results = self.function(list(arrays))
@@ -120,10 +120,10 @@ class BackwardPass:
 
 
 def times_rows(lowering: Lowering, mean: int) -> int:
-    """The sum of the rows' costs: m times their mean, m being the rows present.
+    """The node of the sum of the rows' costs: m times their mean, with m the number of rows present.
 
-    Its gradient begins with m, which the division by m in the mean undoes exactly: what a row gets does not depend on
-    how many others there are.
+    Its gradient begins with m, which the mean's division by m undoes exactly. So the δ of a row does not depend on how
+    many other rows there are.
     """
     one = lowering.add("constant", (), (), (1.0,))
     ones = lowering.add("broadcast", [one], (1,))  # one for each row

@@ -1,4 +1,4 @@
-"""`CompiledNetwork`: what `compile` adds to a network: a goal, training graphs, and the state that they share."""
+"""`CompiledNetwork`: a network with what `compile` adds: a goal, training graphs, and the state that they share."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from ..optimizers.optimizer_state import OptimizerState, overwrite_with_average
 from .graphs import Goal, TrainingGraph, penalty_factors
 from .predictor import Predictor
 
-_FIXED = (float, int, bool, type(None))  # kinds of settings that change by being set alone
+_FIXED = (float, int, bool, type(None))  # types of hyperparameters that change only by being set
 
 
 class Repeated:
-    """What a call of `train_on_batch` has found, for a next one that is like it: nothing needs to be found again.
+    """The graph and trainer of a call of `train_on_batch`, for a next call like it.
 
-    Like it: arrays of the same dtypes whose rows have the same shapes, while nothing was set, compiled or trained in
-    another way. Settings that the stamp does not cover, and penalties, which count rows, are found every time.
+    A call is like it if its arrays have the same dtypes and row shapes, and nothing was set, compiled or trained in
+    another way since. With settings that the stamp does not cover, or penalties, which depend on the number of rows,
+    no call is repeated.
     """
 
     __slots__ = ("_kinds", "_optimizer", "_stamp", "trainer", "training")
@@ -60,13 +61,13 @@ class CompiledNetwork(Predictor):
         self._goal: Goal | None = None
         self._factors = penalty_factors()
         self._trainings: dict[tuple[int, ...], TrainingGraph] = {}  # by the shape of a row of targets
-        self._trained_rows = 0  # m of the penalties: of the last fit
+        self._trained_rows = 0  # m of the penalties: the rows of the last `fit`
         self._epochs = self._steps = 0  # counters of the random numbers
-        self._kept = OptimizerState()  # by the optimiser, of all that was trained, but for what `_last` has
-        self._last: tuple[TrainingGraph, Any] | None = None  # what trained last, and its trainer, which keeps its own
+        self._kept = OptimizerState()  # of every weight except those that the trainer of `_last` holds
+        self._last: tuple[TrainingGraph, Any] | None = None  # the graph that trained last, and its trainer
         self._is_training = False
-        self._applied: tuple[Any, ...] | None = None  # the stamp, training and optimiser whose numbers were told last
-        self._repeated: Repeated | None = None  # of the last `train_on_batch`
+        self._applied: tuple[Any, ...] | None = None  # stamp, graph and optimiser when settings were last applied
+        self._repeated: Repeated | None = None  # the last `train_on_batch`
 
     @known_keywords
     def compile(
@@ -122,7 +123,7 @@ class CompiledNetwork(Predictor):
         self.optimizer, self._goal = get_optimizer(optimizer), goal
         self._trainings.clear()
         self._kept, self._last, self._repeated = OptimizerState(), None, None
-        if backend != self._backend:  # whose store is made when it is needed
+        if backend != self._backend:  # the new backend's store is made when it is needed
             self._backend, self._store, self._prediction = backend, None, None
 
     def _compiled(self) -> Goal:
@@ -135,7 +136,7 @@ class CompiledNetwork(Predictor):
             raise RuntimeError(f"{method} cannot be called while the model is being trained: not from its callbacks")
 
     def _data(self, x: Any, y: Any, prefix: str = "") -> tuple[list[np.ndarray], int]:
-        """Inputs, then targets; at least one row."""
+        """The arrays, inputs then targets, and their number of rows, at least one."""
         if self._accepts(x) and is_read_in_place(y) and len(x) == len(y) > 0:
             return [x, y], len(x)
         if y is None:
@@ -149,7 +150,7 @@ class CompiledNetwork(Predictor):
         return arrays, rows
 
     def _training_for(self, arrays: Sequence[np.ndarray]) -> TrainingGraph:
-        """The training graph for targets of this shape and what is trainable now, its weights up to date."""
+        """The training graph for targets of this shape and the present settings, with its weights up to date."""
         training = self._trainings.get(arrays[-1].shape[1:])
         if training is not None and training.is_current:
             training.store.refresh()
@@ -169,7 +170,7 @@ class CompiledNetwork(Predictor):
         trainer = self._apply_settings(training)
         if self._last is None or self._last[1] is not trainer:
             self._kept = self._all_kept()
-            if self._kept.counters is not None:  # something has trained
+            if self._kept.counters is not None:  # there was a training before
                 trainer.set_state(self._kept.of(training.trainable, trainer.state(copy=False)))
             self._last = training, trainer
         trainer.epoch, trainer.steps = self._epochs, self._steps
@@ -177,21 +178,21 @@ class CompiledNetwork(Predictor):
         return trainer
 
     def _begin_training(self, training: TrainingGraph) -> None:
-        """The weights are at home in this graph's store, and nothing else may train them."""
+        """Makes this graph's store the home of its weights; until `_end_training` nothing else may train them."""
         training.store.begin_training()
         self._is_training = True
 
     def _end_training(self, training: TrainingGraph, trainer: Any) -> None:
-        """Whatever `_begin_training` was followed by, with the counters as they are now."""
+        """Ends training, also after an exception, and stores the trainer's counters."""
         self._is_training = False
         training.store.end_training()
         self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
 
     def _note(self, training: TrainingGraph, trainer: Any, arrays: Sequence[np.ndarray], x: Any, y: Any) -> None:
-        """Notes what `train_on_batch` has found, where a call like it would find the same."""
+        """Keeps the graph and trainer of this `train_on_batch` if a call like it would need the same."""
         in_place = len(arrays) == 2 and arrays[0] is x and arrays[1] is y
         if in_place and self._applied is not None and training.depends_on_settings_alone:
-            stamp, _, optimizer = self._applied  # of before the settings were asked for: what is set since is new
+            stamp, _, optimizer = self._applied  # taken before the settings were read: it shows what was set since
             self._repeated = Repeated(stamp, training, trainer, optimizer, x, y)
 
     def _all_kept(self, copy: bool = True) -> OptimizerState:
@@ -201,14 +202,14 @@ class CompiledNetwork(Predictor):
         return self._kept.with_state(training.trainable, trainer.state(copy=copy))
 
     def _overwrite_with_average(self) -> None:
-        """After a fit: the weights become their moving average, where the optimiser keeps one."""
+        """After a `fit`: replaces the weights by their moving average if the optimiser keeps one."""
         assert self.optimizer is not None
         if self.optimizer.use_ema and self._last is not None:
             training, trainer = self._last
             overwrite_with_average(trainer, training.store, training.trainable)
 
     def _apply_settings(self, training: TrainingGraph) -> Any:
-        """The trainer of this graph, told the optimiser's settings if they are others than before."""
+        """The trainer of this graph, after passing it the optimiser's settings if they may have changed."""
         assert self.optimizer is not None
         stamp, optimizer, applied = ChangeStamp.now, self.optimizer, self._applied
         if applied is not None and applied[0] is stamp and applied[1] is training and applied[2] is optimizer:
@@ -219,7 +220,7 @@ class CompiledNetwork(Predictor):
         return trainer
 
     def __copy__(self) -> CompiledNetwork:
-        """Shares the layers and their weights; what the optimiser keeps is its own."""
+        """A copy that shares the layers and their weights, but has an optimiser state of its own."""
         copied = type(self).__new__(type(self))
         copied._restore({**self._state(), "_kept": self._all_kept()})
         return copied

@@ -1,4 +1,4 @@
-"""The loop of `fit`: as many epochs in one call of the engine as nobody in Python wants to see in between."""
+"""`Fit`, the loop of `fit`: runs all epochs in one call of the trainer unless callbacks or validation need each one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MOST_EPOCHS = 2**32 - 1  # the counters of the random numbers have 32 bits (rule
 
 
 class Fit:
-    """One call of `Model.fit`, its arguments checked.
+    """One call of `Model.fit`, after its arguments were checked.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Fit:
         The model and its graph for these data.
     arrays : list of array
         Inputs, then targets; the first `rows` rows are trained on.
-    validate : function () -> dict, optional
+    validate : function (callbacks) -> dict, optional
         Computes the validation's figures.
     is_validated : function (epoch) -> bool
     augment : (steps, image shape), optional
@@ -74,7 +74,7 @@ class Fit:
         self.wants_batches = self.callbacks.overrides("on_train_batch_begin", "on_train_batch_end")
         self.sums = np.zeros(len(self.names))  # of figure × rows in this epoch, float64
         self.seen = 0
-        self.finished: np.ndarray = np.empty((0, len(self.names)))  # epochs of the last call of the engine
+        self.finished: np.ndarray = np.empty((0, len(self.names)))  # figures of the epochs of the last trainer.fit
 
     def run(self) -> History:
         model, epoch = self.model, self.initial_epoch
@@ -88,14 +88,14 @@ class Fit:
                 count = 1 if one_by_one else self.epochs - epoch
                 logs = self._epoch(epoch) if one_by_one else self._several(epoch, count)
                 epoch += count
-        finally:  # where it raises, no hook is called that might replace the weights of the last good step
+        finally:  # after an exception no hook is called: it might replace the weights of the last good step
             self.progress.close()
         model._overwrite_with_average()
         self.callbacks.call("on_train_end", logs)
         return self.history
 
     def _epoch(self, epoch: int) -> dict[str, float]:
-        """One epoch with everything that callbacks and validation want around it."""
+        """One epoch, with the hooks of callbacks and the validation around it."""
         self.callbacks.call("on_epoch_begin", epoch, {})
         self.progress.begin_epoch(epoch)
         self.sums[:], self.seen = 0.0, 0
@@ -111,7 +111,7 @@ class Fit:
         return logs
 
     def _several(self, epoch: int, count: int) -> dict[str, float]:
-        """All remaining epochs in one call."""
+        """All remaining epochs, in one call of the trainer."""
         logs: dict[str, float] = {}
         current = epoch
 
@@ -129,7 +129,7 @@ class Fit:
         self.progress.begin_epoch(epoch)
         try:
             self._train(count, on_progress if self.verbose else None)
-        finally:  # what was finished before Ctrl-C or an error is history
+        finally:  # the history has the epochs that were finished before Ctrl-C or an error
             self.history.extend(epoch, self.names, self.finished)
             if len(self.finished):
                 logs = self._logs(self.finished[-1])
@@ -175,7 +175,7 @@ class Fit:
 
 
 def validated_epochs(validation_freq: Any) -> Callable[[int], bool]:
-    """Whether an epoch (from 0) is validated after: every n-th, or those listed (from 1)."""
+    """A function that says whether an epoch (from 0) is validated: every n-th, or those listed (from 1)."""
     if isinstance(validation_freq, (list, tuple, set)):
         return lambda epoch: epoch + 1 in validation_freq
     if isinstance(validation_freq, bool) or not isinstance(validation_freq, (int, np.integer)) or validation_freq < 1:
@@ -184,7 +184,7 @@ def validated_epochs(validation_freq: Any) -> Callable[[int], bool]:
 
 
 def figures_in_order(names: Sequence[str], values: Sequence[float], return_dict: bool) -> Any:
-    """Keras' return value: a dict, or the loss alone, or a list."""
+    """The figures as Keras returns them: as a dict, as the loss alone if there are no others, or as a list."""
     if len(names) == 1 and not return_dict:
         return float(values[0])
     figures: Mapping[str, float] = dict(zip(names, map(float, values)))

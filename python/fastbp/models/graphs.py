@@ -1,4 +1,4 @@
-"""A model's graphs: one for predictions, one per shape of targets for training, and what the backend makes of them."""
+"""A model's graphs: one for predictions, one per shape of targets for training, each with its functions or trainer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _trained_how = operator.attrgetter(*TRAINED_HOW)
 
 
 class PredictionGraph:
-    """The outputs' graph."""
+    """The graph of a model's outputs, and the functions that evaluate it."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class PredictionGraph:
         self.nodes = self.lowering.lower(outputs)
 
     def check_rows(self) -> None:
-        """Every output must have rows: one without has nothing to say of each row."""
+        """Raises a ValueError if an output has no rows: `predict` gives one result per row."""
         for index, (rows, dims) in enumerate(map(self.lowering.shape, self.nodes)):
             if not rows:
                 raise ValueError(
@@ -56,7 +56,7 @@ class PredictionGraph:
 
     @cached_property
     def function_of_rows(self) -> Any:
-        """`function`, of outputs that have rows; a ValueError where one has not."""
+        """`function`; a ValueError if an output has no rows."""
         self.check_rows()
         return self.function
 
@@ -70,13 +70,13 @@ class PredictionGraph:
         return self.store.backend.Function(graph, self.nodes, values, training=True, seed=seed)
 
     def sample(self, arrays: list[np.ndarray], batch_size: int, samples: int) -> list[np.ndarray]:
-        """(samples, rows, …) of every output, with dropout; the random numbers count by sample (rule 9)."""
+        """(samples, rows, …) of every output, with dropout; sample s has the counter 2³¹ + s (rule 9)."""
         parts = [self._dropping(arrays, batch_size=batch_size, counter=2**31 + s) for s in range(samples)]
         return [np.stack(drawn) for drawn in zip(*parts)]
 
 
 class Goal(Picklable):
-    """What `compile` was told to descend and to report."""
+    """What `compile` was told: the loss, the metrics and the penalties."""
 
     def __init__(
         self, loss: Loss, metrics: Sequence[tuple[str, Loss]], l1: float, l2: float, proximal: bool = False
@@ -86,16 +86,16 @@ class Goal(Picklable):
 
 
 def penalty_factors() -> tuple[Parameter, Parameter]:
-    """l1/m and l2/(2m): a model has them once, and its costs share them."""
+    """The factors l1/m and l2/(2m), as parameters. A model has one pair, which its costs share."""
     first, second = (Parameter(0.0, name, trainable=False, decay=False) for name in ("l1 / m", "l2 / (2 m)"))
     return first, second
 
 
 class TrainingGraph:
-    """The cost's graph for inputs and targets of given shapes: trainer, evaluation and gradients.
+    """The graph of the cost for inputs and targets of given shapes, with its trainer, evaluation and gradients.
 
-    The cost is the loss, then the layers' penalties in the order of the weights, then l1/m Σ|w| and l2/(2m) Σw²; those
-    that proximal steps take care of come last. What is descended is the cost without these.
+    The cost is the loss, then the layers' penalties in the order of the weights, then l1/m Σ|w| and l2/(2m) Σw²; the
+    penalties that proximal steps take care of come last. The descended cost is the cost without these.
     """
 
     def __init__(
@@ -132,12 +132,12 @@ class TrainingGraph:
         self._stamp = ChangeStamp.now if all(map(are_settings, self._freezable)) else None
         self._flags = [*map(_trained_how, self._freezable)]
         self._trainer: Any = None
-        self._settings: dict[str, Any] = {}  # what the trainer was told last
+        self._settings: dict[str, Any] = {}  # the trainer's hyperparameters
         self._gradients: dict[bool, Any] = {}
         self._rows = 0  # m of the penalties
 
     def _penalties(self, weights: Sequence[Parameter]) -> tuple[list[Expression], list[Expression]]:
-        """Those that the gradient sees, and those that proximal steps take care of."""
+        """The penalties that are part of the descended cost, and those that proximal steps take care of."""
         seen, proximal = [], []
         for weight in weights:
             first, second = split_penalty(weight)
@@ -154,13 +154,13 @@ class TrainingGraph:
 
     @staticmethod
     def _scalar(function: Loss, target: Expression, output: Expression, name: str) -> Expression:
-        """A loss or metric; one number per row is averaged."""
+        """A loss or metric as a scalar: the mean of a result that has rows or features."""
         return Call(
             lambda value: mean(value) if value.shape else value, Call(function, target, output, name=name), name=name
         )
 
     def set_rows(self, rows: int) -> None:
-        """m of the penalties: λ/m and λ/(2m) are combined in float64 and rounded once."""
+        """Sets m of the penalties; λ/m and λ/(2m) are combined in float64 and rounded once."""
         if rows and self.goal.l1:
             self._l1.value = self.goal.l1 / rows
         if rows and self.goal.l2:
@@ -173,7 +173,7 @@ class TrainingGraph:
                 self._trainer.set_proximal_l1(self._proximal_l1())
 
     def _proximal_l1(self) -> list[float]:
-        """λ of the soft threshold ηλ of each weight that is trained: the net's λ/m and the layer's."""
+        """λ of the soft threshold ηλ of each trained weight: the net's l1/m (for decayed ones) plus the layer's l1."""
         shared = self.goal.l1 / self._rows if self.goal.proximal and self._rows else 0.0
         return [shared * weight.decay + proximal_l1(weight) for weight in self.trainable]
 
@@ -183,7 +183,7 @@ class TrainingGraph:
 
     @property
     def is_current(self) -> bool:
-        """Whether no weight and no layer was frozen or thawed since, or got other multipliers."""
+        """Whether every weight and layer has the `trainable` and the multipliers that it had when this was made."""
         stamp = ChangeStamp.now
         if self._stamp is stamp:
             return True
@@ -194,11 +194,11 @@ class TrainingGraph:
 
     @property
     def depends_on_settings_alone(self) -> bool:
-        """Whether nothing but what the stamp covers can change how it trains: no rows that penalties count."""
+        """Whether only settings that the stamp covers change how it trains; penalties depend on the number of rows."""
         return self._stamp is not None and not (self.goal.l1 or self.goal.l2)
 
     def trainer(self, settings: dict[str, Any] | None) -> Any:
-        """The trainer, made once, with these settings of the optimiser; None: with those of the last call."""
+        """The trainer, made once, with these settings of the optimiser; None leaves those of the last call."""
         if settings is None:
             return self._trainer
         if self._trainer is None:
@@ -238,7 +238,7 @@ class TrainingGraph:
         return self._scalar(self.goal.loss, target, output, "loss")
 
     def gradients(self, weights: Sequence[Parameter], training: bool) -> Any:
-        """A Function, made once: the cost, then its gradient by each of `weights`."""
+        """A Function of the cost and its gradients by `weights`, made once with dropout and once without."""
         if training not in self._gradients:
             nodes = self.lowering.graph.gradients(self.cost, [self.lowering.node(w) for w in weights])
             self._gradients[training] = self.store.backend.Function(

@@ -300,7 +300,7 @@ class Model(CompiledNetwork):
         program.set_rows(self._trained_rows or rows)
         loss, *gradients = program.gradients(self._weights, bool(training))(arrays, counter=self._steps)
         self._steps += bool(training)
-        self._repeated = None  # whose trainer counts otherwise now
+        self._repeated = None  # its trainer's step counter is no longer right
         return float(loss), [np.asarray(g) for g in gradients]
 
     def backpropagate(self, x: Any, y: Any) -> Backpropagation:

@@ -1,4 +1,4 @@
-"""`Network`: expressions from inputs to outputs as a graph, and as a layer of other networks."""
+"""`Network`: expressions from inputs to outputs, their graph, and their use as a layer of other networks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _OfAllLayers(Setting):
 class Network(Picklable):
     """Expressions from inputs to outputs, and the graph that is made of them for some shapes. See `Model`."""
 
-    learning_rate_multiplier = Setting(1.0)  # as of layers: a model may be one of another's
+    learning_rate_multiplier = Setting(1.0)  # as layers have it: a model may be a layer of another
     weight_decay_multiplier = Setting(1.0)
     trainable = _OfAllLayers(True)
 
@@ -58,7 +58,7 @@ class Network(Picklable):
         self._set_outputs([outputs] if self._single else list(outputs))
 
     def _set_outputs(self, outputs: Sequence[Expression]) -> None:
-        """The layers get their names: dense, dense_1, …"""
+        """Sets the outputs and names their layers: dense, dense_1, …"""
         for output in outputs:
             if not isinstance(output, Expression):
                 raise TypeError(f"outputs must be expressions, got {output!r}")
@@ -73,7 +73,7 @@ class Network(Picklable):
         self.outputs = list(outputs)
         self.layers: list[Any] = layers
         self._scope = scope
-        self._shapes: list[Dims | None] = [i.shape for i in self.inputs]  # of one row; what is not declared is inferred
+        self._shapes: list[Dims | None] = [i.shape for i in self.inputs]  # of one row; inferred if not declared
 
     # As a layer of another network
 
@@ -84,7 +84,7 @@ class Network(Picklable):
         return Call(self._enter, *operands, name=self.name, layer=self)
 
     def _enter(self, lowering: Lowering, *nodes: Node) -> Expression:
-        """This model's output over the nodes of another graph."""
+        """This model's output for nodes of another graph as its inputs."""
         for index, (own, node) in enumerate(zip(self.inputs, nodes)):
             if own.shape is not None and node.rows and node.dims != own.shape:
                 raise ValueError(
@@ -98,13 +98,13 @@ class Network(Picklable):
         return Node(lowering, lowering.inline(self.outputs[0], bound))
 
     def _unbuild(self) -> None:
-        """Forgets the shapes that another network's operands had: that network could not be built."""
+        """Forgets the shapes of operands in another network, which could not be built."""
         if not self._built:
             self._shapes = [i.shape for i in self.inputs]
 
     @property
     def input_shape(self) -> Dims | None:
-        """Of one row, if it is known; None for several inputs."""
+        """The shape of one row, if it is known; None for several inputs."""
         return self._shapes[0] if len(self._shapes) == 1 else None
 
     # Building
@@ -156,7 +156,7 @@ class Network(Picklable):
         self._built_for(known)
 
     def _built_for(self, shapes: Sequence[Dims]) -> PredictionGraph:
-        """The outputs' graph, its weights up to date."""
+        """The graph of the outputs, made for these shapes by the first call, with its weights up to date."""
         if self._prediction is None:
             store = ParameterStore(self._backend, self.dtype, self.seed)
             prediction = PredictionGraph(store, self.inputs, shapes, self.outputs, self._scope)
@@ -167,14 +167,14 @@ class Network(Picklable):
         return self._prediction
 
     def _ready(self) -> PredictionGraph:
-        """The outputs' graph of a network whose shapes are known, or an error."""
+        """The graph of the outputs; a ValueError if the shapes are not known."""
         if not self._built:
             self.build()
         return self._built_for([shape for shape in self._shapes if shape is not None])
 
     def _state(self) -> dict[str, Any]:
-        """Expressions come first, each before those that need it, so that no depth of a network is too deep. What the
-        backend has made is made again."""
+        """All expressions come first, operands before results, so that pickling a deep network needs no deep
+        recursion. The backend's objects are left out and made again."""
         found = expressions_below([*self.outputs, *self.inputs])
         return {"_expressions": found, **super()._state(), "_store": None, "_prediction": None}
 
@@ -183,6 +183,6 @@ class Network(Picklable):
 
 
 def row_shape(shape: Any) -> Dims:
-    """The shape of one row from what `build` is given: a leading None, the rows, is left out, as in Keras."""
+    """The shape of one row from `build`'s argument: a leading None, for the rows, is dropped, as in Keras."""
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
     return checked_shape("input_shape", sizes[1:] if sizes[:1] == (None,) else sizes)

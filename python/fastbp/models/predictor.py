@@ -1,4 +1,4 @@
-"""`Predictor`: what a network offers without `compile`: weights, layers, a summary, predictions."""
+"""`Predictor`: a network's weights, layers, summary and predictions, which need no `compile`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .summary import parameter_count, summary_lines
 class Predictor(Network):
     """A network with its weights and predictions. See `Model`."""
 
-    # Dtype and row's shape of the last array that was data for this network as it came. Most calls are like the last.
+    # Dtype and row shape of the last array that was used without a copy. Most calls pass an array like the last one.
     _accepted: tuple[np.dtype[Any], tuple[int, ...]] | None = None
 
     @property
@@ -260,7 +260,7 @@ class Predictor(Network):
         plain = dropout is False and type(samples) is int and samples == 1
         if plain and batch_size is None and callbacks is None and verbose == 0 and self._accepts(x):
             function = self._built_for([x.shape[1:]]).function_of_rows
-            # For each keyword that comes pybind11 interns a string: dear beside one row.
+            # pybind11 interns a string for each keyword that is passed: expensive next to one row.
             results = function([x]) if len(x) <= 1024 else function([x], batch_size=1024)
             return results[0] if self._single else list(results)
         if at_least("samples", samples, 1) > 1 and not truth("dropout", dropout):
@@ -289,11 +289,11 @@ class Predictor(Network):
         return results[0] if self._single else list(results)
 
     def _accepts(self, x: Any) -> bool:
-        """Whether x is data for the only input, read as it is: like the last array, so that nothing can be wrong."""
+        """Whether x has the dtype and row shape of the last array that was used without a copy: it needs no check."""
         return type(x) is np.ndarray and x.ndim > 0 and self._accepted == (x.dtype, x.shape[1:])
 
     def _inputs(self, x: Any, argument: str = "x") -> tuple[list[np.ndarray], list[str], int]:
-        """The inputs' arrays, their names in messages and their rows."""
+        """The inputs' arrays, their names in messages, and their number of rows."""
         if self._accepts(x):
             return [x], [argument], len(x)
         arrays = as_inputs(x, self.inputs, argument, self.dtype)

@@ -14,7 +14,7 @@ WIDTH = 24  # of the bar, in characters; less where the terminal is narrow
 
 
 class Progress:
-    """Silent; base of the others.
+    """Shows nothing; base of the others.
 
     `begin_epoch` → `update`* → `end_epoch`, once per epoch, then `close`.
     """
@@ -29,7 +29,7 @@ class Progress:
         """`logs` hold the validation's figures too."""
 
     def close(self) -> None:
-        """Training has ended, in whatever way."""
+        """Training has ended, maybe by an exception."""
 
 
 class Lines(Progress):
@@ -91,9 +91,9 @@ class Bar(Lines):
 
     def _draw(self, done: int, text: str, last: bool = False) -> None:
         head, tail = self._head(), f"{done}/{self.rows}  {text}"
-        from shutil import get_terminal_size  # with every compressor there is: not for every `import fastbp`
+        from shutil import get_terminal_size  # imports all compression modules, so not at every `import fastbp`
 
-        room = get_terminal_size().columns - 1  # a line that the terminal has wrapped cannot be drawn over
+        room = get_terminal_size().columns - 1  # a line that the terminal wraps cannot be redrawn in place
         width = max(0, min(WIDTH, room - len(head) - len(tail) - 4))
         filled = width * done // max(self.rows, 1)
         line = f"{head}  {self.marks[0] * filled}{self.marks[1] * (width - filled)}  {tail}"
@@ -154,7 +154,7 @@ def _text(figures: Mapping[str, float]) -> str:
 
 
 def make_progress(verbose: Any, epochs: int, first_epoch: int, rows: int) -> Progress:
-    """What `verbose` asks for: "auto" (a bar on a terminal, lines elsewhere), 0, 1 (bar), 2 (lines), "tqdm"."""
+    """The progress for `verbose`: "auto" (a bar on a terminal, lines elsewhere), 0, 1 (bar), 2 (lines), "tqdm"."""
     if verbose == "auto":
         verbose = 1 if sys.stdout.isatty() else 2
     if verbose == "tqdm":

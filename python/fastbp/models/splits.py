@@ -27,7 +27,7 @@ def drawn_split(y: np.ndarray, validation_split: float, seed: int, stratify: boo
     rows = len(y)
     trained = split_rows(rows, validation_split)
     if not stratify:
-        from ..reference.random import shuffle  # the definition, in NumPy; loaded where it is used
+        from ..reference.random import shuffle  # the definition, in NumPy; loaded only when used
 
         order = shuffle(seed, 0, rows)
         return np.sort(order[:trained]), np.sort(order[trained:])
@@ -38,7 +38,7 @@ def drawn_split(y: np.ndarray, validation_split: float, seed: int, stratify: boo
 
 
 def _classes(y: np.ndarray) -> np.ndarray:
-    """A class per row: of labels themselves, of one-hot rows the column of the 1."""
+    """The class of each row: the label itself, or the column of the 1 in a one-hot row."""
     if y.ndim == 2 and y.shape[1] > 1:
         if not (((y == 0) | (y == 1)).all() and (np.count_nonzero(y, axis=1) == 1).all()):
             raise ValueError(f"stratify needs y as labels or as one-hot rows, got numbers of shape {y.shape}")

@@ -1,4 +1,4 @@
-"""What `Model.summary` prints: every layer's shape, weights and bytes, before anything runs."""
+"""The table of `Model.summary`: every layer's shape, parameters and bytes, before anything runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def summary_lines(
     dtype: str,
     line_length: int,
 ) -> list[str]:
-    """The table as lines, one for each layer; `names` are those of the layers, `calls` is None while no shapes are
+    """The lines of the table, one for each layer. `names` holds the layers' names; `calls` is None while shapes are not
     known."""
     size = 4 if dtype == "float32" else 8
     rows: list[tuple[str, str, str, str]] = []

@@ -1,4 +1,4 @@
-"""`Trainee`: what the loop of `fit` asks of the model that it trains. `Model` is one."""
+"""`Trainee`: the protocol of the model that the loop of `fit` trains. `Model` is one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .graphs import TrainingGraph
 
 
 class Trainee(Protocol):
-    """A compiled network, between its arguments' checks and the engine."""
+    """A compiled network, as the loop of `fit` sees it."""
 
     stop_training: bool
     history: History | None
@@ -18,13 +18,13 @@ class Trainee(Protocol):
         """The trainer of this graph, with the optimiser's present settings and the model's counters."""
 
     def _apply_settings(self, training: TrainingGraph) -> Any:
-        """The trainer of this graph, told the optimiser's settings if they have changed."""
+        """The trainer of this graph, after passing it the optimiser's settings if they may have changed."""
 
     def _begin_training(self, training: TrainingGraph) -> None:
-        """From now on nothing else may train the weights."""
+        """Until `_end_training` nothing else may train the weights."""
 
     def _end_training(self, training: TrainingGraph, trainer: Any) -> None:
-        """Ends training and stores the trainer's counters."""
+        """Ends training, also after an exception, and stores the trainer's counters."""
 
     def _overwrite_with_average(self) -> None:
-        """The weights become their moving average, where the optimiser keeps one."""
+        """Replaces the weights by their moving average if the optimiser keeps one."""

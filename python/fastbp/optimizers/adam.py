@@ -9,7 +9,7 @@ from .optimizer import Optimizer
 
 
 class _Moments(Optimizer):
-    """What Adam and Nadam share: β₁, β₂ and ε."""
+    """Base of `Adam` and `Nadam`: β₁, β₂ and ε."""
 
     def __init__(self, beta_1: float, beta_2: float, epsilon: float, **options: Any) -> None:
         self.beta_1 = beta_1

@@ -1,4 +1,4 @@
-"""Optimisers: what they are called with; the updates themselves are rule 10 of the numeric contract."""
+"""`Optimizer`, the base of all optimisers: checks hyperparameters. The updates are rule 10 of the numeric contract."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Optimizer(Picklable):
          global_clipnorm=1.0, gradient_accumulation_steps=4)
     """
 
-    name = ""  # of the backends' rule
+    name = ""  # the backends' name of the optimiser
 
     @known_keywords
     def __init__(
@@ -134,7 +134,7 @@ class Optimizer(Picklable):
 
 @dataclass(frozen=True)
 class EachUpdate:
-    """The rates of a user's function, which is called once per update, when it begins."""
+    """The rates of a user's function, which is called once per update, at its beginning."""
 
     function: Callable[[int], Any]
 

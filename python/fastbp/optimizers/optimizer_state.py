@@ -1,4 +1,4 @@
-"""What an optimiser keeps of the past, by weight: one trainer hands it to the next."""
+"""`OptimizerState`: an optimiser's states by parameter, carried from one trainer to the next."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..lowering.parameter_store import ParameterStore
 
 
 class OptimizerState:
-    """States by name and weight, and the counters; none before the first training."""
+    """The states by name and weight, and the counters; there are none before the first training."""
 
     def __init__(
         self, arrays: Mapping[str, Mapping[Parameter, np.ndarray]] | None = None, counters: np.ndarray | None = None
@@ -21,7 +21,7 @@ class OptimizerState:
         self.counters = counters
 
     def with_state(self, weights: Sequence[Parameter], state: Mapping[str, Any]) -> OptimizerState:
-        """This, and a trainer's state, which counts where both have something."""
+        """This state updated by a trainer's: where both have a value, the trainer's is taken."""
         arrays = dict(self.arrays)
         for name, values in state.items():
             if name != "counters":
@@ -29,7 +29,7 @@ class OptimizerState:
         return OptimizerState(arrays, state["counters"])
 
     def of(self, weights: Sequence[Parameter], state: Mapping[str, Any]) -> dict[str, Any]:
-        """The state of a trainer of these weights, with what is kept here in the place of what it has."""
+        """A trainer's state of these weights, in which values from here replace its own."""
         known = {
             name: [self.arrays.get(name, {}).get(weight, value) for weight, value in zip(weights, values)]
             for name, values in state.items()

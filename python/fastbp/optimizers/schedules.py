@@ -1,7 +1,7 @@
 """Learning rates that change from update to update, for `learning_rate=` of any optimiser.
 
 A schedule is a function of the update's number, from 0. The engine asks for the rates of many updates at a time, so
-that a training with a schedule does not enter Python at every step. Sines and powers are the project's own (rule 4).
+that training with a schedule does not enter Python at every step. Cosines and powers are the contract's (rule 4).
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def _power(base: float, exponents: Rates) -> Rates:
 
 
 def _half_cosine(fraction: Rates) -> Rates:
-    """From 1 at 0 to 0 at 1."""
+    """Half a cosine: 1 at 0, 0 at 1."""
     return 0.5 * (1.0 + _cos(_PI * fraction))
 
 
@@ -87,7 +87,7 @@ class LearningRateSchedule(Picklable):
         return float(self.values(np.array([at_least("update", update, 0)], np.float64))[0])
 
     def rates(self, first: int) -> Rates:
-        """The rates of update `first` and the next 1023: what the engine asks for."""
+        """The rates of update `first` and the next 1023, as the engine asks for them."""
         return np.asarray(self.values(np.arange(first, first + _AT_A_TIME, dtype=np.float64)), np.float64)
 
     def __repr__(self) -> str:
@@ -312,7 +312,7 @@ class CosineDecayRestarts(LearningRateSchedule):
         return self.initial_learning_rate * ((1.0 - self.alpha) * height * _half_cosine(fraction) + self.alpha)
 
     def _cycles(self, last: float) -> tuple[Rates, Rates]:
-        """Where the cycles up to that of update `last` begin, and how long they are."""
+        """The first updates and the lengths of all cycles up to that of update `last`."""
         starts, lengths = [0.0], [float(self.first_decay_steps)]
         while starts[-1] + lengths[-1] <= last:
             starts.append(starts[-1] + lengths[-1])

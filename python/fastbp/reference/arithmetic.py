@@ -1,4 +1,4 @@
-"""Rule 0: the arithmetic that every result is defined in."""
+"""`check_arithmetic`: refuses arithmetic other than that of rule 0, in which every result is defined."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["check_arithmetic"]
 
 ONE = np.ones(1)
 HALF_ULP = np.full(1, 2.0**-53)  # of 1
-SMALLEST = np.full(1, 2.0**-1022)  # normal float64; and float32:
-SMALLEST_SINGLE = np.full(1, 2.0**-126, np.float32)
+SMALLEST = np.full(1, 2.0**-1022)  # normal float64
+SMALLEST_SINGLE = np.full(1, 2.0**-126, np.float32)  # normal float32
 
 
 def check_arithmetic() -> None:
-    """Refuse to compute where this thread flushes subnormals to zero or does not round to nearest even.
+    """Raises a FastBPError if this thread flushes subnormals to zero or does not round to nearest even.
 
     Some libraries switch a whole process to either when they are loaded.
     """

@@ -3,7 +3,7 @@
 P. Y. Simard, D. Steinkraus and J. C. Platt, "Best practices for convolutional neural networks applied to visual
 document analysis", ICDAR 2003.
 
-Every geometric transform says where in its input a pixel of its output comes from. Those that follow each other are
+Every geometric transform maps a pixel of its output to a position in its input. Transforms that follow each other are
 composed first, so that an image is interpolated once; an elastic distortion ends such a run.
 """
 
@@ -38,7 +38,7 @@ class Step(NamedTuple):
 
 
 class _Stream(NamedTuple):
-    """The random numbers of one step: the counter's words but for the block."""
+    """The random numbers of one step: the seed, and the counter's words except the block."""
 
     seed: int
     row_ids: np.ndarray
@@ -51,7 +51,7 @@ class _Stream(NamedTuple):
         return random._blocks(self.seed, block, self.row_ids[:, np.newaxis], self.stream, self.counter)
 
     def uniform(self, n: int) -> np.ndarray:
-        """(rows, n) numbers in [0, 1): rule 9's, of the step's stream."""
+        """(rows, n) uniform numbers in [0, 1) of the step's stream, as rule 9 makes them."""
         pairs = self.words(-(-n // 2)).reshape(len(self.row_ids), -1, 2).astype(np.uint64)
         long_words = (pairs[..., 0] << np.uint64(32)) | pairs[..., 1]
         return (long_words[:, :n] >> np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -89,8 +89,8 @@ def augment(
 def affine_matrix(numbers: Sequence[float], stream: _Stream, height: int, width: int) -> np.ndarray:
     """(rows, 2, 3), float64: (y, x, 1) of a pixel of the output -> (y, x) in the input.
 
-    About the image's centre the input is sheared, turned (counter-clockwise as one looks at it: y points down), scaled,
-    then shifted; the matrix is the inverse of that.
+    The input is sheared, turned (counter-clockwise as one looks at it: y points down) and scaled about the image's
+    centre, then shifted; the matrix is the inverse of that.
     """
     low, high, share_x, share_y, smallest, largest, most_x, most_y, _ = numbers
     u = stream.uniform(6)
@@ -117,7 +117,7 @@ def affine_matrix(numbers: Sequence[float], stream: _Stream, height: int, width:
 
 
 def flip_matrix(numbers: Sequence[float], stream: _Stream, height: int, width: int) -> np.ndarray:
-    """(rows, 2, 3) as `affine_matrix`; with the probabilities in `numbers`, left and right or top and bottom change."""
+    """(rows, 2, 3) as `affine_matrix`; `numbers`: how probably left and right, and top and bottom, change places."""
     u = stream.uniform(2)
     matrix = np.zeros((len(u), 2, 3))
     for axis, size, flipped in ((0, height, u[:, 1] < numbers[1]), (1, width, u[:, 0] < numbers[0])):
@@ -135,7 +135,7 @@ def compose(outer: np.ndarray, inner: np.ndarray) -> np.ndarray:
 
 
 def gaussian(sigma: float, most: int) -> np.ndarray:
-    """The weights of a Gaussian filter, float64, summing to about 1; at most `most` to each side of the middle."""
+    """The weights of a Gaussian filter, float64. Their sum is about 1 before they are cut to `most` on each side."""
     radius = min(int(TRUNCATE * sigma + 0.5), most)
     k = np.arange(-int(TRUNCATE * sigma + 0.5), int(TRUNCATE * sigma + 0.5) + 1, dtype=np.float64)
     weights = exp(k * k * (-0.5 / (sigma * sigma)))
@@ -150,7 +150,7 @@ def displacements(sigma: float, stream: _Stream, height: int, width: int, dtype:
     """(rows, 2, height, width): y and x of smooth random fields, uniform in [-1, 1) before a Gaussian filter.
 
     Pixel e has word 2 (e mod 2) of block e ÷ 2 for y, the next one for x. The filter sums along y, then along x, by
-    chains of fma over ascending neighbours; there is nothing beyond the edges.
+    chains of fma over ascending neighbours; neighbours beyond the edges are +0.
     """
     pixels = height * width
     words = stream.words(-(-pixels // 2)).reshape(-1, 4 * (-(-pixels // 2)) // 2, 2)[:, :pixels]
@@ -170,7 +170,7 @@ def displacements(sigma: float, stream: _Stream, height: int, width: int, dtype:
 def sample(
     images: np.ndarray, matrix: np.ndarray, displacement: np.ndarray | None, alpha: float, fill: float
 ) -> np.ndarray:
-    """Bilinear interpolation of every image where the matrix, after the displacement, says; `fill` beyond its edges."""
+    """Interpolates every image bilinearly where the matrix takes the displaced pixels; `fill` lies beyond its edges."""
     rows, height, width, channels = images.shape
     dtype = images.dtype
     m = matrix.astype(dtype)[:, :, :, np.newaxis, np.newaxis]
@@ -180,7 +180,7 @@ def sample(
         y, x = (fma(dtype.type(alpha), displacement[:, axis], p) for axis, p in enumerate((y, x)))
     top, dy = _cell(fma(m[:, 0, 1], x, fma(m[:, 0, 0], y, m[:, 0, 2])), height)
     left, dx = _cell(fma(m[:, 1, 1], x, fma(m[:, 1, 0], y, m[:, 1, 2])), width)
-    padded = np.full((rows, height + 5, width + 5, channels), fill, dtype)  # two before, three behind
+    padded = np.full((rows, height + 5, width + 5, channels), fill, dtype)  # two pixels before, three behind
     padded[:, 2:-3, 2:-3] = images
     row = np.arange(rows)[:, np.newaxis, np.newaxis]
 
@@ -194,7 +194,7 @@ def sample(
 
 
 def _cell(position: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pixel before a position, which is first brought within -2 … size + 1 (NaN: -2), and the rest."""
+    """A position's floor and the rest, after it was brought within -2 … size + 1 (NaN: -2)."""
     dtype = position.dtype.type
     position = np.where(position > dtype(-2), position, dtype(-2))
     position = np.where(position < dtype(size + 1), position, dtype(size + 1))
@@ -225,7 +225,7 @@ def augmented(
 
 
 def augment_rows(x: np.ndarray, request: Any, seed: int, row_ids: np.ndarray, epoch: int) -> np.ndarray:
-    """Rows of any shape, each of them an image."""
+    """`augment` for rows of any shape, each of which is an image."""
     steps, shape = request
     images = x.reshape(len(x), *shape)
     steps = [Step(kind, tuple(numbers)) for kind, numbers in steps]

@@ -16,7 +16,7 @@ _Function = TypeVar("_Function", bound=Callable[..., np.ndarray])
 
 
 def _quiet(function: _Function) -> _Function:
-    """Inf and NaN are values here, not events."""
+    """Without NumPy's warnings: Inf and NaN are ordinary values here."""
     return np.errstate(all="ignore")(function)
 
 

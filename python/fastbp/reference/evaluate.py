@@ -1,4 +1,4 @@
-"""Evaluation of nodes with NumPy: one small function per operation. What cpp/plan computes, without its planning."""
+"""Evaluates nodes with NumPy, by one small function per operation: what cpp/plan computes, without its planning."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ Array = NDArray[Any]
 
 @dataclass
 class Frame:
-    """What an evaluation needs beside the operands."""
+    """What an evaluation needs besides the operands."""
 
     rows: int
     dtype: np.dtype[Any]
     training: bool = False
     seed: int = 0
     purpose: int = random.DROPOUT_ELSEWHERE
-    row_ids: Array | None = None  # what dropout counts rows by; None: the position
+    row_ids: Array | None = None  # each row's number for dropout; None: its position
     counter: int = 0  # the epoch or the step
-    batch: int = 0  # in fit: the place of the batch's first row in the epoch; what a mask per batch counts by
+    batch: int = 0  # the row number of a mask per batch: in fit the place of the batch's first row in the epoch
 
 
 def needed_nodes(graph: Graph, outputs: Iterable[int]) -> list[int]:
-    """Everything that the outputs are made of, in the order of creation; probabilities of losses are not read."""
+    """All nodes that the outputs need, in the order of creation. Losses do not need their probabilities."""
     needed: set[int] = set()
     stack = list(outputs)
     while stack:
@@ -51,14 +51,14 @@ def needed_nodes(graph: Graph, outputs: Iterable[int]) -> list[int]:
 
 
 def _operands(node: Node) -> list[int]:
-    """A loss has its probability as an operand for the gradient alone: the logits stand in for it."""
+    """The operands to evaluate. A loss has its probability for the gradient alone: the logits stand in for it."""
     return [node.inputs[0] if i == 1 and node.operation in REPORTS else x for i, x in enumerate(node.inputs)]
 
 
 def evaluate(
     graph: Graph, nodes: Sequence[int], parameters: Parameters, inputs: Sequence[Array | None], frame: Frame
 ) -> dict[int, Array]:
-    """The values of `nodes`, which needed_nodes gave. Inputs are by slot, rows first, in the frame's dtype."""
+    """The values of `nodes`, operands first (see `needed_nodes`). Inputs are by slot, in the frame's dtype."""
     values: dict[int, Array] = {}
     with np.errstate(all="ignore"):
         for number in nodes:
@@ -95,7 +95,7 @@ def _full_shape(shape: Shape, frame: Frame) -> tuple[int, ...]:
 
 
 def _broadcast_to(x: Array, source: Shape, target: Shape, frame: Frame) -> Array:
-    """Dims aligned on the right, rows apart."""
+    """Broadcasts with the dims aligned on the right; rows stay apart."""
     if source.rows:
         x = x.reshape(frame.rows, *[1] * (len(target.dims) - len(source.dims)), *source.dims)
     return np.ascontiguousarray(np.broadcast_to(x, _full_shape(target, frame))).reshape(_full_shape(target, frame))
@@ -128,7 +128,7 @@ def _matmul_rows(node: Node, operands: list[Array], shapes: list[Shape], frame: 
 
 
 def _groups(x: Array, shape: Shape, axes: Sequence[int], over_rows: bool = False) -> tuple[Array, list[int]]:
-    """A matrix with one row per kept element, its columns the reduced elements in row-major order; the axes' order."""
+    """A matrix with a row per kept element and the reduced elements, row-major, in columns; the order of x's axes."""
     first = int(shape.rows)
     reduced = [0] * over_rows + [axis + first for axis in axes]
     order = [axis for axis in range(x.ndim) if axis not in reduced] + reduced
@@ -138,7 +138,7 @@ def _groups(x: Array, shape: Shape, axes: Sequence[int], over_rows: bool = False
 
 
 def _reduction(node: Node, operands: list[Array], shapes: list[Shape], frame: Frame) -> Array:
-    """Along the features first (an array without rows: flat), then over the rows."""
+    """Reduces the features first (flat, if x has no rows), then the rows."""
     (x,), (shape,) = operands, shapes
     over_rows, *axes = node.integers
     sums = node.operation == "sum"
@@ -163,7 +163,7 @@ def _first_max(node: Node, operands: list[Array], shapes: list[Shape], frame: Fr
 
 
 def _row(node: Node, operands: list[Array], shapes: list[Shape], frame: Frame) -> Array:
-    """A function of the last feature axis; labels lack that axis and go in as one per row."""
+    """A function of the last feature axis; labels lack that axis and are passed as one per row."""
     last = shapes[0].dims[-1]
     rows = [_by_rows(x, last) if shape == shapes[0] else x.reshape(-1) for x, shape in zip(operands, shapes)]
     function = reduce.row_argmax if node.operation == "argmax" else getattr(reduce, node.operation)
@@ -214,7 +214,7 @@ def _dropout(node: Node, operands: list[Array], shapes: list[Shape], frame: Fram
     if not frame.training:
         if not unscaled:
             return operands[0]
-        return elementwise.multiply(operands[0], np.asarray(1.0 - rate).astype(frame.dtype))  # the whole net
+        return elementwise.multiply(operands[0], np.asarray(1.0 - rate).astype(frame.dtype))  # nothing is dropped
     x = np.ascontiguousarray(operands[0]).reshape(frame.rows, width)
     row_ids = np.arange(frame.rows) if frame.row_ids is None else frame.row_ids
     if per_batch:
@@ -253,7 +253,7 @@ _STRUCTURAL: dict[str, Callable[[Node, list[Array], list[Shape], Frame], Array]]
 
 
 def _mixes_rows(graph: Graph, nodes: Sequence[int]) -> bool:
-    """Whether a row of some value may depend on other rows, so that rows can not be computed a part at a time."""
+    """Whether a row of some value may depend on other rows, so that rows cannot be computed in parts."""
     for number in nodes:
         node = graph.node(number)
         if node.operation in ("sum", "max", "first_max") and node.integers[0]:
@@ -277,7 +277,7 @@ class Function:
     Parameters
     ----------
     graph : Graph
-        Copied: what is added to it later does not matter.
+        Copied: nodes that are added to it later have no effect.
     outputs : sequence of int
         The nodes to evaluate.
     parameters : Parameters

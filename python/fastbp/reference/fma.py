@@ -38,7 +38,7 @@ def _fma_float64(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
     result[zero] = (product + c)[zero]
     finite_factors = np.isfinite(a) & np.isfinite(b)
     infinite = ~(finite_factors & np.isfinite(c))
-    result[infinite] = np.where(finite_factors, c, product + c)[infinite]  # c: a finite product might overflow first
+    result[infinite] = np.where(finite_factors, c, product + c)[infinite]  # c: a finite product might overflow
     easy = _within(a) & _within(b) & _within(product) & (_within(c) | (c == 0)) & (_within(result) | (result == 0))
     for index in zip(*np.nonzero(~(easy | zero | infinite)), strict=True):
         result[index] = _exact_fma(float(a[index]), float(b[index]), float(c[index]))
@@ -46,7 +46,7 @@ def _fma_float64(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
 
 
 def _within(x: Float64s) -> NDArray[np.bool_]:
-    """2^-900 <= |x| <= 2^900: nothing below overflows or loses bits to underflow."""
+    """2^-900 <= |x| <= 2^900: with such numbers nothing overflows or loses bits to underflow."""
     return np.asarray((np.abs(x) >= 2.0**-900) & (np.abs(x) <= 2.0**900))
 
 

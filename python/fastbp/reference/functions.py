@@ -1,10 +1,10 @@
 """The elementary functions of rule 4: the definition of their bits.
 
-Fixed sequences of + - * / and bit operations in float64, without fma. float32 arguments (but of exp, tanh and sigmoid:
-functions_float32.py) are widened, go through a function's ``_short`` sequence, and are rounded once; an error of 2^-32
-before that rounding makes nearly every result the correctly rounded one, and float32's subnormals and overflows are
-ordinary numbers on the way. float64 arguments go through the ``_long`` sequences, which carry a low part where a
-rounding would show. The twin, operation by operation, is kernels/functions.h; the constants come from
+Fixed sequences of + - * / and bit operations in float64, without fma. float32 arguments (except those of exp, tanh and
+sigmoid: functions_float32.py) are widened and go through a function's ``_short`` sequence; the result is rounded once.
+With an error of 2^-32 before that rounding, nearly every result is the correctly rounded one. float32's subnormals and
+overflows are ordinary numbers on the way. float64 arguments go through the ``_long`` sequences, which carry a low part
+where a rounding would show. The twin, operation by operation, is kernels/functions.h; the constants come from
 tools/coefficients.py.
 """
 
@@ -112,7 +112,7 @@ def paired(z: Floats, c: tuple[float, ...]) -> Floats:
 
 
 def fast_two_sum(a: Floats, b: Floats) -> Sum:
-    """|a| >= |b| or a == 0."""
+    """a + b exactly, for |a| >= |b| or a == 0."""
     high = a + b
     return Sum(high, (a - high) + b)
 
@@ -124,7 +124,7 @@ def two_sum(a: Floats, b: Floats) -> Sum:
 
 
 def two_product(a: Floats, b: Floats) -> Sum:
-    """Up to a rounding 2^-107 of the product."""
+    """a * b up to a rounding of 2^-107 of the product."""
     a_high, b_high = floats(words(a) & ~LOW_27_BITS), floats(words(b) & ~LOW_27_BITS)
     a_low, b_low = a - a_high, b - b_high
     high = a * b
@@ -137,7 +137,7 @@ def quotient(numerator: Sum, denominator: Sum) -> Floats:
     return q + (numerator.low - q * denominator.low) / denominator.high
 
 
-# float32: powers of two and what is made of them.
+# float32: powers of two and functions made of them.
 
 
 class PowerOfTwo(NamedTuple):
@@ -148,7 +148,7 @@ class PowerOfTwo(NamedTuple):
 
 
 def power_of_two_short(t: Floats) -> PowerOfTwo:
-    """|t| <= 1000."""
+    """2^t, |t| <= 1000."""
     bias = ROUND + 1023.0  # so that the lowest bits are a biased exponent
     shifted = t + bias
     r = t - (shifted - bias)
@@ -161,7 +161,7 @@ def exp_short(x: Floats) -> Floats:
 
 
 def power_of_two_minus_one_short(t: Floats) -> Floats:
-    """Accurate relative to itself, near 0 too."""
+    """2^t - 1, with a small relative error near 0 too."""
     p = power_of_two_short(t)
     return p.minus_one * p.scale + (p.scale - 1.0)
 
@@ -215,15 +215,15 @@ def log_short(x: Floats) -> Floats:
 def log1p_short(x: Floats) -> Floats:
     u = x + 1.0
     u_split = split(u)
-    f = np.where(u_split.exponent == 0.0, x, u_split.mantissa - 1.0)  # u rounds only where |x| is small
+    f = np.where(u_split.exponent == 0.0, x, u_split.mantissa - 1.0)  # u is inexact only for small |x|
     s = f / (f + 2.0)
     return with_sign_of(log_special(u, u_split.exponent * LN2 + s * paired(s * s, LOG_SHORT)), x)
 
 
 def within_turns(x: Floats) -> Floats:
-    """sin and cos reduce in parts that are exact up to 2^20 multiples, and lose digits slowly up to 2^30.
+    """x up to 2^30. Beyond, where neighbouring float32 are many turns apart, a finite x becomes a zero of its sign.
 
-    Beyond that, where neighbouring float32 are many turns apart, every finite argument counts as 0. Infinities become
+    The reduction of sin and cos is exact up to 2^20 multiples and loses digits slowly up to 2^30. Infinities become
     NaN.
     """
     return np.where(magnitude(x) <= 1073741824.0, x, x * 0.0)
@@ -249,7 +249,7 @@ def cos_short(x: Floats) -> Floats:
 
 
 def pow_special(a: Floats, b: Floats, result: Floats) -> Floats:
-    """Annex F's cases of a^b, given |a|^b for finite a != 0 and finite b."""
+    """a^b with the special cases of C99's annex F; `result` is |a|^b for finite a != 0 and finite b."""
     base, exponent = magnitude(a), magnitude(b)
     half = exponent * 0.5
     whole = (((exponent + TWO_52) - TWO_52) == exponent) | (exponent >= TWO_52)
@@ -300,7 +300,7 @@ def scale_by(x: Floats, shifted: Floats) -> Floats:
 
 
 def exp_sum(x: Floats, x_low: Floats | float) -> Sum:
-    """exp(x + x_low) in [-746, 710], scaled."""
+    """exp(x + x_low), x in [-746, 710]; both parts are scaled by the power of two."""
     r = reduce_exp(x, x_low, 2046.0)
     one = fast_two_sum(np.ones_like(x), r.high)
     low = one.low + (r.low + (r.high * r.high) * paired(r.high, EXP_LONG))
@@ -403,7 +403,7 @@ def log1p_long(x: Floats) -> Floats:
 
 
 def log_sum(x: Floats) -> Sum:
-    """x > 0."""
+    """log(x), x > 0."""
     x_split = split_any(x)
     f = x_split.mantissa - 1.0
     d = fast_two_sum(np.full_like(f, 2.0), f)
@@ -469,12 +469,12 @@ def cos_long(x: Floats) -> Floats:
 
 
 def _widened(short: Callable[..., Floats]) -> Callable[..., Array]:
-    """float32 by a float64 sequence: both conversions around it."""
+    """A float32 function from a float64 sequence: widens the operands and rounds the result."""
     return lambda *operands: short(*(x.astype(np.float64) for x in operands)).astype(np.float32)
 
 
 def _evaluate(in_float32: Callable[..., Array], in_float64: Callable[..., Floats], *operands: Array) -> Array:
-    """One function of float32 or float64 arrays of one dtype, which broadcast."""
+    """A function of arrays that broadcast together and are all float32 or all float64."""
     dtype = operands[0].dtype
     if dtype not in (np.float32, np.float64) or any(x.dtype != dtype for x in operands):
         raise TypeError(f"operands must all be float32 or all float64, got {', '.join(str(x.dtype) for x in operands)}")

@@ -29,7 +29,7 @@ def words(x: Singles) -> Words:
 
 
 def power_of_two(biased: Words) -> Singles:
-    """2^(biased - 127), of the lowest eight bits."""
+    """2^(b - 127), with b the lowest eight bits of `biased`."""
     return (biased << np.uint32(23)).view(np.float32)
 
 
@@ -91,7 +91,7 @@ def tanh(x: Singles) -> Singles:
     """tanh(c + d) = tanh(c) + d p(d) on eight pieces with centres c; in the first, c is 0 and a stands for tanh(c)."""
     a = at_most(magnitude(x), 9.1875)
     place = fma(a, np.float32(3.25), TWO)
-    piece = words(place) >> np.uint32(22) & np.uint32(7)  # of the exponent and the fraction's first bit
+    piece = words(place) >> np.uint32(22) & np.uint32(7)  # from the exponent and the fraction's first bit
     center, value, *coefficients = TANH[:, piece]
     d = a - center
     p = coefficients.pop()
@@ -102,13 +102,13 @@ def tanh(x: Singles) -> Singles:
 
 
 def sigmoid(x: Singles) -> Singles:
-    """With -|x| = n log(2) - r: sigmoid(-|x|) = 2^n / (e^r + 2^n); for positive x 1 less that."""
+    """With -|x| = n log(2) - r: sigmoid(-|x|) = 2^n / (e^r + 2^n); for positive x, 1 minus that."""
     e = reduce_exp(at_least((words(x) | SIGN_BIT).view(np.float32), -105.0), 254.0)
     r = -e.r
     scale, slope = scaled_by(np.ones_like(x), e.shifted), expm1_over(r)
     high = fma(r, slope, scale + ONE)
     low = fma(r, slope, (ONE - high) + scale)
     q = ONE / high
-    q = fma(q, fma(-q, low, fma(-q, high, ONE)), q)  # one step of Newton's, with high + low
+    q = fma(q, fma(-q, low, fma(-q, high, ONE)), q)  # one step of Newton's method, with high + low
     small = scaled_by(q, e.shifted)
     return np.where(x > 0, ONE - small, small)

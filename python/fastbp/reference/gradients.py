@@ -105,7 +105,7 @@ def gradients(graph: Nodes, cost: int, wrt: Sequence[int]) -> list[int]:
 
 
 def _depends(graph: Nodes, wanted: set[int], cost: int) -> list[bool]:
-    """For each node up to the cost: is it a wanted node, or made of one?"""
+    """For each node up to the cost: whether it is a wanted node or depends on one."""
     for number in wanted:
         graph.node(number)
     depends: list[bool] = []
@@ -119,7 +119,7 @@ def _zeros(graph: Nodes, shape: Shape) -> Value:
     return broadcast(zero, shape)
 
 
-# -- what the rules are written with --
+# -- the building blocks of the rules --
 
 
 def reshape(x: Value, dims: Sequence[int]) -> Value:
@@ -141,14 +141,14 @@ def unbroadcast(g: Value, shape: Shape) -> Value:
 
 
 def with_ones(g: Value, x: Value, axes: Sequence[int]) -> Value:
-    """g, a reduction of x over `axes`, so shaped that it broadcasts to x."""
+    """g, which has the shape of x reduced over `axes`, reshaped so that it broadcasts to x."""
     dims = [1 if i in axes else d for i, d in enumerate(x.dims)]
     leading = next((i for i, d in enumerate(dims) if d != 1), len(dims))
     return g if tuple(dims[leading:]) == g.dims else reshape(g, dims)
 
 
 def expand(g: Value) -> Value:
-    """(…) to (…, 1): what was dropped with the last feature axis."""
+    """(…) to (…, 1): puts the last feature axis back, with size 1, after a reduction has dropped it."""
     return reshape(g, (*g.dims, 1))
 
 
@@ -166,7 +166,7 @@ def where_positive(c: Value, a: Value | float, b: Value | float) -> Value:
 
 
 def gate(y: Value, a: Value, b: Value, g: Value, which: int) -> Value:
-    """g where maximum or minimum of a and b has chosen a (which 0) or b (which 1), else 0; y is that, or its gate."""
+    """g where y, a maximum or minimum of a and b or its gate, has chosen a (which 0) or b (which 1), else 0."""
     operation = y.graph.operation(y.node)
     return apply(operation if operation.endswith("_gate") else f"{operation}_gate", a, b, g, integers=(which,))
 
@@ -218,7 +218,7 @@ def concatenate_rule(operand: int) -> Rule:
     return rule
 
 
-# -- the rules: g is the gradient at y; then the operands --
+# -- the rules: functions of g, the gradient at y, of y and of its operands --
 
 Rule = Callable[..., "Value | None"]
 NONE: tuple[Rule | None, ...] = (None, None, None)

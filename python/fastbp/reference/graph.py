@@ -37,7 +37,7 @@ class Graph:
         return len(self._nodes) - 1
 
     def gradients(self, cost: int, wrt: Sequence[int]) -> list[int]:
-        """Append the backward graph of `cost`; the nodes that hold d cost / d wrt[i] (rules 6 and 7)."""
+        """Append the backward graph of `cost` and return the nodes of d cost / d wrt[i] (rules 6 and 7)."""
         shape = self.node(cost).shape
         if shape != Shape(False, ()):
             what = f"{describe(self, cost)} of shape {to_string(shape)}"

@@ -1,4 +1,4 @@
-"""Data as they come to functions and trainers: checked once, converted a batch at a time."""
+"""`Inputs`: checks the data of functions and trainers; `round_to` converts them, a batch at a time."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ Array = NDArray[Any]
 
 
 def round_to(x: Array, dtype: np.dtype[Any]) -> Array:
-    """A row-major array in `dtype`: one rounding, from whatever it was."""
+    """x as a row-major array in `dtype`, rounded once from its own."""
     with np.errstate(all="ignore"):
         return np.ascontiguousarray(x, dtype=dtype).reshape(np.shape(x))
 
 
 class Inputs:
-    """What a graph takes, by slot.
+    """The inputs of a graph, by slot.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class Inputs:
         return f"input '{self._names[slot]}'" if self._names.get(slot) else f"input {slot}"
 
     def check(self, inputs: Sequence[Any]) -> tuple[list[Array | None], int]:
-        """The arrays by slot (None where the graph does not read it) and how many rows all of them have.
+        """The arrays by slot (None for a slot that no needed node reads) and their number of rows.
 
-        A graph without inputs takes any arrays, which give the rows, or none: then there is one row.
+        A graph without inputs takes any arrays, for their number of rows, or none: then there is one row.
         """
         check_arithmetic()
         count = max(self._names, default=-1) + 1

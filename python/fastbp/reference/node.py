@@ -1,4 +1,4 @@
-"""A node of the graph, and what the gradient rules ask of the graph. The twin of `Node` in cpp/graph/graph.h."""
+"""`Node`, the twin of that in cpp/graph/graph.h, and `Nodes`, the protocol of the graph for the gradient rules."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ def check_operation(name: str) -> None:
 
 
 def nearest_name(name: str, known: Iterable[str]) -> str:
-    """The known name that the fewest insertions, deletions and replacements turn `name` into; the first of equals."""
+    """The known name of the smallest edit distance (insertions, deletions, replacements); the first of equals."""
     return min(known, key=lambda candidate: _edit_distance(name, candidate))
 
 

@@ -1,6 +1,7 @@
-"""An optimiser at work on the weights of a trainer: its settings, what it keeps, and the scalars of each step.
+"""`Optimizer`: an optimiser of a trainer's weights, with its settings, states, counters and each step's scalars.
 
-Rule 10 of docs/numerics.md but for the arrays, which are in `update`; the twin of rules and optimizer in cpp/train.
+It is rule 10 of docs/numerics.md without the updates of arrays, which are in `update`; the twin of rules and optimizer
+in cpp/train.
 """
 
 from __future__ import annotations
@@ -98,8 +99,8 @@ def rule_of(s: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Progress:
-    """What an optimiser counts. The products run over the updates: for Adam β₁ᵗ and β₂ᵗ, for Nadam the product of
-    u₁ … uₜ, β₂ᵗ and 0.96ᵗ."""
+    """An optimiser's counters. The products are running products over the updates: for Adam β₁ᵗ and β₂ᵗ, for Nadam
+    u₁ ⋯ uₜ, β₂ᵗ and 0.96ᵗ."""
 
     updates: float = 0.0
     pending: float = 0.0  # gradients accumulated since the last update
@@ -122,7 +123,7 @@ def _nadam_momentum(s: Mapping[str, Any], decay_power: float) -> float:
 
 
 def scalars_of(s: Mapping[str, Any], after: Progress, eta: float) -> list[float]:
-    """The scalars of the rule, combined in float64 and not rounded yet."""
+    """The rule's scalars, combined in float64 and not yet rounded."""
     name = s["name"]
     first, second, third = after.products
     if name == "sgd":
@@ -144,19 +145,19 @@ def scalars_of(s: Mapping[str, Any], after: Progress, eta: float) -> list[float]
 
 @dataclass
 class Step:
-    """What a step would write."""
+    """What a step writes if it is good."""
 
     weights: list[Array]
     states: dict[str, list[Array]]
     progress: Progress
-    norms: list[float] = field(default_factory=list)  # of the gradients, where they are clipped by them
+    norms: list[float] = field(default_factory=list)  # squares of the gradients' norms, if they are clipped by norm
 
     def is_finite(self) -> bool:
         arrays = [*self.weights, *(array for arrays in self.states.values() for array in arrays)]
         return all(math.isfinite(norm) for norm in self.norms) and all(np.isfinite(a).all() for a in arrays)
 
     def what_is_not_finite(self, i: int) -> str:
-        """Of a weight: "its gradient's norm" or "its update", if that is not finite; or nothing."""
+        """For weight i "its gradient's norm" or "its update", whichever is not finite, else an empty string."""
         if self.norms and not math.isfinite(self.norms[i]):
             return "its gradient's norm"
         written = [self.weights[i], *(arrays[i] for arrays in self.states.values())]
@@ -172,10 +173,11 @@ class Optimizer:
         self.settings: dict[str, Any] = {}
         self.states: dict[str, list[Array]] = {}
         self.progress = Progress()
-        self._table: tuple[int, list[float]] = (0, [])  # learning rates from an update on
+        self._table: tuple[int, list[float]] = (0, [])  # an update's number, and learning rates from it on
 
     def set(self, optimizer: Mapping[str, Any], weights: Sequence[Array]) -> None:
-        """New hyperparameters; states stay, and those that are new begin: zero, an average as the weights are."""
+        """Sets hyperparameters. States stay; new ones begin: an average at the weights, an accumulator at its initial
+        value, all others at 0."""
         settings = check_optimizer(optimizer)
         name = self.settings.get("name", settings["name"])
         if name != settings["name"]:
@@ -190,10 +192,10 @@ class Optimizer:
         self.settings, self._table = settings, (0, [])
 
     def step(self, weights: Sequence[Array], gradients: Sequence[Array]) -> Step:
-        """What the next step writes; it changes nothing here."""
+        """What the next step writes; changes nothing here."""
         pending = self.progress.pending
         if pending + 1 < self.settings["gradient_accumulation_steps"]:
-            before = self.states["accumulated_gradient"]  # without axes too: a sum of such arrays is none
+            before = self.states["accumulated_gradient"]  # a sum of arrays without axes is a scalar: asarray below
             sums = [np.asarray(add(a, g.reshape(a.shape))) for a, g in zip(before, gradients)]
             return Step(list(weights), {"accumulated_gradient": sums}, replace(self.progress, pending=pending + 1))
         after = self.progress.after_update(self.settings)
@@ -204,7 +206,7 @@ class Optimizer:
         return step
 
     def limited(self, step: Step) -> list[Array]:
-        """The weights of a step that is finite, their norms limited if it updates them."""
+        """The weights of a good step, with their norms limited if the step updates them."""
         if step.progress.pending:
             return step.weights
         return [update.limit_norms(weight, most) for weight, most in zip(step.weights, self.max_norms)]
@@ -239,7 +241,7 @@ class Optimizer:
         return self.states["accumulated_gradient"][i].reshape(-1) if collects else None
 
     def _preparations(self, gradients: Sequence[Array]) -> tuple[list[update.Preparation], list[float]]:
-        """One for each weight, and the norms that were computed for them, in float64 by flat sums."""
+        """One for each weight, and the squared norms computed for them by flat sums in float64, the global one last."""
         s = self.settings
         plain = update.Preparation(self.progress.pending + 1, s["clipvalue"] or math.inf)
         if not (s["clipnorm"] or s["global_clipnorm"]):
@@ -304,6 +306,6 @@ class Optimizer:
 
 
 def _factor(squares: float, most: float) -> float:
-    """What brings a norm above `most` down to it."""
+    """The factor that brings a norm above `most` down to it, else 1; `squares` is the norm's square."""
     norm = math.sqrt(squares) if squares >= 0 else squares
     return most / norm if norm > most else 1.0

@@ -1,4 +1,4 @@
-"""The weights: functions and trainers built on the same Parameters share them. The twin of cpp/plan/parameters.h."""
+"""`Parameters`: weights that the functions and trainers built on them share. The twin of cpp/plan/parameters.h."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Parameters:
         return len(self.values) - 1
 
     def add_parts(self, shape: Sequence[int], parts: Iterable[Any], name: str = "") -> int:
-        """A new slot of this shape, whose values come in parts that lie one behind the other."""
+        """A new slot of this shape, whose values come in consecutive parts."""
         converted = [convert(part, self.dtype, f"parameter '{name}'").ravel() for part in parts]
         value = np.concatenate(converted) if converted else np.empty(0, self.dtype)
         if value.size != prod(shape):
@@ -80,10 +80,10 @@ def copied_or_seen(array: NDArray[Any], copy: bool) -> NDArray[Any]:
 
 
 def convert(value: Any, dtype: np.dtype[Any], what: str) -> NDArray[Any]:
-    """A row-major copy in `dtype`, rounded once from whatever real numbers came."""
+    """A row-major copy in `dtype`, rounded once from real numbers of any dtype."""
     array = np.asarray(value)
     if array.dtype.kind == "O":
-        array = array.astype(np.float64)  # TypeError or ValueError where that makes no sense
+        array = array.astype(np.float64)  # TypeError or ValueError for objects that are no numbers
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{what} must be an array of real numbers, got dtype {array.dtype}")
     with np.errstate(all="ignore"):

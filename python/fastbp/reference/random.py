@@ -113,7 +113,7 @@ def uniform(seed: int, ordinal: int, n: int, *, first: int = 0) -> np.ndarray:
 def normal(seed: int, ordinal: int, n: int, low: float = 0.0, high: float = 1.0, *, first: int = 0) -> np.ndarray:
     """n standard normal numbers from number `first` on, float64; low, high: the CDF's values between which they lie."""
     p = low + (high - low) * (uniform(seed, ordinal, n, first=first) + 2.0**-54)
-    most = 1.0 - 2.0**-53  # where the sum above rounds to 1
+    most = 1.0 - 2.0**-53  # in place of 1, to which the sum above may round
     return normal_quantile(np.where(p < most, p, most))
 
 

@@ -1,4 +1,4 @@
-"""Sums and maxima along the last axis, over rows and of everything (rules 2, 3), and the softmax family.
+"""Sums and maxima along the last axis, over rows and over all elements (rules 2, 3), and the softmax family.
 
 Arrays are float32 or float64; "rows" are the first axis. No sum here is NumPy's own: its order is not defined.
 """
@@ -27,9 +27,9 @@ def _padded(x: np.ndarray, axis: int, multiple: int, value: float) -> np.ndarray
 
 
 def _along_row(x: np.ndarray, combine: Combine, start: float) -> np.ndarray:
-    """Rule 3: lane l takes elements l, l + 16, …; then the lanes fold. `start` is what the lanes begin with.
+    """Rule 3: lane l takes elements l, l + 16, …; then the lanes fold. Lanes begin with `start`, which also pads rows.
 
-    (No lane ever holds −0, so padding a sum with +0 changes nothing; nor does −Inf a maximum.)
+    (Padding changes no result: a lane of a sum never holds −0, so +0 changes nothing; nor does −Inf in a maximum.)
     """
     x = _padded(x, -1, LANES, start)
     lanes = np.full((*x.shape[:-1], LANES), start, x.dtype)

@@ -13,7 +13,7 @@ from .operations import ELEMENTWISE, operations
 
 __all__ = ["Request", "Shape", "broadcast_shapes", "infer_shape", "to_string"]
 
-LARGEST_SIZE = 2**56  # elements of a value without its rows: their bytes can be counted in 64 bits
+LARGEST_SIZE = 2**56  # elements of a row, or of a value without rows: 64 bits can count their bytes
 
 
 class Shape(NamedTuple):

@@ -1,4 +1,4 @@
-"""Gradient descent on a graph: the readable definition of what cpp/train computes."""
+"""`Trainer`: gradient descent on a graph, the readable definition of what cpp/train computes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Trainer:
     cost : int
         A scalar node without rows.
     figures : sequence of int
-        Scalars that are reported beside the cost.
+        Scalars that are reported besides the cost.
     parameters : Parameters
         Shared, not copied.
     trainable : sequence of int
@@ -52,7 +52,7 @@ class Trainer:
     descended : int, optional
         The node whose gradients are descended. Default: the cost.
     max_norms : sequence of float, optional
-        For each trainable: what the norms of its columns are brought down to after each step. Default: infinity.
+        For each trainable: the bound of its columns' norms, enforced by each update. Default: infinity.
 
     Attributes
     ----------
@@ -111,7 +111,7 @@ class Trainer:
         on_progress: Callable[[int, int, list[float]], Any] | None = None,
         augment: tuple[Sequence[tuple[str, Sequence[float]]], Sequence[int]] | None = None,
     ) -> NDArray[np.float64]:
-        """Train; the row-weighted means of cost and figures for every epoch, one that a callback stopped included.
+        """Train; return row-weighted means of cost and figures for every epoch, also for one that a callback stopped.
 
         `on_batch(step in epoch, figures)` after every step, `on_progress(epoch, rows done, means so far)` every 0.1 s
         and at the end of every epoch (counted from 0 in this call); either may return True to stop after this step.
@@ -138,7 +138,7 @@ class Trainer:
                 self.steps += 1
                 sums = [total + figure * len(index) for total, figure in zip(sums, figures)]
                 means = [total / done for total in sums]
-                if done == rows:  # before anything that may raise: the epoch is whole
+                if done == rows:  # the epoch is whole; this comes before the callbacks, which may raise
                     history.append(means)
                     self.epoch += 1
                 stopped = on_batch is not None and bool(on_batch(step, figures))
@@ -170,7 +170,7 @@ class Trainer:
         return figures
 
     def set_optimizer(self, optimizer: Mapping[str, Any]) -> None:
-        """New hyperparameters; what was kept stays, and what they need beside it begins."""
+        """New hyperparameters; states stay, and others that they need begin."""
         self._optimizer.set(optimizer, self._weights())
 
     def set_proximal_l1(self, lambdas: Sequence[float]) -> None:
@@ -180,7 +180,7 @@ class Trainer:
         self._optimizer.proximal_l1 = [float(x) for x in lambdas]
 
     def state(self, *, copy: bool = True) -> dict[str, Any]:
-        """What the optimiser keeps: for each of its states an array per trainable, and its counters."""
+        """The optimiser's state: for each of its states an array per trainable, and its counters."""
         return self._optimizer.state(copy)
 
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -217,7 +217,7 @@ class Trainer:
         return Frame(rows, self._parameters.dtype, True, self._seed, purpose, row_ids, counter, batch)
 
     def _descend(self, batch: list[Array | None], frame: Frame, epoch: int, step: int) -> list[float]:
-        """Forward, gradients, update. Nothing is written unless the loss and all that would be written is finite."""
+        """Forward, gradients, update. Nothing is written unless the cost and all values to be written are finite."""
         values = evaluate(self._graph, self._nodes, self._parameters, batch, frame)
         figures = [values[node].item() for node in self._figures]
         made = self._optimizer.step(self._weights(), [values[node] for node in self._gradients])

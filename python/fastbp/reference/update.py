@@ -14,7 +14,7 @@ import numpy as np
 from fastbp.reference.elementwise import add, divide, maximum, minimum, multiply, sign, sqrt, subtract
 from fastbp.reference.fma import fma
 
-WITHIN = 2.0**60  # a step whose weights and states are all this small is good without looking further
+WITHIN = 2.0**60  # a step whose weights and states are all `within` this is good, without another check
 
 Scalars = Sequence[np.ndarray]
 States = Sequence[np.ndarray]
@@ -45,7 +45,7 @@ def adagrad(c: Scalars, g: np.ndarray, w: np.ndarray, states: States) -> Moved:
 
 
 def _rmsprop_step(c: Scalars, g: np.ndarray, states: States, centered: bool) -> Moved:
-    """g ÷ √(variance + ε), and the states that it moved."""
+    """g ÷ √(variance + ε), and the new states."""
     moved = [fma(c[3], multiply(g, g), multiply(c[2], states[0]))]
     variance = moved[0]
     if centered:
@@ -67,7 +67,7 @@ def _rmsprop(centered: bool, has_momentum: bool) -> Callable[[Scalars, np.ndarra
 
 
 def _moments(c1: np.ndarray, c2: np.ndarray, g: np.ndarray, states: States) -> tuple[np.ndarray, np.ndarray]:
-    """The means of gradient and square; c1, c2: 1 − β₁, 1 − β₂"""
+    """The new means of the gradient and of its square; c1, c2: 1 − β₁, 1 − β₂"""
     return fma(c1, subtract(g, states[0]), states[0]), fma(c2, fma(g, g, -states[1]), states[1])
 
 
@@ -98,7 +98,7 @@ def lion(c: Scalars, g: np.ndarray, w: np.ndarray, states: States) -> Moved:
 
 
 Rule = Callable[[Scalars, np.ndarray, np.ndarray, States], Moved]
-RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {  # and the names of its states
+RULES: dict[str, tuple[Rule, tuple[str, ...]]] = {  # each rule and the names of its states
     "sgd": (sgd, ()),
     "momentum": (momentum, ("velocity",)),
     "nesterov": (nesterov, ("velocity",)),
@@ -137,7 +137,7 @@ def shrunk(weight: np.ndarray, threshold: float) -> np.ndarray:
 
 
 def limit_norms(weight: np.ndarray, most: float) -> np.ndarray:
-    """Every column (all axes but the first) whose norm is above `most` scaled down to it.
+    """The weight, with every column (all axes but the first) of a norm above `most` scaled down to it.
 
     Norms are √Σw² in float64, from +0 over ascending rows, every product and sum rounded; most ÷ norm is rounded once.
     """
@@ -155,7 +155,7 @@ def limit_norms(weight: np.ndarray, most: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Preparation:
-    """What becomes of a gradient before the rule takes it: (accumulated + g) ÷ count, cut to ±limit, times scale."""
+    """Prepares a gradient for the rule: (accumulated + g) ÷ count, cut to ±limit, times scale."""
 
     count: float = 1.0
     limit: float = float("inf")
