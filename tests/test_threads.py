@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import fastbp as bp
 import numpy as np
 import pytest
 from compare import share, share_as_usual
 from fastbp import _core
+from preloaded import build_preloaded
 
 
 @pytest.fixture(autouse=True)
@@ -24,7 +26,7 @@ def default_threads() -> Iterator[None]:
 
 
 def in_new_process(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    cleared = {k: v for k, v in os.environ.items() if k not in ("FASTBP_NUM_THREADS", "FASTBP_ISA")}
+    cleared = {k: v for k, v in os.environ.items() if k not in ("FASTBP_NUM_THREADS", "OMP_NUM_THREADS", "FASTBP_ISA")}
     command = [sys.executable, "-c", code]
     return subprocess.run(command, env=cleared | environment, capture_output=True, text=True, timeout=60)
 
@@ -220,3 +222,129 @@ def test_the_callers_rounding_mode_neither_reaches_a_result_nor_is_changed() -> 
         library.fesetround(nearest)
     assert left == upward
     assert under_other_rounding == expected
+
+
+# --- the limits of others
+
+
+NUMBER = "import fastbp as bp; print(bp.get_num_threads())"
+
+
+@pytest.mark.parametrize(
+    ("environment", "threads"),
+    [
+        ({"OMP_NUM_THREADS": "1"}, 1),
+        ({"OMP_NUM_THREADS": "3"}, 3),
+        ({"OMP_NUM_THREADS": "3,2"}, 3),  # for nested regions: the outer one counts
+        ({"OMP_NUM_THREADS": "3", "FASTBP_NUM_THREADS": "2"}, 2),
+    ],
+)
+def test_openmps_variable_counts_where_ours_is_not_set(environment: dict[str, str], threads: int) -> None:
+    assert in_new_process(NUMBER, **environment).stdout.strip() == str(threads)
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-1", "2x"])
+def test_what_openmp_would_not_take_does_not_count(text: str) -> None:
+    processors = in_new_process("from fastbp import _core; print(_core.config()['processors'])").stdout
+    assert in_new_process(NUMBER, OMP_NUM_THREADS=text).stdout == processors
+
+
+def test_the_workers_of_joblib_use_their_share_of_the_processors() -> None:
+    code = """
+import joblib
+from joblib.externals.loky import cpu_count
+def threads(_):
+    import fastbp as bp
+    return bp.get_num_threads()
+if __name__ == "__main__":
+    found = joblib.Parallel(n_jobs=2)(joblib.delayed(threads)(i) for i in range(2))
+    assert found == [max(cpu_count() // 2, 1)] * 2, found
+    print("shared")
+"""
+    pytest.importorskip("joblib")
+    result = in_new_process(code)
+    assert result.stdout == "shared\n", result.stderr
+
+
+def test_threadpoolctl_sets_a_ceiling() -> None:
+    threadpoolctl = pytest.importorskip("threadpoolctl")
+    bp.set_num_threads(3)
+    work = Work()
+    expected = work.bits()
+    with threadpoolctl.threadpool_limits(1):
+        assert bp.get_num_threads() == 1
+        assert work.bits() == expected
+        assert threads_in_use(lambda: work.bits()) == 0
+    assert bp.get_num_threads() == 3
+    with threadpoolctl.threadpool_limits(1, user_api="blas"):
+        assert bp.get_num_threads() == 3
+    assert work.bits() == expected
+
+
+def threads_in_use(call: Callable[[], object]) -> int:
+    """How many threads `call` adds to the process."""
+    before = len(os.listdir("/proc/self/task"))
+    call()
+    return len(os.listdir("/proc/self/task")) - before
+
+
+def test_a_forked_child_says_that_it_uses_one_thread() -> None:
+    code = """
+import os, warnings
+import fastbp as bp
+warnings.simplefilter("ignore")
+bp.set_num_threads(4)
+if os.fork() == 0:
+    print(bp.get_num_threads(), flush=True)
+    os._exit(0)
+os.wait()
+print(bp.get_num_threads())
+"""
+    assert in_new_process(code).stdout.split() == ["1", "4"]
+
+
+# --- a system that refuses threads
+
+
+REFUSED = """
+import sys, threading, warnings
+import fastbp as bp
+import numpy as np
+from fastbp import _core
+bp.set_num_threads(6)
+_core.testing.share_always(True)
+net = bp.Sequential([bp.Dense(64, activation="tanh"), bp.Dense(1)], seed=1)
+net.compile("sgd", "mse")
+x = np.linspace(-1, 1, 6000, dtype=np.float32).reshape(600, 10)
+def work():
+    net.fit(x, x[:, :1], batch_size=200, epochs=2, verbose=0)
+    net.predict(x)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    for _ in range(3):
+        work()
+print(bp.weights_hash(net.get_weights()), len(caught))
+print(*{str(warning.message) for warning in caught})
+"""
+
+
+@pytest.mark.parametrize("most", [0, 2])
+def test_a_system_that_refuses_threads_gets_fewer_and_one_warning(most: int, tmp_path: Path) -> None:
+    library = str(build_preloaded(Path(__file__).with_name("refuse_threads.cpp"), tmp_path))
+    free = in_new_process(REFUSED).stdout.split()
+    assert free[1] == "0"
+    result = in_new_process(REFUSED, LD_PRELOAD=library, MOST_THREADS=str(most), OPENBLAS_NUM_THREADS="1")
+    assert result.returncode == 0, result.stderr
+    first, message = result.stdout.splitlines()
+    assert first.split() == [free[0], "1"]
+    assert f"refuses to make 6 threads: fastbp goes on with {most + 1}" in message
+
+
+def test_the_warning_may_be_an_error_and_nothing_is_done(tmp_path: Path) -> None:
+    library = str(build_preloaded(Path(__file__).with_name("refuse_threads.cpp"), tmp_path))
+    code = REFUSED.replace('simplefilter("always")', 'simplefilter("error")').replace(
+        "        work()", "        try: work()\n        except RuntimeWarning: print('refused', net._steps)"
+    )
+    result = in_new_process(code, LD_PRELOAD=library, MOST_THREADS="1", OPENBLAS_NUM_THREADS="1")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[0] == "refused 0"

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/errors.h"
+#include "base/memory.h"
 
 namespace fastbp {
 
@@ -20,6 +21,7 @@ namespace {
 
 std::atomic<Index> allocations_until_failure{0};
 std::atomic<std::size_t> bytes_now{0}, bytes_at_most{0};
+std::atomic<std::size_t> bytes_wholly{0};  // of buffers that are written as a whole
 
 bool told_to_fail() {
   if (allocations_until_failure.load(std::memory_order_relaxed) <= 0) return false;
@@ -91,36 +93,40 @@ void* allocate(std::size_t bytes) {
   return std::memset(data, 0, bytes);
 }
 
-void release(void* data, std::size_t bytes) {
+void release(void* data, std::size_t bytes, Use use) {
   if (bytes >= kOwnPages)
     munmap(data, in_pages(bytes));
   else
     std::free(data);
   bytes_now.fetch_sub(bytes, std::memory_order_relaxed);
+  if (use == Use::wholly) bytes_wholly.fetch_sub(bytes, std::memory_order_relaxed);
 }
 
 }  // namespace
 
-Buffer::Buffer(std::size_t bytes) : bytes_(bytes) {
+Buffer::Buffer(std::size_t bytes, Use use) : bytes_(bytes), use_(use) {
   if (bytes == 0) return;
+  require_memory(bytes, bytes_wholly.load(std::memory_order_relaxed));
   data_ = told_to_fail() ? nullptr : allocate(bytes);
   if (data_ == nullptr) throw out_of_memory(bytes);
   count(bytes);
+  if (use == Use::wholly) bytes_wholly.fetch_add(bytes, std::memory_order_relaxed);
 }
 
 Buffer::Buffer(Buffer&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)), use_(other.use_) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this != &other) {
-    release(data_, bytes_);
+    release(data_, bytes_, use_);
     data_ = std::exchange(other.data_, nullptr);
     bytes_ = std::exchange(other.bytes_, 0);
+    use_ = other.use_;
   }
   return *this;
 }
 
-Buffer::~Buffer() { release(data_, bytes_); }
+Buffer::~Buffer() { release(data_, bytes_, use_); }
 
 void fail_allocation_after(Index n) { allocations_until_failure.store(n, std::memory_order_relaxed); }
 

@@ -10,11 +10,15 @@ namespace fastbp {
 
 constexpr std::size_t kAlignment = 128;
 
-// Owns `bytes` bytes aligned to kAlignment. Throws Error(Cause::memory) naming the size. Movable, not copyable.
+// Whether all of a buffer will be written. Of others some pages may stay untouched and take no memory.
+enum class Use { partly, wholly };
+
+// Owns `bytes` bytes aligned to kAlignment. Throws Error(Cause::memory) naming the size if the machine, the control
+// group or the process' limits do not allow for so many. Movable, not copyable.
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(std::size_t bytes);  // contents are zero
+  explicit Buffer(std::size_t bytes, Use use = Use::partly);  // contents are zero
   Buffer(Buffer&& other) noexcept;
   Buffer& operator=(Buffer&& other) noexcept;
   Buffer(const Buffer&) = delete;
@@ -31,6 +35,7 @@ class Buffer {
  private:
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
+  Use use_ = Use::partly;
 };
 
 // Tests: the n-th allocation from now (1 = the next) fails; 0 switches it off.

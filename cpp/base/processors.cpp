@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <fstream>
 #include <limits>
@@ -82,7 +83,12 @@ double processors_by_quota() {
 int available_processors() {
   // The mask can change at any time and takes one system call; the quota takes several files and is read once. A
   // fraction of a processor does not count: a thread out of quota would hold up all others at the next barrier.
-  static const double quota = processors_by_quota();
+  static std::atomic<double> known{0};  // no lock, which a forked child could find taken
+  double quota = known.load(std::memory_order_relaxed);
+  if (quota == 0) {
+    quota = processors_by_quota();
+    known.store(quota, std::memory_order_relaxed);
+  }
   const int processors = processors_by_affinity();
   return quota < processors ? std::max(static_cast<int>(quota), 1) : processors;
 }

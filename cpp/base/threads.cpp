@@ -3,12 +3,18 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
+#include <climits>
+#include <condition_variable>
+#include <csetjmp>
 #include <cstdlib>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/errors.h"
 
@@ -26,12 +32,16 @@ namespace fastbp {
 namespace {
 
 std::atomic<int> chosen_threads{0};  // 0: the default
-std::atomic<bool> forked{false};
+std::atomic<unsigned> forks{0};
+std::atomic<std::thread::id> survivor{};  // in a forked child: the thread that forked, the only one that lives on
 std::atomic<ThreadOrder> chosen_order{ThreadOrder::any};
 
 // A forked child has one thread, but its OpenMP runtime believes that the parent's threads still exist, and would wait
 // for them for ever.
-const int at_fork = pthread_atfork(nullptr, nullptr, [] { forked.store(true); });
+const int at_fork = pthread_atfork(nullptr, nullptr, [] {
+  survivor.store(std::this_thread::get_id());
+  forks.fetch_add(1);
+});
 
 int threads_from_environment() {
   const char* text = std::getenv("FASTBP_NUM_THREADS");
@@ -50,9 +60,28 @@ int threads_from_environment() {
   return n;
 }
 
+// OpenMP's own variable, "4" or, for nested regions, "4,2". 0 if there is none that OpenMP would take.
+int threads_from_openmp_environment() {
+  const char* text = std::getenv("OMP_NUM_THREADS");
+  if (text == nullptr) return 0;
+  char* rest = nullptr;
+  errno = 0;
+  const long n = std::strtol(text, &rest, 10);
+  while (*rest == ' ') ++rest;
+  if (rest == text || errno != 0 || n < 1 || (*rest != '\0' && *rest != ',')) return 0;
+  return static_cast<int>(std::min<long>(n, kMostThreads));
+}
+
 int default_threads() {
-  static const int from_environment = threads_from_environment();
-  return from_environment > 0 ? from_environment : std::min(available_processors(), kMostThreads);
+  constexpr int kUnread = -1;
+  static std::atomic<int> from_environment{kUnread};  // no lock, which a forked child could find taken
+  int n = from_environment.load();
+  if (n == kUnread) {
+    n = threads_from_environment();
+    if (n == 0) n = threads_from_openmp_environment();
+    from_environment.store(n);
+  }
+  return n > 0 ? n : std::min(available_processors(), kMostThreads);
 }
 
 void pause() {
@@ -75,12 +104,39 @@ void set_num_threads(int n) {
 
 int chosen_num_threads() { return chosen_threads.load(std::memory_order_relaxed); }
 
-int get_num_threads() {
-  const int n = chosen_threads.load();
-  return n > 0 ? n : default_threads();
+#if defined(_OPENMP)
+const int openmp_limit_at_load = omp_get_max_threads();
+#endif
+
+// threadpoolctl and the like set OpenMP's limit of the calling thread.
+int thread_ceiling() {
+#if defined(_OPENMP)
+  const int limit = omp_get_max_threads();
+  if (limit != openmp_limit_at_load) return std::min(limit, kMostThreads);
+#endif
+  return kMostThreads;
 }
 
-bool threads_forbidden() { return forked.load(std::memory_order_relaxed) || at_fork != 0; }
+int get_num_threads() {
+  const int n = chosen_threads.load();
+  const int wanted = n > 0 ? n : default_threads();
+  return threads_forbidden() ? 1 : std::min(wanted, thread_ceiling());
+}
+
+unsigned fork_generation() { return forks.load(std::memory_order_relaxed); }
+
+bool threads_forbidden() { return fork_generation() != 0 || at_fork != 0; }
+
+void Occupant::enter() {
+  generation_.store(fork_generation());
+  thread_.store(std::this_thread::get_id());
+}
+
+bool Occupant::is_anyone() const {
+  const std::thread::id thread = thread_.load();
+  if (thread == std::thread::id()) return false;
+  return generation_.load() == fork_generation() || thread == survivor.load();
+}
 
 const char* openmp_runtime() {
 #if !defined(_OPENMP)
@@ -103,7 +159,18 @@ const char* openmp_runtime() {
 void order_threads(ThreadOrder order) { chosen_order.store(order); }
 
 // A team of one waits for nobody, so it need not ask the system how many processors there are.
-Team::Team(int size) : size_(size), spin_(size > 1 && size <= available_processors()), order_(chosen_order.load()) {}
+Team::Team(int size)
+    : size_(size),
+      spin_(size > 1 && size <= available_processors()),
+      order_(chosen_order.load()),
+      generation_(fork_generation()) {}
+
+void Team::check_process() const {
+  if (is_whole()) return;
+  throw Error(Cause::internal,
+              "a callback has forked this process, and the threads that it was called from exist in the parent alone: "
+              "what was running ends here; a new call runs on one thread");
+}
 
 void Team::begin(int thread) {
   if (order_ == ThreadOrder::any) return;
@@ -115,7 +182,10 @@ void Team::end() {
 }
 
 void Team::wait_for_turn(unsigned turn) const {
-  while (turn_.load() != turn && !stopped_.load()) std::this_thread::yield();
+  while (turn_.load() != turn && !stopped_.load()) {
+    check_process();
+    std::this_thread::yield();
+  }
   if (stopped_.load()) throw TeamStopped{};
 }
 
@@ -150,9 +220,13 @@ void Team::wait_for_phase_after(unsigned phase) const {
   }
   for (int i = 0; i < kYields; ++i) {
     if (over()) return;
+    check_process();
     std::this_thread::yield();
   }
-  while (!over()) std::this_thread::sleep_for(std::chrono::microseconds(50));
+  while (!over()) {
+    check_process();
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
 }
 
 void Team::fail(std::exception_ptr error) noexcept {
@@ -163,6 +237,81 @@ void Team::fail(std::exception_ptr error) noexcept {
 namespace {
 
 #if defined(_OPENMP)
+// OpenMP's runtimes end the process when the system refuses a thread. So before this thread calls its first team of a
+// size, as many threads as that team needs are made and ended again.
+std::size_t openmp_stack_bytes() {
+  for (const char* name : {"OMP_STACKSIZE", "GOMP_STACKSIZE", "KMP_STACKSIZE"}) {
+    const char* text = std::getenv(name);
+    if (text == nullptr) continue;
+    char* unit = nullptr;
+    errno = 0;
+    const unsigned long long number = std::strtoull(text, &unit, 10);
+    if (unit == text || errno != 0) continue;
+    while (*unit == ' ') ++unit;
+    const int shift = *unit == 'B' || *unit == 'b'   ? 0
+                      : *unit == 'M' || *unit == 'm' ? 20
+                      : *unit == 'G' || *unit == 'g' ? 30
+                                                     : 10;  // kilobytes, also without a unit
+    if (number > 0 && number < (1ull << 40 >> shift)) return static_cast<std::size_t>(number << shift);
+  }
+  return 0;  // the system's default
+}
+
+struct Trial {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool over = false;
+};
+
+void* wait_for_end(void* of) {
+  Trial& trial = *static_cast<Trial*>(of);
+  std::unique_lock<std::mutex> lock(trial.mutex);
+  trial.changed.wait(lock, [&trial] { return trial.over; });
+  return nullptr;
+}
+
+// How many of so many threads, which live at the same time, the system makes.
+int threads_made(int wanted) {
+  Trial trial;
+  pthread_attr_t attributes;
+  if (pthread_attr_init(&attributes) != 0) return 0;
+  const std::size_t stack = openmp_stack_bytes();
+  if (stack > 0) pthread_attr_setstacksize(&attributes, std::max<std::size_t>(stack, PTHREAD_STACK_MIN));
+  std::vector<pthread_t> made;
+  made.reserve(static_cast<std::size_t>(wanted));
+  for (int i = 0; i < wanted; ++i) {
+    pthread_t thread;
+    if (pthread_create(&thread, &attributes, wait_for_end, &trial) != 0) break;
+    made.push_back(thread);
+  }
+  pthread_attr_destroy(&attributes);
+  {
+    const std::lock_guard<std::mutex> lock(trial.mutex);
+    trial.over = true;
+  }
+  trial.changed.notify_all();
+  for (pthread_t thread : made) pthread_join(thread, nullptr);
+  return static_cast<int>(made.size());
+}
+
+std::atomic<void (*)(int, int)> warn_of_refusal{nullptr};
+thread_local int largest_team = 1;  // that this thread can call
+thread_local int refused_team = kMostThreads + 1;  // the smallest that it could not call
+
+// The size of team, at most `threads`, that this thread can call.
+int possible_team(int threads) {
+  if (threads <= largest_team) return threads;
+  if (threads >= refused_team) return largest_team;
+  const int possible = largest_team + threads_made(threads - largest_team);
+  if (possible < threads) {
+    refused_team = threads;
+    void (*const warn)(int, int) = warn_of_refusal.exchange(nullptr);
+    if (warn != nullptr) warn(threads, possible);  // may throw
+  }
+  largest_team = possible;
+  return possible;
+}
+
 void run_thread(Team& team, int thread, void (*body)(void* context, Team& team, int thread), void* context) noexcept {
   const FloatingPointState state;
   try {
@@ -175,6 +324,19 @@ void run_thread(Team& team, int thread, void (*body)(void* context, Team& team, 
     team.fail(std::current_exception());
   }
 }
+
+// The only OpenMP region. In a forked child, at its end, thread 0 would wait for ever for threads that do not exist
+// there: it jumps out instead. No frame in between has anything to destroy, and a child never enters a region again.
+void run_region(int threads, void (*body)(void* context, Team& team, int thread), void* context,
+                std::optional<Team>& team, std::jmp_buf& out) {
+#pragma omp parallel num_threads(threads)
+  {
+#pragma omp single
+    team.emplace(omp_get_num_threads());  // made here, where the number of threads is known
+    run_thread(*team, omp_get_thread_num(), body, context);
+    if (!team->is_whole()) std::longjmp(out, 1);
+  }
+}
 #endif
 
 void run_alone(void (*body)(void* context, Team& team, int thread), void* context) {
@@ -185,17 +347,22 @@ void run_alone(void (*body)(void* context, Team& team, int thread), void* contex
 
 }  // namespace
 
+void on_refused_threads(void (*warn)(int wanted, int made)) {
+#if defined(_OPENMP)
+  warn_of_refusal.store(warn);
+#else
+  static_cast<void>(warn);
+#endif
+}
+
 void run_team(int threads, void (*body)(void* context, Team& team, int thread), void* context) {
 #if defined(_OPENMP)
+  if (threads > 1 && !threads_forbidden()) threads = possible_team(threads);
   if (threads > 1 && !threads_forbidden()) {
-    available_processors();    // its first call reads files and may throw, later calls may not
-    std::optional<Team> team;  // made inside, where the number of threads is known
-#pragma omp parallel num_threads(threads)
-    {
-#pragma omp single
-      team.emplace(omp_get_num_threads());
-      run_thread(*team, omp_get_thread_num(), body, context);
-    }
+    available_processors();  // its first call reads files and may throw, later calls may not
+    std::optional<Team> team;
+    std::jmp_buf out;
+    if (setjmp(out) == 0) run_region(threads, body, context, team, out);
     if (team->error()) std::rethrow_exception(team->error());
     return;
   }

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <exception>
+#include <thread>
 #include <type_traits>
 
 #include "base/processors.h"  // available_processors
@@ -16,8 +17,28 @@ constexpr int kMostThreads = 1024;  // OpenMP ends the process when a thread can
 
 void set_num_threads(int n);  // 0: the default (FASTBP_NUM_THREADS, else available_processors()); Error(value) outside
 int chosen_num_threads();  // the last n given to set_num_threads
-int get_num_threads();  // the most threads that a plan may use; Error(value) where FASTBP_NUM_THREADS is wrong
+// The most threads that a plan may use: 1 in a forked child, else what was chosen, but no more than the ceiling.
+// Error(value) where FASTBP_NUM_THREADS is wrong.
+int get_num_threads();
+int thread_ceiling();  // OpenMP's own limit for this thread, where it was set since fastbp was loaded; else no limit
 bool threads_forbidden();  // true in a forked child of a process that had imported fastbp
+
+// How many forks lie between this process and the one that imported fastbp.
+unsigned fork_generation();
+
+// Who is inside something, by thread and process. A forked child inherits the note, but of the threads that it names
+// only the one that forked lives on there: for the child, others are no longer inside.
+class Occupant {
+ public:
+  void enter();
+  void leave() { thread_.store(std::thread::id()); }
+  bool is_anyone() const;
+  bool is_this_thread() const { return thread_.load() == std::this_thread::get_id() && is_anyone(); }
+
+ private:
+  std::atomic<std::thread::id> thread_{};
+  std::atomic<unsigned> generation_{0};
+};
 const char* openmp_runtime();  // e.g. "OpenMP 4.5 (libgomp)" or "none: built serial"
 
 // Thrown at the barriers of a team after one of its threads has thrown; never leaves run_team.
@@ -47,17 +68,22 @@ class Team {
   void begin(int thread);  // each thread calls this before its first barrier
   void end();  // and this after its last
 
+  // Whether all its threads exist: not in a child that a callback has forked.
+  bool is_whole() const { return size_ == 1 || generation_ == fork_generation(); }
+
   void fail(std::exception_ptr error) noexcept;  // first one wins; the others stop at their next barrier
   // The first error; complete once every thread has left the body.
   std::exception_ptr error() const { return error_; }
 
  private:
+  void check_process() const;  // Error(internal) if it is not whole
   void wait_for_phase_after(unsigned phase) const;
   void wait_for_turn(unsigned turn) const;
 
   int size_;
   bool spin_;
   ThreadOrder order_;
+  unsigned generation_;  // of forks
   std::atomic<unsigned> turn_{0};  // incremented when a thread reaches a barrier or its end
   std::atomic<bool> claimed_{false};  // error_ belongs to the thread that set this
   std::exception_ptr error_;
@@ -70,7 +96,11 @@ class Team {
 // Runs body(context, team, thread) on `threads` threads (fewer where forbidden); the calling thread is thread 0. Sets
 // the floating-point state (round to nearest, subnormals kept, exceptions masked) on each and restores it. The first
 // exception is rethrown here, in the caller. team.size() is the number of threads it really got.
+// If the system refuses to make so many threads, the team is smaller.
 void run_team(int threads, void (*body)(void* context, Team& team, int thread), void* context);
+
+// Called once, before the first team that is smaller than asked for, with the numbers of threads wanted and made.
+void on_refused_threads(void (*warn)(int wanted, int made));
 
 template <class Body>
 void run_team(int threads, Body&& body) {

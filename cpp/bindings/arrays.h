@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/memory.h"
 #include "graph/graph.h"
 #include "plan/source.h"
 
@@ -51,6 +52,7 @@ pybind11::array_t<T> new_array(const Shape& shape, Index rows) {
   std::vector<pybind11::ssize_t> sizes;
   if (shape.rows) sizes.push_back(rows);
   sizes.insert(sizes.end(), shape.dims.begin(), shape.dims.end());
+  require_memory(bytes_of({shape.rows ? rows : 1, shape.features(), static_cast<Index>(sizeof(T))}));
   return pybind11::array_t<T>(sizes);
 }
 

@@ -53,6 +53,7 @@ py::array augmented_as(const Augmentation& augmentation, const py::array& x, std
                        std::uint32_t counter) {
   const Source source = source_of("x", x);
   check_images(augmentation, source);
+  require_memory(bytes_of({source.rows, source.width, static_cast<Index>(sizeof(T))}));
   py::array_t<T> out(std::vector<py::ssize_t>(x.shape(), x.shape() + x.ndim()));
   T* data = out.mutable_data();
   Signals signals;

@@ -7,45 +7,68 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "base/cancel.h"
 #include "base/errors.h"
+#include "base/threads.h"
 
 namespace fastbp {
 
 // A plan serves one caller. Other Python threads wait for their turn; a callback of the call itself cannot get one.
 class Turns {
  public:
-  bool is_mine() const { return owner_.load() == std::this_thread::get_id(); }
+  Turns() : lock_(new Lock{fork_generation()}) {}
+  ~Turns() { delete lock_.load(); }
+  Turns(const Turns&) = delete;
+  Turns& operator=(const Turns&) = delete;
+
+  bool is_taken() const { return lock_.load()->occupant.is_anyone(); }
+  bool is_mine() const { return lock_.load()->occupant.is_this_thread(); }
 
  private:
   friend class Turn;
-  std::mutex mutex_;
-  std::atomic<std::thread::id> owner_{};
+  struct Lock {
+    unsigned generation;
+    std::mutex mutex;
+    Occupant occupant;
+  };
+
+  // The lock of this process. One that a forked child inherits may be locked by a thread that does not exist there: it
+  // gets a new one, and the old one is never touched again.
+  Lock* lock() {
+    Lock* found = lock_.load();
+    while (found->generation != fork_generation() && !found->occupant.is_this_thread()) {
+      Lock* fresh = new Lock{fork_generation()};
+      if (lock_.compare_exchange_strong(found, fresh)) return fresh;
+      delete fresh;
+    }
+    return found;
+  }
+
+  std::atomic<Lock*> lock_;
 };
 
 class Turn {
  public:
   // Call it with the GIL held; it releases the GIL while it waits. what: the object in messages, "this trainer".
-  Turn(Turns& turns, const char* what) : turns_(turns) {
-    if (turns.is_mine())
+  Turn(Turns& turns, const char* what) : lock_(turns.lock()) {
+    if (lock_->occupant.is_this_thread())
       throw Error(Cause::internal, std::string(what) + " is running: its callbacks can not call it again");
-    if (!turns_.mutex_.try_lock()) {
+    if (!lock_->mutex.try_lock()) {
       pybind11::gil_scoped_release release;
-      turns_.mutex_.lock();
+      lock_->mutex.lock();
     }
-    turns_.owner_.store(std::this_thread::get_id());
+    lock_->occupant.enter();
   }
   ~Turn() {
-    turns_.owner_.store(std::thread::id());
-    turns_.mutex_.unlock();
+    lock_->occupant.leave();
+    lock_->mutex.unlock();
   }
   Turn(const Turn&) = delete;
   Turn& operator=(const Turn&) = delete;
 
  private:
-  Turns& turns_;
+  Turns::Lock* lock_;
 };
 
 // Lets Python run its signal handlers (on its main thread only) and keeps what they raise until the work has ended.

@@ -44,6 +44,15 @@ py::dict config() {
 void register_config(py::module_& module) {
   kernels();  // a wrong FASTBP_ISA ends the import here, with an ImportError that says what would be right
 
+  on_refused_threads([](int wanted, int made) {
+    py::gil_scoped_acquire acquire;
+    const std::string message = "the system refuses to make " + std::to_string(wanted) +
+                                " threads: fastbp goes on with " + std::to_string(made) +
+                                ", to the same bits. Look at limits of processes and memory " +
+                                "(ulimit -u, a container's pids limit), or set FASTBP_NUM_THREADS";
+    if (PyErr_WarnEx(PyExc_RuntimeWarning, message.c_str(), 1) < 0) throw py::error_already_set();
+  });
+
   module.def("isa", [] { return std::string(kernels().name); }, "The name of the instruction set in use.");
   module.def("available_isas", &available_isas, "The instruction sets of this build that this machine has, ascending.");
   module.def("set_isa", &set_isa, py::arg("name"), "Forces an instruction set, for what is built from now on.");

@@ -3,6 +3,7 @@
 
 #include <exception>
 #include <new>
+#include <stdexcept>
 
 #include "bindings/bindings.h"
 
@@ -28,7 +29,11 @@ void translate(std::exception_ptr raised) {
     // A signal handler has already set its own exception, which need not be KeyboardInterrupt.
     if (error.cause() == Cause::interrupted && PyErr_Occurred() != nullptr) return;
     pybind11::set_error(exception_for(error.cause()), error.what());
+  } catch (const pybind11::cast_error& error) {  // a number, string or object where the core needs another kind
+    pybind11::set_error(PyExc_TypeError, error.what());
   } catch (const std::bad_alloc&) {
+    pybind11::set_error(PyExc_MemoryError, "out of memory");
+  } catch (const std::length_error&) {  // a list longer than any memory
     pybind11::set_error(PyExc_MemoryError, "out of memory");
   }
 }

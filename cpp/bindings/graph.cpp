@@ -4,6 +4,8 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "bindings/made.h"
+
 namespace fastbp {
 namespace {
 
@@ -15,14 +17,14 @@ py::dict operations() {
   return table;
 }
 
-int add(Graph& graph, const std::string& operation, std::vector<int> inputs, std::vector<Index> integers,
+int add(Made<Graph> graph, const std::string& operation, std::vector<int> inputs, std::vector<Index> integers,
         std::vector<double> numbers, std::string name) {
-  return graph.add(operation_named(operation), std::move(inputs), std::move(integers), std::move(numbers),
-                   std::move(name));
+  return graph->add(operation_named(operation), std::move(inputs), std::move(integers), std::move(numbers),
+                    std::move(name));
 }
 
-py::tuple shape(const Graph& graph, int node) {
-  const Shape& shape = graph.node(node).shape;
+py::tuple shape(Made<Graph> graph, int node) {
+  const Shape& shape = graph->node(node).shape;
   return py::make_tuple(shape.rows, py::tuple(py::cast(shape.dims)));
 }
 
@@ -36,20 +38,20 @@ void register_graph(py::module_& module) {
       .def("add", &add, py::arg("operation"), py::arg("inputs") = py::tuple(), py::arg("integers") = py::tuple(),
            py::arg("numbers") = py::tuple(), py::arg("name") = "",
            "Check operands, attributes and shapes, append the node and return its number.")
-      .def("gradients", &Graph::gradients, py::arg("cost"), py::arg("wrt"),
+      .def("gradients", method(&Graph::gradients), py::arg("cost"), py::arg("wrt"),
            "Append the backward graph of `cost`; the nodes that hold d cost / d wrt[i].")
       .def("shape", &shape, py::arg("node"))
       .def(
-          "operation", [](const Graph& graph, int node) { return name_of(graph.node(node).op); }, py::arg("node"))
+          "operation", [](Made<Graph> graph, int node) { return name_of(graph->node(node).op); }, py::arg("node"))
       .def(
-          "inputs", [](const Graph& graph, int node) { return graph.node(node).inputs; }, py::arg("node"))
+          "inputs", [](Made<Graph> graph, int node) { return graph->node(node).inputs; }, py::arg("node"))
       .def(
-          "integers", [](const Graph& graph, int node) { return graph.node(node).integers; }, py::arg("node"))
+          "integers", [](Made<Graph> graph, int node) { return graph->node(node).integers; }, py::arg("node"))
       .def(
-          "numbers", [](const Graph& graph, int node) { return graph.node(node).numbers; }, py::arg("node"))
+          "numbers", [](Made<Graph> graph, int node) { return graph->node(node).numbers; }, py::arg("node"))
       .def(
-          "name", [](const Graph& graph, int node) { return graph.node(node).name; }, py::arg("node"))
-      .def("__len__", &Graph::size);
+          "name", [](Made<Graph> graph, int node) { return graph->node(node).name; }, py::arg("node"))
+      .def("__len__", method(&Graph::size));
 }
 
 }  // namespace fastbp

@@ -10,6 +10,8 @@
 #include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "bindings/calls.h"
+#include "bindings/made.h"
+#include "bindings/shared_parameters.h"
 #include "kernels/dispatch.h"
 #include "plan/function.h"
 
@@ -32,7 +34,8 @@ void write(Parameter& parameter, const py::array& values) {
   if (parameter.size > 0) std::memcpy(parameter.data.data(), values.data(), static_cast<std::size_t>(values.nbytes()));
 }
 
-int add_parameter(Parameters& parameters, const py::object& value, std::string name) {
+int add_parameter(Made<SharedParameters> self, const py::object& value, std::string name) {
+  Parameters& parameters = *self;
   py::array values = converted(parameters, value);
   Parameter parameter(std::move(name), dims_of(values), parameters.element_bytes());
   write(parameter, values);
@@ -40,7 +43,9 @@ int add_parameter(Parameters& parameters, const py::object& value, std::string n
 }
 
 // Fills the parameter part by part; there is never an array of the whole.
-int add_parts(Parameters& parameters, const std::vector<Index>& shape, const py::iterable& parts, std::string name) {
+int add_parts(Made<SharedParameters> self, const std::vector<Index>& shape, const py::iterable& parts,
+              std::string name) {
+  Parameters& parameters = *self;
   Parameter parameter(std::move(name), shape, parameters.element_bytes());
   Index filled = 0;
   for (const py::handle& part : parts) {
@@ -57,29 +62,40 @@ int add_parts(Parameters& parameters, const std::vector<Index>& shape, const py:
 }
 
 py::array get_parameter(const py::object& self, Index slot, bool copy) {
-  auto& parameters = self.cast<Parameters&>();
+  Parameters& parameters = *self.cast<Made<SharedParameters>>();
   const Parameter& parameter = parameters.at(slot);
   const std::vector<py::ssize_t> shape(parameter.dims.begin(), parameter.dims.end());
   return copied_or_seen(py::array(py::dtype(name_of(parameters.dtype())), shape, parameter.data.data(), self), copy);
 }
 
-void set_parameter(Parameters& parameters, Index slot, const py::object& value) {
-  Parameter& parameter = parameters.at(slot);
-  py::array values = converted(parameters, value);
-  if (dims_of(values) != parameter.dims)
-    throw Error(Cause::value, "parameter '" + parameter.name + "' has shape " +
-                                  to_string(Shape{false, parameter.dims}) + ", got " +
-                                  to_string(Shape{false, dims_of(values)}));
-  write(parameter, values);
+// All of them or none: everything that may fail comes before the first write.
+void set_parameters(Made<SharedParameters> self, const std::vector<std::pair<Index, py::object>>& values) {
+  Parameters& parameters = *self;
+  std::vector<std::pair<Parameter*, py::array>> checked;
+  for (const auto& [slot, value] : values) {
+    Parameter& parameter = parameters.at(slot);
+    py::array converted_value = converted(parameters, value);
+    if (dims_of(converted_value) != parameter.dims)
+      throw Error(Cause::value, "parameter '" + parameter.name + "' has shape " +
+                                    to_string(Shape{false, parameter.dims}) + ", got " +
+                                    to_string(Shape{false, dims_of(converted_value)}));
+    checked.emplace_back(&parameter, std::move(converted_value));
+  }
+  for (const auto& [parameter, value] : checked) write(*parameter, value);
   ++parameters.writes;
+}
+
+void set_parameter(Made<SharedParameters> self, Index slot, const py::object& value) {
+  set_parameters(self, {{slot, value}});
 }
 
 // One class in Python for both element types.
 class AnyFunction {
  public:
-  AnyFunction(const Graph& graph, const std::vector<int>& outputs, std::shared_ptr<Parameters> parameters,
+  AnyFunction(Made<Graph> made, const std::vector<int>& outputs, std::shared_ptr<SharedParameters> parameters,
               bool training, std::uint64_t seed)
-      : inputs_(graph) {
+      : inputs_(*made) {
+    const Graph& graph = *made;
     if (parameters->dtype() == Dtype::float32)
       function_ = std::make_unique<Function<float>>(graph, outputs, parameters, training, seed);
     else
@@ -139,7 +155,10 @@ class AnyFunction {
 py::array_t<double> random_numbers(void (*kernel)(const Random*), std::uint64_t seed, std::uint32_t ordinal, Index n,
                                    double low, double high, Index first) {
   if (n < 0) throw Error(Cause::value, "n must be at least 0, got " + std::to_string(n));
+  constexpr Index kMostNumbers = Index{1} << 62;
   if (first < 0) throw Error(Cause::value, "first must be at least 0, got " + std::to_string(first));
+  if (first > kMostNumbers) throw Error(Cause::value, "first must be at most 2^62, got " + std::to_string(first));
+  require_memory(bytes_of({n, sizeof(double)}));
   py::array_t<double> numbers(static_cast<py::ssize_t>(n));
   Random request{};
   request.first = first;
@@ -157,9 +176,9 @@ py::array_t<double> random_numbers(void (*kernel)(const Random*), std::uint64_t 
 }  // namespace
 
 void register_plan(py::module_& module) {
-  py::class_<Parameters, std::shared_ptr<Parameters>>(module, "Parameters",
-                                                      "The weights that functions and trainers share.")
-      .def(py::init([](const std::string& dtype) { return std::make_shared<Parameters>(dtype_named(dtype)); }),
+  py::class_<SharedParameters, std::shared_ptr<SharedParameters>>(module, "Parameters",
+                                                                  "The weights that functions and trainers share.")
+      .def(py::init([](const std::string& dtype) { return std::make_shared<SharedParameters>(dtype_named(dtype)); }),
            py::arg("dtype"))
       .def("add", &add_parameter, py::arg("value"), py::arg("name") = "", "Append a parameter; returns its slot.")
       .def("add_parts", &add_parts, py::arg("shape"), py::arg("parts"), py::arg("name") = "",
@@ -167,15 +186,24 @@ void register_plan(py::module_& module) {
       .def("get", &get_parameter, py::arg("slot"), py::kw_only(), py::arg("copy") = true,
            "A copy of the parameter, or a read-only view: what trains changes it.")
       .def("set", &set_parameter, py::arg("slot"), py::arg("value"))
-      .def("__len__", &Parameters::size);
+      .def("set_all", &set_parameters, py::arg("values"), "Set (slot, value) pairs, all of them or none.")
+      .def_property_readonly(
+          "writes", [](Made<SharedParameters> p) { return p->writes.load(); }, "How often values were written.")
+      .def_property_readonly(
+          "is_training", [](Made<SharedParameters> p) { return p->training.is_taken(); },
+          "Whether a trainer is at work on them.")
+      .def_property_readonly(
+          "is_training_here", [](Made<SharedParameters> p) { return p->training.is_mine(); },
+          "Whether this thread is inside a trainer's call, as callbacks are.")
+      .def("__len__", [](Made<SharedParameters> p) { return p->size(); });
 
   py::class_<AnyFunction>(module, "Function", "Evaluates nodes of a graph.")
-      .def(py::init<const Graph&, const std::vector<int>&, std::shared_ptr<Parameters>, bool, std::uint64_t>(),
-           py::arg("graph"), py::arg("outputs"), py::arg("parameters"), py::kw_only(), py::arg("training") = false,
-           py::arg("seed") = 0)
-      .def("__call__", &AnyFunction::call, py::arg("inputs"), py::kw_only(), py::arg("batch_size") = py::none(),
+      .def(py::init<Made<Graph>, const std::vector<int>&, std::shared_ptr<SharedParameters>, bool, std::uint64_t>(),
+           py::arg("graph"), py::arg("outputs"), py::arg("parameters").none(false), py::kw_only(),
+           py::arg("training") = false, py::arg("seed") = 0)
+      .def("__call__", method(&AnyFunction::call), py::arg("inputs"), py::kw_only(), py::arg("batch_size") = py::none(),
            py::arg("counter") = 0)
-      .def("means", &AnyFunction::means, py::arg("inputs"), py::kw_only(), py::arg("batch_size"));
+      .def("means", method(&AnyFunction::means), py::arg("inputs"), py::kw_only(), py::arg("batch_size"));
 
   module.def(
       "uniform",

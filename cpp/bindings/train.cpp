@@ -11,7 +11,9 @@
 #include "bindings/augment.h"
 #include "bindings/bindings.h"
 #include "bindings/calls.h"
+#include "bindings/made.h"
 #include "bindings/optimizer.h"
+#include "bindings/shared_parameters.h"
 #include "train/trainer.h"
 
 namespace fastbp {
@@ -52,11 +54,12 @@ class PythonListener : public Listener {
 
 class AnyTrainer {
  public:
-  AnyTrainer(const Graph& graph, int cost, const std::vector<int>& figures, std::shared_ptr<Parameters> parameters,
+  AnyTrainer(Made<Graph> made, int cost, const std::vector<int>& figures, std::shared_ptr<SharedParameters> parameters,
              const std::vector<int>& trainable, const py::dict& optimizer, const std::vector<double>& decayed,
              std::uint64_t seed, const std::optional<std::vector<double>>& rates, std::optional<int> descended,
              const std::optional<std::vector<double>>& max_norms)
-      : inputs_(graph) {
+      : inputs_(*made), parameters_(parameters) {
+    const Graph& graph = *made;
     const OptimizerSettings settings = settings_of(optimizer);
     const std::vector<double> factors = rates.value_or(std::vector<double>(trainable.size(), 1.0));
     const std::vector<double> norms =
@@ -90,6 +93,7 @@ class AnyTrainer {
     request.augmentation = augmentation_of(augment);
     if (!request.inputs.empty()) check_images(request.augmentation, request.inputs.front());
     const Turn turn(turns_, "this trainer");
+    const Turn training(parameters_->training, "a training of these parameters");
     finished_ = FitResult();
     std::visit([&](auto& trainer) { run(*trainer, request, on_batch, on_progress); }, trainer_);
     return finished();
@@ -107,6 +111,7 @@ class AnyTrainer {
     const Inputs inputs = inputs_.read(arrays);
     if (inputs.rows < 1) throw Error(Cause::value, "a training step needs at least 1 row, got 0");
     const Turn turn(turns_, "this trainer");
+    const Turn training(parameters_->training, "a training of these parameters");
     try {
       py::gil_scoped_release release;
       return std::visit([&](auto& trainer) { return trainer->step(inputs.sources, inputs.rows); }, trainer_);
@@ -136,7 +141,7 @@ class AnyTrainer {
 
   static py::dict state(const py::object& self, bool copy) {
     return std::visit([&](auto& trainer) { return read_state(*trainer, self, copy); },
-                      self.cast<AnyTrainer&>().trainer_);
+                      self.cast<Made<AnyTrainer>>()->trainer_);
   }
   void set_state(const py::dict& state) {
     std::visit([&](auto& trainer) { write_state(*trainer, state); }, trainer_);
@@ -171,6 +176,7 @@ class AnyTrainer {
   }
 
   InputNodes inputs_;
+  std::shared_ptr<SharedParameters> parameters_;
   Turns turns_;
   FitResult finished_;
   std::variant<std::unique_ptr<Trainer<float>>, std::unique_ptr<Trainer<double>>> trainer_;
@@ -180,27 +186,30 @@ class AnyTrainer {
 
 void register_train(py::module_& module) {
   py::class_<AnyTrainer>(module, "Trainer", "Mini-batch training, whole epochs in one call.")
-      .def(py::init<const Graph&, int, const std::vector<int>&, std::shared_ptr<Parameters>, const std::vector<int>&,
-                    const py::dict&, const std::vector<double>&, std::uint64_t,
+      .def(py::init<Made<Graph>, int, const std::vector<int>&, std::shared_ptr<SharedParameters>,
+                    const std::vector<int>&, const py::dict&, const std::vector<double>&, std::uint64_t,
                     const std::optional<std::vector<double>>&, std::optional<int>,
                     const std::optional<std::vector<double>>&>(),
-           py::arg("graph"), py::arg("cost"), py::arg("figures"), py::arg("parameters"), py::arg("trainable"),
-           py::arg("optimizer"), py::arg("decayed"), py::arg("seed"), py::arg("rates") = py::none(),
-           py::arg("descended") = py::none(), py::arg("max_norms") = py::none())
-      .def("fit", &AnyTrainer::fit, py::arg("inputs"), py::kw_only(), py::arg("batch_size"), py::arg("epochs") = 1,
-           py::arg("shuffle") = true, py::arg("rows") = py::none(), py::arg("check_finite") = false,
-           py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none(), py::arg("augment") = py::none())
-      .def("step", &AnyTrainer::step, py::arg("inputs"))
-      .def_property_readonly("finished", &AnyTrainer::finished,
+           py::arg("graph"), py::arg("cost"), py::arg("figures"), py::arg("parameters").none(false),
+           py::arg("trainable"), py::arg("optimizer"), py::arg("decayed"), py::arg("seed"),
+           py::arg("rates") = py::none(), py::arg("descended") = py::none(), py::arg("max_norms") = py::none())
+      .def("fit", method(&AnyTrainer::fit), py::arg("inputs"), py::kw_only(), py::arg("batch_size"),
+           py::arg("epochs") = 1, py::arg("shuffle") = true, py::arg("rows") = py::none(),
+           py::arg("check_finite") = false, py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none(),
+           py::arg("augment") = py::none())
+      .def("step", method(&AnyTrainer::step), py::arg("inputs"))
+      .def_property_readonly("finished", method(&AnyTrainer::finished),
                              "The epochs that the last fit finished, however it ended.")
-      .def("set_optimizer", &AnyTrainer::set_optimizer, py::arg("optimizer"))
-      .def("set_proximal_l1", &AnyTrainer::set_proximal_l1, py::arg("lambdas"))
+      .def("set_optimizer", method(&AnyTrainer::set_optimizer), py::arg("optimizer"))
+      .def("set_proximal_l1", method(&AnyTrainer::set_proximal_l1), py::arg("lambdas"))
       .def("state", &AnyTrainer::state, py::kw_only(), py::arg("copy") = true)
-      .def("set_state", &AnyTrainer::set_state, py::arg("state"))
+      .def("set_state", method(&AnyTrainer::set_state), py::arg("state"))
       .def_property(
-          "epoch", [](AnyTrainer& t) { return t.epoch(); }, [](AnyTrainer& t, std::uint32_t n) { t.epoch() = n; })
+          "epoch", [](Made<AnyTrainer> t) { return t->epoch(); },
+          [](Made<AnyTrainer> t, std::uint32_t n) { t->epoch() = n; })
       .def_property(
-          "steps", [](AnyTrainer& t) { return t.steps(); }, [](AnyTrainer& t, std::uint32_t n) { t.steps() = n; });
+          "steps", [](Made<AnyTrainer> t) { return t->steps(); },
+          [](Made<AnyTrainer> t, std::uint32_t n) { t->steps() = n; });
 }
 
 }  // namespace fastbp

@@ -8,6 +8,7 @@ namespace fastbp {
 namespace {
 
 constexpr Index kLargestSize = Index{1} << 56;  // elements of a value without its rows: their byte count fits 64 bits
+constexpr Index kLastSlot = (Index{1} << 20) - 1;  // lists of inputs and parameters are as long as their slots reach
 constexpr Index kLargestExponent = Index{1} << 53;
 constexpr Index kOrdinals = Index{1} << 24;
 
@@ -82,6 +83,7 @@ Shape elementwise(const Request& r) {
 Shape slot(const Request& r) {
   check_integers(r, "[slot, *dims]", 1, true);
   if (r.integers[0] < 0) fail(r, "slot must be at least 0, got " + text(r.integers[0]));
+  if (r.integers[0] > kLastSlot) fail(r, "slot must be at most " + text(kLastSlot) + ", got " + text(r.integers[0]));
   return {r.op == Op::input, check_dims(r, 1)};
 }
 

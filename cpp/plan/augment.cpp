@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/errors.h"
+#include "base/memory.h"
 #include "base/threads.h"
 #include "plan/plan.h"
 
@@ -104,7 +105,7 @@ Augmenter<T>::Augmenter(const Augmentation& augmentation, int threads)
     plane_ = rounded(height * width + slack);
     between_ = rounded((height + kFieldPad) * between_row_ + slack);
   }
-  scratch_ = Buffer(static_cast<std::size_t>(threads * (padded_ + 2 * plane_ + between_)) * sizeof(T));
+  scratch_ = Buffer(bytes_of({threads, padded_ + 2 * plane_ + between_, static_cast<Index>(sizeof(T))}));
 }
 
 // A Gaussian's weights are scaled to a sum of about 1; then those for distances that no two pixels have are left out.

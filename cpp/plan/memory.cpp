@@ -1,8 +1,12 @@
 // Places values in memory: local to a tile if nothing outside the stage reads them, else in one arena, where values
 // that are never alive together share space.
+#include "base/memory.h"
+
 #include <algorithm>
 #include <numeric>
+#include <string>
 
+#include "base/errors.h"
 #include "plan/tape.h"
 
 namespace fastbp {
@@ -213,6 +217,20 @@ class Placement {
   std::vector<std::pair<int, int>> shares_;
 };
 
+// Sizes that the passes may add up without overflow, and a run that ends: no row of a value takes more memory than
+// there is, and all values together have fewer elements than anybody could compute.
+void check_sizes(const TapeRequest& request, const Tape& tape) {
+  constexpr Index kMostElements = Index{1} << 50;
+  Index elements = 0;
+  for (const Value& value : tape.values) {
+    require_memory(bytes_of({value.width, request.element_bytes}));
+    if (__builtin_add_overflow(elements, product_of({value.width, value.rows ? request.max_rows : 1}), &elements) ||
+        elements > kMostElements)
+      throw Error(Cause::memory,
+                  "out of memory: a run of " + std::to_string(request.max_rows) + " rows has more than 2^50 values");
+  }
+}
+
 }  // namespace
 
 void place(const TapeRequest& request, Tape& tape) { Placement(request, tape); }
@@ -220,6 +238,7 @@ void place(const TapeRequest& request, Tape& tape) { Placement(request, tape); }
 Tape build_tape(const TapeRequest& request) {
   Tape tape;
   lower(request, tape);
+  check_sizes(request, tape);
   combine(request, tape);
   fuse(request, tape);
   share_out(request, tape);

@@ -1,6 +1,7 @@
 // The weights. Functions and trainers built on the same Parameters share them.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <deque>
 #include <string>
@@ -8,14 +9,18 @@
 
 #include "base/buffer.h"
 #include "base/errors.h"
+#include "base/memory.h"
 
 namespace fastbp {
 
 struct Parameter {
   Parameter(std::string name_, std::vector<Index> dims_, Index element_bytes)
       : name(std::move(name_)), dims(std::move(dims_)) {
-    for (Index d : dims) size *= d;
-    data = Buffer(static_cast<std::size_t>(size * element_bytes));
+    for (Index d : dims)
+      if (d < 0)
+        throw Error(Cause::value, "parameter '" + name + "' must have no negative sizes, got " + std::to_string(d));
+    size = product_of(dims);
+    data = Buffer(bytes_of({size, element_bytes}), Use::wholly);
   }
 
   std::string name;
@@ -44,7 +49,7 @@ class Parameters {
   }
 
   // Counts the steps and calls that have written values, so that a trainer can tell whether others have written since.
-  std::uint64_t writes = 0;
+  std::atomic<std::uint64_t> writes{0};
 
  private:
   Dtype dtype_;

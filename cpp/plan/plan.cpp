@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/cpu.h"
+#include "base/memory.h"
 
 namespace fastbp {
 namespace {
@@ -23,8 +24,6 @@ Index apart(Index bytes, int threads) {
   return bytes == 0 || threads == 1 ? rounded(bytes) : rounded(bytes) + kBetween;
 }
 
-int available_threads() { return threads_forbidden() ? 1 : get_num_threads(); }
-
 }  // namespace
 
 void share_always(TeamChoice choice) { team_choice = choice; }
@@ -36,7 +35,9 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
     : max_rows_(std::max<Index>(max_rows, 1)),
       kernels_(kernels_for<T>()),
       chosen_threads_(chosen_num_threads()),
-      available_threads_(available_threads()),
+      available_threads_(get_num_threads()),
+      ceiling_(thread_ceiling()),
+      generation_(fork_generation()),
       augmentation_(augmentation) {
   const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
   tape_ =
@@ -59,9 +60,10 @@ template <class T>
 bool Plan<T>::is_current(bool often) {
   constexpr unsigned kBetweenLooks = 64;
   if (&kernels_ != &kernels_for<T>() || chosen_threads_ != chosen_num_threads()) return false;
+  if (generation_ != fork_generation()) return false;  // a thread that this forked child lacks may have been at work
+  if (ceiling_ != thread_ceiling()) return false;
   const bool looks = !often || ++calls_ % kBetweenLooks == 0;
-  if (!looks) return available_threads_ == 1 || !threads_forbidden();  // a team's plan cannot run in a forked child
-  return available_threads_ == available_threads();
+  return !looks || available_threads_ == get_num_threads();
 }
 
 // Memory of the block loop: for each thread a block's values and a binary counter; for each unit its sums.
@@ -75,15 +77,16 @@ void Plan<T>::allocate_loop() {
   loop_threads_ = static_cast<int>(std::min<Index>(tape_.threads, most_blocks));
   tape_.block_arena = apart(tape_.block_arena * element, loop_threads_) / element;
   tape_.block_sums = rounded(tape_.block_sums * element) / element;
-  counter_ = apart(tape_.block_sums * counter_slots_ * element, loop_threads_) / element;
-  blocks_ = Buffer(static_cast<std::size_t>(tape_.block_arena * element * loop_threads_));
-  sums_ = Buffer(static_cast<std::size_t>(counter_ * element * loop_threads_));
-  const Index bytes = std::max<Index>(tape_.block_sums * element * loop_threads_, 1);  // one unit of each thread
+  counter_ = apart(product_of({tape_.block_sums, counter_slots_, element}), loop_threads_) / element;
+  blocks_ = Buffer(bytes_of({tape_.block_arena, element, loop_threads_}));
+  sums_ = Buffer(bytes_of({counter_, element, loop_threads_}));
+  const Index bytes =
+      std::max<Index>(product_of({tape_.block_sums, element, loop_threads_}), 1);  // one unit of each thread
   const Index wanted = std::min(kMostUnits, kUnitsOfMany / loop_threads_);
   units_per_thread_ = std::clamp(kUnitSumBytes / bytes, kFewestUnits, std::max(wanted, kFewestUnits));
   const Index most_units = loop_threads_ == 1 ? 1 : std::min(most_blocks, 2 * units_per_thread_ * loop_threads_ + 1);
   begun_ = std::vector<std::atomic<Index>>(static_cast<std::size_t>(most_units));
-  unit_sums_ = Buffer(static_cast<std::size_t>(tape_.block_sums * element * most_units));
+  unit_sums_ = Buffer(bytes_of({tape_.block_sums, element, most_units}));
 }
 
 // Sets the address of every value that is not local to a tile or a block. bind_output sets those of outputs with rows.
@@ -94,7 +97,7 @@ void Plan<T>::place_values(Parameters& parameters) {
   for (const auto& values : tape_.constants) constants += rounded(static_cast<Index>(values.size()) * element);
   for (const Value& value : tape_.values)
     if (value.place == Value::Place::output && !value.rows) outputs += rounded(value.width * element);
-  arena_ = Buffer(static_cast<std::size_t>(tape_.arena * element));
+  arena_ = Buffer(bytes_of({tape_.arena, element}));
   constants_ = Buffer(static_cast<std::size_t>(constants));
   own_outputs_ = Buffer(static_cast<std::size_t>(outputs));
 
@@ -139,8 +142,8 @@ void Plan<T>::allocate_scratch() {
   program_scratch_ = apart(tape_.scratch * element, tape_.threads) / element;
   ahead_.resize(static_cast<std::size_t>(tape_.threads));
   more_scratch_.resize(static_cast<std::size_t>(tape_.threads));
-  magnitudes_ = Buffer(static_cast<std::size_t>(magnitudes_per_thread() * element * tape_.threads));
-  programs_ = Buffer(static_cast<std::size_t>(program_scratch_ * element * tape_.threads));
+  magnitudes_ = Buffer(bytes_of({magnitudes_per_thread(), element, tape_.threads}));
+  programs_ = Buffer(bytes_of({program_scratch_, element, tape_.threads}));
   for (const Item& item : tape_.items) {
     if (item.kind != Item::Kind::first_max) continue;
     Index groups = item.reduced[0] || !tape_.values[static_cast<std::size_t>(item.output)].rows ? 1 : max_rows_;
@@ -177,7 +180,7 @@ void Plan<T>::allocate_scratch() {
     }
   }
   product_step_ = apart(product_scratch_, tape_.threads);
-  products_ = Buffer(static_cast<std::size_t>(std::max(alone, product_step_ * tape_.threads)));
+  products_ = Buffer(bytes_of({std::max(alone, product_of({product_step_, tape_.threads}))}));
 }
 
 template <class T>

@@ -187,7 +187,8 @@ class Plan {
   Index max_rows_;
   const Kernels<T>& kernels_;
   Tape tape_;
-  int chosen_threads_, available_threads_;
+  int chosen_threads_, available_threads_, ceiling_;
+  unsigned generation_;  // of forks, where it was built
   unsigned calls_ = 0;  // calls of is_current
   Buffer arena_, own_outputs_, constants_;
   std::vector<Ahead> ahead_;  // by thread: the rows that it will gather next, to prefetch

@@ -58,7 +58,7 @@ typename Optimizer<T>::State Optimizer<T>::begun(const std::string& name, const 
   State state{name, {}};
   for (const Trained& weight : weights_) {
     const std::size_t size = static_cast<std::size_t>(weight.parameter->size);
-    state.values.emplace_back(size * sizeof(T));
+    state.values.emplace_back(size * sizeof(T), Use::wholly);
     T* values = state.values.back().template as<T>();
     if (name == kAverage && size > 0) std::memcpy(values, weight.parameter->data.data(), size * sizeof(T));
     if (name == "accumulator") std::fill_n(values, size, static_cast<T>(s.initial_accumulator_value));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/memory.h"
 #include "train/run.h"
 #include "train/shuffle.h"
 
@@ -133,7 +134,7 @@ void Trainer<T>::check_rows(Run& run) const {
     if (!plan_->reads_input(slot)) continue;
     for (Index begin = 0; begin < frame.rows; begin += kRowBlock) {
       const Index rows = std::min(kRowBlock, frame.rows - begin);
-      const std::size_t bytes = static_cast<std::size_t>(kRowBlock * source.width) * sizeof(T);
+      const std::size_t bytes = bytes_of({kRowBlock, source.width, static_cast<Index>(sizeof(T))});
       if (run.checked.bytes() < bytes) run.checked = Buffer(bytes);
       T* numbers = run.checked.template as<T>();
       const Index* order = frame.row_ids == nullptr ? nullptr : frame.row_ids + begin;

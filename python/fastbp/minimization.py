@@ -157,11 +157,8 @@ def minimize(
     done = 0
     while done < epochs:
         count = min(every, epochs - done)
-        store.begin_training()
-        try:
-            figures = trainer.fit(arrays, batch_size=batch_size, epochs=count, shuffle=shuffle)
-        finally:
-            store.end_training()
+        store.claim()
+        figures = trainer.fit(arrays, batch_size=batch_size, epochs=count, shuffle=shuffle)
         run.history["cost"] += figures[:, 0].tolist()
         done += count
         if evaluate is not None and count == every:

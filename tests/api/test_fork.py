@@ -5,8 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import fastbp as bp
 import numpy as np
@@ -103,3 +106,70 @@ def test_multiprocessing_by_fork() -> None:
         process.join(SECONDS)
         assert process.exitcode == 0
     assert results == [here, here]
+
+
+CAMPAIGN = Path(__file__).resolve().parents[2] / "tools" / "campaigns" / "forks.py"
+
+
+@pytest.mark.parametrize("options", [["--count", "18"], ["--count", "5", "--callback"]], ids=["threads", "callbacks"])
+def test_forks_at_any_moment_leave_no_child_that_waits(options: list[str]) -> None:
+    """Beside every public call of another thread, and from a callback whose child returns into `fit`."""
+    result = subprocess.run([sys.executable, str(CAMPAIGN), *options], capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert f"{options[1]} forks, 0 failures" in result.stdout
+
+
+def test_a_child_of_a_callback_knows_that_its_threads_are_missing() -> None:
+    net, parent, seen = network(), os.getpid(), []
+
+    def fork(batch: int, logs: object) -> None:
+        if batch == 2 and os.getpid() == parent:
+            child = forked()
+            if child:
+                seen.append(os.waitpid(child, 0)[1])
+            else:
+                signal.alarm(SECONDS)
+
+    status = 1
+    try:
+        net.fit(X, Y, batch_size=8, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=fork)])
+    except RuntimeError as error:
+        if os.getpid() == parent:
+            raise
+        steps = net._steps
+        net.fit(X, Y, batch_size=8, verbose=0)  # on one thread
+        status = 0 if "forked" in str(error) and steps == 3 and net._steps == 3 + 8 else 2
+    finally:
+        if os.getpid() != parent:
+            os._exit(status)
+    assert seen == [0]
+    assert net._steps == 8
+
+
+def test_a_callback_of_the_child_is_still_a_callback() -> None:
+    """The call that a callback has forked goes on in the child: it cannot train the model a second time meanwhile."""
+    net, parent, seen = network(), os.getpid(), []
+
+    def fork(batch: int, logs: object) -> None:
+        if batch > 0:
+            return
+        child = forked()
+        if child:
+            seen.append(os.waitpid(child, 0)[1])
+            return
+        signal.alarm(SECONDS)
+        try:
+            net.train_on_batch(X, Y)
+        except RuntimeError as error:
+            os._exit(0 if "not from its callbacks" in str(error) else 2)
+        os._exit(3)
+
+    net.fit(X, Y, batch_size=30, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=fork)])
+    assert os.getpid() == parent
+    assert seen == [0]
+
+
+def forked() -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks with threads: that is the point
+        return os.fork()

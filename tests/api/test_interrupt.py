@@ -6,8 +6,14 @@ one row repeated without memory, so that the replay can do the same steps.
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from new_process import DONE, run_python
+
+CAMPAIGN = Path(__file__).resolve().parents[2] / "tools" / "campaigns" / "interrupts.py"
 
 SETUP = """
     import itertools, os, signal, sys, threading
@@ -147,3 +153,41 @@ def test_a_handler_of_ones_own_runs_while_the_core_works() -> None:
         print(net._steps > 0)
     """
     assert run_python(SETUP + code, 1) == "True\n"
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+def test_interrupts_at_any_microsecond_leave_no_model_that_cannot_train(backend: str) -> None:
+    command = [sys.executable, str(CAMPAIGN), "--count", "400", "--backend", backend]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count("80 interrupts, 0 failures") == 5
+
+
+MARK = """
+    import fastbp as bp
+    import numpy as np
+
+    net = bp.Sequential([bp.Dense(1)])
+    net.compile("sgd", "mse")
+    x = np.ones((4, 2))
+
+    class Stop(Exception):
+        pass
+
+    def stop(batch, logs):
+        raise Stop
+
+    for _ in range(3):
+        try:
+            net.fit(x, x[:, :1], verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=stop)])
+        except Stop as error:
+            kept = error  # its traceback holds the frames of the call
+        net.train_on_batch(x, x[:, :1])
+    assert net._steps == 6
+    print("all of it was checked")
+"""
+
+
+def test_a_kept_exception_leaves_no_mark() -> None:
+    for backend in ("core", "reference"):
+        assert run_python(MARK.replace('"mse")', f'"mse", backend="{backend}")')) == DONE

@@ -9,8 +9,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import platform
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,33 +17,17 @@ from typing import Any
 import numpy as np
 import pytest
 from fastbp import _core
-from new_process import SANITIZED
+from preloaded import build_preloaded
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "count_allocations.cpp"
 BATCH = 8
 
 
-def build(folder: Path) -> Path:
-    names = [os.environ.get("CXX", ""), "c++", "g++", "clang++"]
-    compiler = next((found for name in names if name and (found := shutil.which(name))), None)
-    if compiler is None:
-        pytest.skip("needs a C++ compiler")
-    library = folder / "count_allocations.so"
-    command = [compiler, "-std=c++17", "-O1", "-shared", "-fPIC", "-o", str(library), str(SOURCE)]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    return library
-
-
 @pytest.fixture(scope="module")
 def counts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[int]]:
     """What `main` below prints."""
-    if platform.libc_ver()[0] != "glibc":
-        pytest.skip("needs glibc")
-    if SANITIZED:
-        pytest.skip("a sanitiser has its own allocator")
-    library = build(tmp_path_factory.mktemp("allocations"))
+    library = build_preloaded(SOURCE, tmp_path_factory.mktemp("allocations"))
     environment = os.environ | {"LD_PRELOAD": str(library), "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, str(Path(__file__).resolve()), str(library)]
     result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)

@@ -21,6 +21,9 @@ from .nearest import nearest
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
+LARGEST = 2**63 - 1  # of a size: what 64 bits hold
+
+
 def at_least(argument: str, value: Any, least: int, most: int | None = None) -> int:
     """`value` as a whole number of at least `least`, and at most `most`."""
     number = whole(argument, value)

@@ -17,9 +17,12 @@ __all__ = ["get_num_threads", "set_num_threads", "show_config"]
 def get_num_threads() -> int:
     """The most threads that fastbp uses.
 
-    It is what `set_num_threads` said, else the environment variable ``FASTBP_NUM_THREADS`` (read once), else the number
-    of processors that this process may use: its affinity mask, cut down to its control group's CPU quota. Small work
-    uses fewer threads, a forked child always one. Results do not depend on it, to the bit.
+    It is what `set_num_threads` said, else the environment variable ``FASTBP_NUM_THREADS``, else ``OMP_NUM_THREADS``
+    (both read once; joblib sets the latter for its workers), else the number of processors that this process may use:
+    its affinity mask, cut down to its control group's CPU quota. ``threadpoolctl.threadpool_limits`` is a ceiling for
+    all of them. It is 1 in a forked child. Small work uses fewer threads. Results do not depend on it, to the bit.
+
+    Where the system refuses to make so many threads, fastbp goes on with fewer and says so in one `RuntimeWarning`.
 
     Returns
     -------

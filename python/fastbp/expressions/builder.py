@@ -17,9 +17,6 @@ class ParameterHome(Protocol):
 
     dtype: str
     values: Any  # a backend's Parameters
-    residents: int  # how many parameters have their home here
-    version: int  # grows with every training here
-    is_training: bool
 
     def slot(self, parameter: Any) -> int:
         """The slot of a parameter. A new one is copied here, or drawn from its initialiser if it has no value yet."""

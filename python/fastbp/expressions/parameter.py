@@ -13,6 +13,12 @@ from .builder import GraphBuilder, ParameterHome
 from .expression import Expression
 
 
+class Moves:
+    """`now` is another object whenever a parameter has got another home."""
+
+    now = object()
+
+
 class Parameter(Expression):
     """A value that training changes; made by `parameter` and by layers.
 
@@ -41,8 +47,8 @@ class Parameter(Expression):
     """
 
     __slots__ = (
-        "_learning_rate_multiplier", "_slot", "_store", "_trainable", "_value", "_weight_decay_multiplier",
-        "constraint", "decay", "initializer", "regularizer", "shape", "version",
+        "_home", "_learning_rate_multiplier", "_trainable", "_value", "_version", "_weight_decay_multiplier",
+        "constraint", "decay", "initializer", "regularizer", "shape",
     )  # fmt: skip
     trainable = Setting(True)
     learning_rate_multiplier = Setting(1.0)
@@ -73,9 +79,8 @@ class Parameter(Expression):
         self.learning_rate_multiplier = learning_rate_multiplier
         self.weight_decay_multiplier = weight_decay_multiplier
         self.constraint = constraint
-        self.version = 0
-        self._store: ParameterHome | None = None
-        self._slot = -1
+        self._version = 0  # counts what was set while the value was in the parameter itself
+        self._home: tuple[ParameterHome, int] | None = None
 
     @property
     def value(self) -> Any:
@@ -90,18 +95,19 @@ class Parameter(Expression):
             raise ValueError(
                 f"value must have the shape {self.shape} of the parameter {self.name!r}, got {array.shape}"
             )
-        if self._store is not None:
-            self._store.values.set(self._slot, array)
+        if self._home is not None:
+            store, slot = self._home
+            store.values.set(slot, array)
         else:
-            self._value = array.copy()
-        self.version += 1
+            self._value, self._version = array.copy(), self._version + 1
 
     @property
     def _exact(self) -> np.ndarray:
         """A read-only view of the value, in the dtype that it was given in or that its home has, so that its user
         rounds it only once. Read it at once: training changes it."""
-        if self._store is not None:
-            return np.asarray(self._store.values.get(self._slot, copy=False))
+        if self._home is not None:
+            store, slot = self._home
+            return np.asarray(store.values.get(slot, copy=False))
         if self._value is None:
             raise ValueError(f"the parameter {self.name!r} has no value yet: it gets one when its model is built")
         view = self._value.view()
@@ -111,15 +117,26 @@ class Parameter(Expression):
     @property
     def store(self) -> ParameterHome | None:
         """The value's home; None if the value is in the parameter itself."""
-        return self._store
+        return self._home[0] if self._home is not None else None
+
+    @property
+    def home(self) -> tuple[ParameterHome, int] | None:
+        """The value's home and its slot there; None if the value is in the parameter itself."""
+        return self._home
+
+    @property
+    def version(self) -> tuple[Any, int]:
+        """The value's home and how often something was written there: if both are the same, so is the value."""
+        home = self.store
+        return home, self._version if home is None else home.values.writes
 
     @property
     def has_value(self) -> bool:
-        return self._store is not None or self._value is not None
+        return self._home is not None or self._value is not None
 
     def _state(self) -> dict[str, Any]:
         """The attributes for a copy or a pickle: they hold the value itself, wherever it lives."""
-        return {**super()._state(), "_value": self._exact if self.has_value else None, "_store": None, "_slot": -1}
+        return {**super()._state(), "_value": self._exact if self.has_value else None, "_home": None}
 
     def __copy__(self) -> Parameter:
         copied = type(self).__new__(type(self))
@@ -128,14 +145,26 @@ class Parameter(Expression):
 
     def live_in(self, store: ParameterHome, slot: int) -> None:
         """Makes `store` the home: from now on the value is that of its `slot`."""
-        if self._store is not None:
-            self._store.residents -= 1
-        store.residents += 1
-        self._store, self._slot, self._value = store, slot, None
-        self.version += 1
+        Moves.now = object()
+        self._home = store, slot  # one assignment: an interrupt finds it done or not done
+        Moves.now = object()
+        self._value = None
 
     def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
         return builder.add("parameter", (), (builder.store.slot(self), *self.shape), (), self.name)
+
+
+def set_values(values: Sequence[tuple[Parameter, np.ndarray]]) -> None:
+    """Sets several parameters whose homes have them already; where all have one home, all of them or none."""
+    by_home: dict[ParameterHome, list[tuple[int, np.ndarray]]] = {}
+    for parameter, value in values:
+        if parameter.home is None:
+            parameter.value = value
+        else:
+            store, slot = parameter.home
+            by_home.setdefault(store, []).append((slot, value))
+    for store, pairs in by_home.items():
+        store.values.set_all(pairs)
 
 
 @known_keywords

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from .._shared.arguments import whole
+from .._shared.arguments import LARGEST, whole
 from .builder import GraphBuilder
 
 Dims = tuple[int, ...]
@@ -24,6 +24,8 @@ def checked_shape(argument: str, shape: Any) -> Dims:
         dims = tuple(whole(argument, d) for d in ((shape,) if isinstance(shape, int) else shape))
     except TypeError:
         raise TypeError(f"{argument} must be a tuple of whole numbers, got {shape!r}") from None
+    if any(d > LARGEST for d in dims):
+        raise ValueError(f"{argument} must have sizes of at most {LARGEST}, got {dims}")
     if any(d < 0 for d in dims):
         raise ValueError(f"{argument} must have no negative sizes, got {dims}")
     return dims

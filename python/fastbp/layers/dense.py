@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._shared.arguments import at_least
+from .._shared.arguments import LARGEST, at_least
 from ..activations import get_activation
 from ..constraints import get_constraint
 from ..expressions import shape_rules
@@ -72,7 +72,7 @@ class Dense(Layer):
         **options: Any,
     ) -> None:
         super().__init__(name=name, **options)
-        self.units = at_least("units", units, 1)
+        self.units = at_least("units", units, 1, LARGEST)
         self.activation = get_activation(activation)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..expressions.parameter import Parameter
+from ..expressions.parameter import Moves, Parameter
 from .backends import dtype_name, get_backend
 
 
@@ -31,28 +31,39 @@ class ParameterStore:
         self.dtype = dtype_name(dtype)
         self.seed = seed
         self.values = self.backend.Parameters(self.dtype)
-        self.parameters: list[Parameter] = []
-        self.version = 0  # grows with every training here
-        self.is_training = False
-        self.residents = 0  # how many of its parameters have their home here; if all do, there is nothing to copy
         self._slots: dict[Parameter, int] = {}
-        self._seen: list[tuple[Any, int, int]] = []  # each parameter's home and both versions when it was copied
+        self._copied: dict[Parameter, tuple[Any, int]] = {}  # the version of each value when it was copied here
+        self._settled: Any = None  # `Moves.now` when all parameters were seen to have their home here
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """In the order of their slots."""
+        return list(self._slots)
+
+    @property
+    def is_training(self) -> bool:
+        """Whether a trainer is at work on them."""
+        return bool(self.values.is_training)
 
     def slot(self, parameter: Parameter) -> int:
         """The slot of `parameter`. A new one is copied here, or drawn from its initialiser if it has no value yet."""
         if parameter in self._slots:
             return self._slots[parameter]
-        if parameter.has_value:
+        home = parameter.home
+        if home is not None and home[0] is self:  # an interrupt came between the two last lines of this method
+            slot = home[1]
+        elif parameter.has_value:
+            version = parameter.version
             slot = int(self.values.add(parameter._exact, parameter.name))
+            self._copied[parameter] = version
         else:
-            ordinal = len(self.parameters)
+            ordinal = len(self._slots)
             drawn = parameter.initializer.parts(parameter.shape, seed=self.seed, ordinal=ordinal, backend=self.backend)
             with np.errstate(over="ignore", under="ignore"):
                 slot = int(self.values.add_parts(parameter.shape, drawn, parameter.name))
             parameter.live_in(self, slot)
         self._slots[parameter] = slot
-        self.parameters.append(parameter)
-        self._seen.append(_state(parameter))
+        self._settled = None
         return slot
 
     def value(self, parameter: Parameter) -> np.ndarray:
@@ -61,43 +72,30 @@ class ParameterStore:
 
     def refresh(self) -> None:
         """Copies values that have changed elsewhere to this store; homes stay as they are."""
-        if self.residents == len(self._slots):
-            return
-        for index, (parameter, slot) in enumerate(self._slots.items()):
-            home = parameter.store
-            if home is self:
-                continue
-            state = _state(parameter)
-            if self._seen[index] != state or (home is not None and home.is_training):
-                self.values.set(slot, parameter._exact)
-                self._seen[index] = state
+        for parameter in self._away():
+            version = parameter.version
+            if self._copied.get(parameter) != version:
+                self.values.set(self._slots[parameter], parameter._exact)
+                self._copied[parameter] = version
 
     def claim(self) -> None:
         """Makes this store the home of all its parameters; a RuntimeError if another one is training some of them."""
-        if self.residents == len(self._slots):
-            return
-        away = [parameter for parameter in self.parameters if parameter.store is not self]
+        away = self._away()
         for parameter in away:
-            if parameter.store is not None and parameter.store.is_training:
+            if parameter.store is not None and parameter.store.values.is_training:
                 raise RuntimeError(
-                    f"{parameter.name or 'a parameter'} is being trained by something else, which called this: "
-                    "train when that is done"
+                    f"{parameter.name or 'a parameter'} is being trained by something else: train when that is done"
                 )
         if away:
             self.refresh()
         for parameter in away:
             parameter.live_in(self, self._slots[parameter])
 
-    def begin_training(self) -> None:
-        """Claims the parameters; until `end_training` no other store can claim them."""
-        self.claim()
-        self.is_training = True
-
-    def end_training(self) -> None:
-        self.is_training = False
-        self.version += 1
-
-
-def _state(parameter: Parameter) -> tuple[Any, int, int]:
-    home = parameter.store
-    return home, parameter.version, -1 if home is None else home.version
+    def _away(self) -> list[Parameter]:
+        """The parameters that have their home elsewhere: mostly none, which is seen without a look at each."""
+        moves = Moves.now
+        if self._settled is moves:
+            return []
+        away = [parameter for parameter in self._slots if parameter.store is not self]
+        self._settled = None if away else moves
+        return away

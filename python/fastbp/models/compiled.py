@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -50,6 +50,34 @@ class Repeated:
         return bool(of_x and of_y) and of_x[0] == of_y[0] > 0 and kinds == self._kinds
 
 
+class Past(NamedTuple):
+    """What a model keeps of its trainings. It is replaced as a whole, so that an interrupt finds the old or the new.
+
+    The trainer that was at work last has the counters of the random numbers and the state of its weights; `kept` has
+    the state of the others.
+    """
+
+    kept: OptimizerState = OptimizerState()
+    graph: TrainingGraph | None = None
+    trainer: Any = None
+    first_epoch: int = 0  # the counters of a model without such a trainer
+    first_step: int = 0
+
+    @property
+    def epochs(self) -> int:
+        return self.first_epoch if self.trainer is None else int(self.trainer.epoch)
+
+    @property
+    def steps(self) -> int:
+        return self.first_step if self.trainer is None else int(self.trainer.steps)
+
+    def state(self, copy: bool = True) -> OptimizerState:
+        """The optimiser state of all weights."""
+        if self.graph is None:
+            return self.kept
+        return self.kept.with_state(self.graph.trainable, self.trainer.state(copy=copy))
+
+
 class CompiledNetwork(Predictor):
     """A network with a loss and an optimiser. See `Model`."""
 
@@ -62,10 +90,7 @@ class CompiledNetwork(Predictor):
         self._factors = penalty_factors()
         self._trainings: dict[tuple[int, ...], TrainingGraph] = {}  # by the shape of a row of targets
         self._trained_rows = 0  # m of the penalties: the rows of the last `fit`
-        self._epochs = self._steps = 0  # counters of the random numbers
-        self._kept = OptimizerState()  # of every weight except those that the trainer of `_last` holds
-        self._last: tuple[TrainingGraph, Any] | None = None  # the graph that trained last, and its trainer
-        self._is_training = False
+        self._past = Past()
         self._applied: tuple[Any, ...] | None = None  # stamp, graph and optimiser when settings were last applied
         self._repeated: Repeated | None = None  # the last `train_on_batch`
 
@@ -120,9 +145,10 @@ class CompiledNetwork(Predictor):
             raise ValueError("a model that is trained has one output; a list of outputs is for predict")
         l1, l2, proximal = finite("l1", l1), finite("l2", l2), truth("proximal", proximal)
         goal = Goal(get_loss(loss), get_metrics(metrics), l1, l2, proximal)
-        self.optimizer, self._goal = get_optimizer(optimizer), goal
-        self._trainings.clear()
-        self._kept, self._last, self._repeated = OptimizerState(), None, None
+        chosen = get_optimizer(optimizer)
+        self.optimizer, self._goal = chosen, goal
+        self._past = Past(first_epoch=self._epochs, first_step=self._steps)
+        self._trainings, self._repeated = {}, None
         if backend != self._backend:  # the new backend's store is made when it is needed
             self._backend, self._store, self._prediction = backend, None, None
 
@@ -131,8 +157,25 @@ class CompiledNetwork(Predictor):
             raise ValueError("the model must be compiled first: compile(optimizer=…, loss=…)")
         return self._goal
 
+    @property
+    def _epochs(self) -> int:
+        """The counter of epochs, of the random numbers."""
+        return self._past.epochs
+
+    @property
+    def _steps(self) -> int:
+        """The counter of steps, of the random numbers."""
+        return self._past.steps
+
+    def _count_step(self) -> None:
+        """Counts a step that no trainer made: its dropout drew numbers."""
+        if self._past.trainer is not None:
+            self._past.trainer.steps += 1
+        else:
+            self._past = self._past._replace(first_step=self._past.first_step + 1)
+
     def _refuse_while_training(self, method: str) -> None:
-        if self._is_training:
+        if self._store is not None and self._store.values.is_training_here:
             raise RuntimeError(f"{method} cannot be called while the model is being trained: not from its callbacks")
 
     def _data(self, x: Any, y: Any, prefix: str = "") -> tuple[list[np.ndarray], int]:
@@ -152,7 +195,7 @@ class CompiledNetwork(Predictor):
     def _training_for(self, arrays: Sequence[np.ndarray]) -> TrainingGraph:
         """The training graph for targets of this shape and the present settings, with its weights up to date."""
         training = self._trainings.get(arrays[-1].shape[1:])
-        if training is not None and training.is_current:
+        if training is not None and training.goal is self._goal and training.is_current:
             training.store.refresh()
         else:
             shapes = [array.shape[1:] for array in arrays]
@@ -168,25 +211,14 @@ class CompiledNetwork(Predictor):
         if not self._trainable:
             raise ValueError("the model has no trainable weights: its trainable is False")
         trainer = self._apply_settings(training)
-        if self._last is None or self._last[1] is not trainer:
-            self._kept = self._all_kept()
-            if self._kept.counters is not None:  # there was a training before
-                trainer.set_state(self._kept.of(training.trainable, trainer.state(copy=False)))
-            self._last = training, trainer
-        trainer.epoch, trainer.steps = self._epochs, self._steps
+        if self._past.trainer is not trainer:
+            kept = self._past.state()
+            if kept.counters is not None:  # there was a training before
+                trainer.set_state(kept.of(training.trainable, trainer.state(copy=False)))
+            trainer.epoch, trainer.steps = self._epochs, self._steps
+            self._past = Past(kept, training, trainer)
         self._repeated = None
         return trainer
-
-    def _begin_training(self, training: TrainingGraph) -> None:
-        """Makes this graph's store the home of its weights; until `_end_training` nothing else may train them."""
-        training.store.begin_training()
-        self._is_training = True
-
-    def _end_training(self, training: TrainingGraph, trainer: Any) -> None:
-        """Ends training, also after an exception, and stores the trainer's counters."""
-        self._is_training = False
-        training.store.end_training()
-        self._epochs, self._steps = int(trainer.epoch), int(trainer.steps)
 
     def _note(self, training: TrainingGraph, trainer: Any, arrays: Sequence[np.ndarray], x: Any, y: Any) -> None:
         """Keeps the graph and trainer of this `train_on_batch` if a call like it would need the same."""
@@ -195,18 +227,12 @@ class CompiledNetwork(Predictor):
             stamp, _, optimizer = self._applied  # taken before the settings were read: it shows what was set since
             self._repeated = Repeated(stamp, training, trainer, optimizer, x, y)
 
-    def _all_kept(self, copy: bool = True) -> OptimizerState:
-        if self._last is None:
-            return self._kept
-        training, trainer = self._last
-        return self._kept.with_state(training.trainable, trainer.state(copy=copy))
-
     def _overwrite_with_average(self) -> None:
         """After a `fit`: replaces the weights by their moving average if the optimiser keeps one."""
         assert self.optimizer is not None
-        if self.optimizer.use_ema and self._last is not None:
-            training, trainer = self._last
-            overwrite_with_average(trainer, training.store, training.trainable)
+        if self.optimizer.use_ema and self._past.graph is not None:
+            graph = self._past.graph
+            overwrite_with_average(self._past.trainer, graph.store, graph.trainable)
 
     def _apply_settings(self, training: TrainingGraph) -> Any:
         """The trainer of this graph, after passing it the optimiser's settings if they may have changed."""
@@ -222,9 +248,9 @@ class CompiledNetwork(Predictor):
     def __copy__(self) -> CompiledNetwork:
         """A copy that shares the layers and their weights, but has an optimiser state of its own."""
         copied = type(self).__new__(type(self))
-        copied._restore({**self._state(), "_kept": self._all_kept()})
+        copied._restore(self._state(copy=True))
         return copied
 
-    def _state(self) -> dict[str, Any]:
-        state = {**super()._state(), "_kept": self._all_kept(copy=False)}
-        return {**state, "_trainings": {}, "_last": None, "_applied": None, "_repeated": None, "_is_training": False}
+    def _state(self, copy: bool = False) -> dict[str, Any]:
+        past = Past(self._past.state(copy), first_epoch=self._epochs, first_step=self._steps)
+        return {**super()._state(), "_past": past, "_trainings": {}, "_applied": None, "_repeated": None}

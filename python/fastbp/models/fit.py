@@ -79,7 +79,17 @@ class Fit:
     def run(self) -> History:
         model, epoch = self.model, self.initial_epoch
         model.stop_training = False
+        history, steps = model.history, model._steps
         model.history = self.history
+        try:
+            return self._run(epoch)
+        except BaseException:
+            if model._steps == steps:  # nothing was trained
+                model.history = history
+            raise
+
+    def _run(self, epoch: int) -> History:
+        model = self.model
         one_by_one = self.wants_batches or self.validate is not None or self.callbacks.wants_epochs
         logs: dict[str, float] = {}
         self.callbacks.call("on_train_begin", logs)
@@ -138,7 +148,7 @@ class Fit:
     def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
         self.finished = self.finished[:0]
         trainer = self.model._trainer_of(self.training)
-        self.model._begin_training(self.training)
+        self.training.store.claim()
         try:
             trainer.fit(
                 self.arrays,
@@ -149,7 +159,6 @@ class Fit:
             )
         finally:
             self.finished = np.asarray(trainer.finished)
-            self.model._end_training(self.training, trainer)
         return self.finished
 
     def _on_batch(self, step: int, figures: Sequence[float]) -> bool:

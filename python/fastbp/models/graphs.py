@@ -168,13 +168,13 @@ class TrainingGraph:
         if self.goal.l1 or self.goal.l2:
             self.store.refresh()
         if rows != self._rows:
-            self._rows = rows
             if self._trainer is not None and self.goal.proximal:
-                self._trainer.set_proximal_l1(self._proximal_l1())
+                self._trainer.set_proximal_l1(self._proximal_l1(rows))
+            self._rows = rows
 
-    def _proximal_l1(self) -> list[float]:
+    def _proximal_l1(self, rows: int) -> list[float]:
         """λ of the soft threshold ηλ of each trained weight: the net's l1/m (for decayed ones) plus the layer's l1."""
-        shared = self.goal.l1 / self._rows if self.goal.proximal and self._rows else 0.0
+        shared = self.goal.l1 / rows if self.goal.proximal and rows else 0.0
         return [shared * weight.decay + proximal_l1(weight) for weight in self.trainable]
 
     def check(self, arrays: Sequence[np.ndarray]) -> None:
@@ -204,7 +204,7 @@ class TrainingGraph:
         if self._trainer is None:
             if not self.trainable:
                 raise ValueError("the model has no trainable weights")
-            self._trainer = self.store.backend.Trainer(
+            trainer = self.store.backend.Trainer(
                 self.lowering.graph,
                 self.cost,
                 self.figures,
@@ -217,7 +217,8 @@ class TrainingGraph:
                 descended=self._descended,
                 max_norms=[math.inf if p.constraint is None else p.constraint.max_value for p in self.trainable],
             )
-            self._trainer.set_proximal_l1(self._proximal_l1())
+            trainer.set_proximal_l1(self._proximal_l1(self._rows))
+            self._trainer = trainer
         elif self._settings != settings:
             self._trainer.set_optimizer(settings)
         self._settings = settings

@@ -177,7 +177,8 @@ class Model(CompiledNetwork):
                 "x" if len(arrays) == 2 else f"the input {self.inputs[0].name!r}", arrays[0].shape[1:]
             )
         trained = rows
-        drawn = validation_seed is not None or truth("stratify", stratify)
+        shuffle, check_finite = truth("shuffle", shuffle), truth("check_finite", check_finite)
+        drawn = truth("stratify", stratify) or validation_seed is not None
         seed = 0 if validation_seed is None else at_least("validation_seed", validation_seed, 0, 2**64 - 1)
         if drawn and (validation_data is not None or not validation_split):
             raise ValueError("validation_seed and stratify draw the rows of validation_split, which is not in use")
@@ -203,7 +204,7 @@ class Model(CompiledNetwork):
         training.check(arrays)
         job = Fit(
             self, training, arrays, trained, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
-            shuffle=bool(shuffle), check_finite=bool(check_finite), verbose=verbose, callbacks=callbacks,
+            shuffle=shuffle, check_finite=check_finite, verbose=verbose, callbacks=callbacks,
             validate=validate, is_validated=is_validated, augment=request,
         )  # fmt: skip
         self._trained_rows = trained
@@ -243,6 +244,7 @@ class Model(CompiledNetwork):
         10.0
         """
         self._refuse_while_training("train_on_batch")
+        as_dict = return_dict if return_dict is False else truth("return_dict", return_dict)
         again = self._repeated
         if again is not None and again.is_like(self.optimizer, x, y):
             arrays, training, trainer = [x, y], again.training, again.trainer
@@ -255,12 +257,9 @@ class Model(CompiledNetwork):
             training.set_rows(self._trained_rows or rows)
             trainer = self._trainer_of(training)
             self._note(training, trainer, arrays, x, y)
-        self._begin_training(training)
-        try:
-            figures = trainer.step(arrays)
-        finally:
-            self._end_training(training, trainer)
-        return figures_in_order(training.goal.names, figures, return_dict)
+        training.store.claim()
+        figures = trainer.step(arrays)
+        return figures_in_order(training.goal.names, figures, as_dict)
 
     @known_keywords
     def loss_and_gradients(self, x: Any, y: Any, training: bool = True) -> tuple[float, list[np.ndarray]]:
@@ -295,12 +294,13 @@ class Model(CompiledNetwork):
         """
         self._compiled()
         arrays, rows = self._data(x, y)
+        training = truth("training", training)
         program = self._training_for(arrays)
         program.check(arrays)
         program.set_rows(self._trained_rows or rows)
-        loss, *gradients = program.gradients(self._weights, bool(training))(arrays, counter=self._steps)
-        self._steps += bool(training)
-        self._repeated = None  # its trainer's step counter is no longer right
+        loss, *gradients = program.gradients(self._weights, training)(arrays, counter=self._steps)
+        if training:
+            self._count_step()
         return float(loss), [np.asarray(g) for g in gradients]
 
     def backpropagate(self, x: Any, y: Any) -> Backpropagation:
@@ -404,6 +404,7 @@ class Model(CompiledNetwork):
         {'loss': 10.0, 'mae': 3.0}
         """
         goal = self._compiled()
+        return_dict = truth("return_dict", return_dict)
         size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
         arrays, rows = self._data(x, y)
         training = self._training_for(arrays)

@@ -12,7 +12,7 @@ from .._shared.arguments import at_least, known_keywords, real_array, truth
 from .._shared.nearest import look_up
 from .._shared.terminal import writable
 from ..callbacks.callback_list import CallbackList
-from ..expressions.parameter import Parameter
+from ..expressions.parameter import Parameter, set_values
 from ..lowering.arrays import as_inputs, batches, check_dims, common_rows
 from .network import Network
 from .progress import Line
@@ -124,8 +124,7 @@ class Predictor(Network):
             if value.shape != weight.shape:
                 raise ValueError(f"{what} must have the shape {weight.shape}, got {value.shape}")
             values.append(value)
-        for weight, value in zip(own, values):
-            weight.value = value
+        set_values(list(zip(own, values)))
 
     def count_params(self) -> int:
         """The number of weights' elements.

@@ -14,17 +14,15 @@ class Trainee(Protocol):
     stop_training: bool
     history: History | None
 
+    @property
+    def _steps(self) -> int:
+        """How many steps were made."""
+
     def _trainer_of(self, training: TrainingGraph) -> Any:
         """The trainer of this graph, with the optimiser's present settings and the model's counters."""
 
     def _apply_settings(self, training: TrainingGraph) -> Any:
         """The trainer of this graph, after passing it the optimiser's settings if they may have changed."""
-
-    def _begin_training(self, training: TrainingGraph) -> None:
-        """Until `_end_training` nothing else may train the weights."""
-
-    def _end_training(self, training: TrainingGraph, trainer: Any) -> None:
-        """Ends training, also after an exception, and stores the trainer's counters."""
 
     def _overwrite_with_average(self) -> None:
         """Replaces the weights by their moving average if the optimiser keeps one."""

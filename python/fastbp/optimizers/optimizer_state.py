@@ -42,6 +42,4 @@ def overwrite_with_average(trainer: Any, store: ParameterStore, weights: Sequenc
     """Writes the moving average into the weights, if there was an update."""
     state = trainer.state(copy=False)
     if state["counters"][0] > 0:
-        for weight, value in zip(weights, state["average"]):
-            store.values.set(store.slot(weight), value)
-        store.version += 1
+        store.values.set_all([(store.slot(weight), value) for weight, value in zip(weights, state["average"])])

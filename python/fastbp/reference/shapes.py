@@ -14,6 +14,7 @@ from .operations import ELEMENTWISE, operations
 __all__ = ["Request", "Shape", "broadcast_shapes", "infer_shape", "to_string"]
 
 LARGEST_SIZE = 2**56  # elements of a row, or of a value without rows: 64 bits can count their bytes
+LAST_SLOT = 2**20 - 1  # lists of inputs and parameters are as long as their slots reach
 
 
 class Shape(NamedTuple):
@@ -128,6 +129,8 @@ def _slot(r: Request) -> Shape:
     _check_integers(r, "[slot, *dims]", 1, or_more=True)
     if r.integers[0] < 0:
         _fail(r, f"slot must be at least 0, got {r.integers[0]}")
+    if r.integers[0] > LAST_SLOT:
+        _fail(r, f"slot must be at most {LAST_SLOT}, got {r.integers[0]}")
     return Shape(r.operation == "input", _check_dims(r, r.integers[1:]))
 
 

@@ -98,7 +98,12 @@ class Trainer:
         self._finished: list[list[float]] = []
         self.set_optimizer(optimizer)
 
-    def fit(
+    def fit(self, inputs: Sequence[Any], **options: Any) -> NDArray[np.float64]:
+        """See `_fit`; meanwhile the parameters are marked as being trained."""
+        with self._parameters.training():
+            return self._fit(inputs, **options)
+
+    def _fit(
         self,
         inputs: Sequence[Any],
         *,
@@ -159,6 +164,10 @@ class Trainer:
 
     def step(self, inputs: Sequence[Any]) -> list[float]:
         """One step on all these rows; cost and figures before the update."""
+        with self._parameters.training():
+            return self._step(inputs)
+
+    def _step(self, inputs: Sequence[Any]) -> list[float]:
         arrays, rows = self._inputs.check(inputs)
         if rows == 0:
             raise ValueError("a training step needs at least 1 row, got 0")
@@ -233,6 +242,7 @@ class Trainer:
     def _write(self, made: Step) -> None:
         for slot, weight in zip(self._slots, self._optimizer.limited(made)):
             self._parameters.values[slot] = weight
+        self._parameters.writes += 1
         self._optimizer.write(made)
 
     def _first_not_finite(self, batch: list[Array | None], frame: Frame, made: Step) -> str:
