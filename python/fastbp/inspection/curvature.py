@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .._shared.arguments import known_keywords
 from ..expressions.expression import Expression, Input
 from ..expressions.parameter import Parameter
 from ..lowering.lowering import Lowering, expressions_below
 from ..lowering.parameter_store import ParameterStore
-from .convexity_rules import AFFINE, Term, facts_of
+
+if TYPE_CHECKING:
+    from .convexity_rules import Term
 
 
 class Symbols(ParameterStore):
@@ -106,6 +108,8 @@ def _expressions(argument: str, value: Any) -> list[Expression]:
 
 def terms_of(graph: Any, variables: set[int], positive: set[int]) -> list[Term]:
     """A term for each node. Nodes that compute the same are one term, except variables and positive nodes."""
+    from .convexity_rules import AFFINE, Term, facts_of  # 2 ms: not for every `import fastbp`
+
     terms: list[Term] = []
     made: dict[Any, Term] = {}
     for node in range(len(graph)):

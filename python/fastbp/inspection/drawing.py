@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import importlib
 import os
 from collections.abc import Callable, Sequence
@@ -215,7 +214,9 @@ def _lines(texts: Sequence[str], line: Callable[[str, int], str]) -> str:
 
 def _html(texts: Sequence[str], colors: Sequence[str]) -> str:
     """A label for Graphviz, with a colour for each of its lines."""
-    body = _lines(texts, lambda text, i: f'<font color="{colors[i]}">{html.escape(text)}</font>')
+    from html import escape  # with a table of all entities: not for every `import fastbp`
+
+    body = _lines(texts, lambda text, i: f'<font color="{colors[i]}">{escape(text)}</font>')
     return f"<{body}>"
 
 

@@ -33,7 +33,8 @@ class ParameterStore:
         self.values = self.backend.Parameters(self.dtype)
         self._slots: dict[Parameter, int] = {}
         self._copied: dict[Parameter, tuple[Any, int]] = {}  # the version of each value when it was copied here
-        self._settled: Any = None  # `Moves.now` when all parameters were seen to have their home here
+        # `Moves.now` when all parameters were seen to have their home here, as mostly. While it is the same, they have.
+        self._settled: Any = None
 
     @property
     def parameters(self) -> list[Parameter]:
@@ -72,6 +73,8 @@ class ParameterStore:
 
     def refresh(self) -> None:
         """Copies values that have changed elsewhere to this store; homes stay as they are."""
+        if self._settled is Moves.now:
+            return
         for parameter in self._away():
             version = parameter.version
             if self._copied.get(parameter) != version:
@@ -80,6 +83,8 @@ class ParameterStore:
 
     def claim(self) -> None:
         """Makes this store the home of all its parameters; a RuntimeError if another one is training some of them."""
+        if self._settled is Moves.now:
+            return
         away = self._away()
         for parameter in away:
             if parameter.store is not None and parameter.store.values.is_training:
@@ -92,10 +97,8 @@ class ParameterStore:
             parameter.live_in(self, self._slots[parameter])
 
     def _away(self) -> list[Parameter]:
-        """The parameters that have their home elsewhere: mostly none, which is seen without a look at each."""
+        """The parameters that have their home elsewhere."""
         moves = Moves.now
-        if self._settled is moves:
-            return []
         away = [parameter for parameter in self._slots if parameter.store is not self]
         self._settled = None if away else moves
         return away
