@@ -116,3 +116,12 @@ def test_a_seed_out_of_range_ends_with_status_2(seed: str, capsys: pytest.Captur
         main(["train", "digits", "--seed", seed])
     assert exit.value.code == 2
     assert f"must be a whole number from 0 to 2^64 - 1, got '{seed}'" in capsys.readouterr().err
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    command = f"{sys.executable} -c 'import sys; from fastbp.cli.main import main; sys.exit(main([\"info\"]))'"
+    result = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{command} | (exec 0<&-; sleep 2)"], capture_output=True, text=True
+    )
+    assert result.stderr == ""
+    assert result.returncode == 141

@@ -173,7 +173,7 @@ def gelu(x: Any, approximate: bool = False) -> Expression:
     Raises
     ------
     TypeError
-        If `approximate` is no truth value.
+        If `approximate` is neither True nor False.
 
     Notes
     -----

@@ -257,7 +257,7 @@ class GaussianNoise(Transform):
     Raises
     ------
     TypeError, ValueError
-        For a standard deviation that is none.
+        If the standard deviation is no number, negative or not finite.
 
     Notes
     -----

@@ -203,7 +203,7 @@ def gaussian_nll(y_true: Any, y_pred: Any, variance: Any = None, full: bool = Fa
         If a number in `variance` is not above 0; if the shapes do not fit: when it is computed, since they are not
         known before.
     TypeError
-        If `full` is no truth value, or `variance` holds no real numbers.
+        If `full` is neither True nor False, or `variance` holds no real numbers.
 
     Notes
     -----

@@ -23,6 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError as error:
         print(f"fastbp: not enough memory: {error}".removesuffix(": "), file=sys.stderr)
         return 1
+    except BrokenPipeError:  # as with `| head`: nobody reads on
+        sys.stdout = None  # Python would flush it at its end
+        return 141  # as a shell counts it: 128 + SIGPIPE
     except (OSError, ValueError, ImportError, NonFiniteError) as error:
         print(f"fastbp: {error}", file=sys.stderr)
         return 1

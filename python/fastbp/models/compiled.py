@@ -119,7 +119,7 @@ class CompiledNetwork(Predictor):
             λ of the lecture's penalties λ/m Σ|w| and λ/(2m) Σw², with m the rows that `fit` trains on; weights that are
             trained only, never biases. Default 0.
         proximal : bool
-            Whether l1 shrinks the weights by ηλ/m after each step, to exactly 0 where that is more than there is,
+            Whether l1 shrinks the weights by ηλ/m after each step, to exactly 0 if they are smaller than that,
             rather than through the gradient; see `L1L2`. Default False.
         backend : {"core", "reference"}
             Both give the same bits. Default "core".

@@ -9,7 +9,7 @@ from .optimizer import Optimizer
 
 
 class Lion(Optimizer):
-    """The sign of a momentum: every weight moves by η.
+    """Steps by the sign of a momentum: every weight moves by η.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """The Python reference: the definition of what fastbp computes, in NumPy, bit for bit.
 
-It mirrors the C++ core file by file and offers the same names as ``fastbp._core`` (docs/architecture.md, "The two
-backends"); ``backend="reference"`` runs it in place of the core.
+Most of its files have the names of the C++ files that they define. It offers the same names as ``fastbp._core``
+(docs/architecture.md, "The two backends"); ``backend="reference"`` runs it in place of the core.
 """
 
 from __future__ import annotations
