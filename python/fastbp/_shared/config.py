@@ -20,7 +20,8 @@ def get_num_threads() -> int:
     It is what `set_num_threads` said, else the environment variable ``FASTBP_NUM_THREADS``, else ``OMP_NUM_THREADS``
     (both read once; joblib sets the latter for its workers), else the number of processors that this process may use:
     its affinity mask, cut down to its control group's CPU quota. ``threadpoolctl.threadpool_limits`` is a ceiling for
-    all of them. It is 1 in a forked child. Small work uses fewer threads. Results do not depend on it, to the bit.
+    all of them, in the thread that sets it. It is 1 in a forked child. Small work uses fewer threads. Results do not
+    depend on it, to the bit.
 
     Where the system refuses to make so many threads, fastbp goes on with fewer and says so in one `RuntimeWarning`.
 
