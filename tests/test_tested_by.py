@@ -27,6 +27,7 @@ TESTED_BY: dict[str, list[str]] = {
     "callbacks/early_stopping.py": ["api/test_callbacks.py"],
     "callbacks/history.py": ["api/test_callbacks.py", "api/test_pickling.py"],
     "callbacks/lambda_callback.py": ["api/test_callbacks.py"],
+    "callbacks/monitor.py": ["api/test_monitors.py", "api/test_callbacks.py"],
     "callbacks/reduce_lr_on_plateau.py": ["api/test_schedules.py"],
     "cli/main.py": ["test_cli.py"],
     "cli/train_examples.py": ["test_digits.py", "test_cli.py"],

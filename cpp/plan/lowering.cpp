@@ -207,7 +207,10 @@ class Lowering {
     Drop drop{flag(1), flag(3), -1, node.numbers[0]};
     const Index width = node.shape.features();
     if (flag(2) && width > 0) {
-      drop.exact = static_cast<Index>(drop.rate * static_cast<double>(width) + 0.5);
+      // Rounded half up. The product of a decimal rate can be below a half that it should be: 0.29 * 50
+      // is 14.4999...98.
+      const double product = drop.rate * static_cast<double>(width);
+      drop.exact = static_cast<Index>((product + product * 0x1p-50) + 0.5);
       drop.rate = static_cast<double>(drop.exact) / static_cast<double>(width);
     }
     return drop;

@@ -109,7 +109,8 @@ def linear_regression(x: Any, y: Any, l2: float = 0.0, intercept: bool = True) -
     -----
     The intercept is taken out by subtracting the columns' means; what is left is solved by the singular value
     decomposition of x, for l2 = 0 with each column divided by its largest element, so that the columns' units do not
-    decide over the rank. Singular values below max(m, n)·2⁻⁵² times the largest count as 0.
+    decide over the rank. A column that differs from its mean by no more than m·2⁻⁵² of its largest element is constant.
+    Singular values below max(m, n)·2⁻⁵² times the largest count as 0.
 
     Where columns depend on each other, or there are fewer rows than columns, many W fit alike (rank < n). Of these the
     answer is the one with the smallest ‖W‖, the pseudoinverse's, which is the limit of ridge regression for l2 → 0.
@@ -133,7 +134,7 @@ def linear_regression(x: Any, y: Any, l2: float = 0.0, intercept: bool = True) -
         raise ValueError("x must have at least 1 row, got 0")
     no_means = np.zeros(features.shape[1]), np.zeros(targets.shape[1])
     x_mean, y_mean = (features.mean(axis=0), targets.mean(axis=0)) if with_intercept else no_means
-    centered, y_centered = features - x_mean, targets - y_mean
+    centered, y_centered = _centered(features, x_mean), _centered(targets, y_mean)
     w, rank = _solution(centered, y_centered, l2)
     x_dims, y_dims = np.shape(x)[1:], np.shape(y)[1:]
     return LinearRegression(
@@ -142,6 +143,15 @@ def linear_regression(x: Any, y: Any, l2: float = 0.0, intercept: bool = True) -
         rank=rank,
         residual_sum_of_squares=float(np.sum((y_centered - centered @ w) ** 2)),
     )
+
+
+def _centered(columns: np.ndarray, means: np.ndarray) -> np.ndarray:
+    """Columns less their means. What is within the error of a mean is 0: so constant columns become 0."""
+    centered = columns - means
+    largest = np.max(np.abs(columns), axis=0, initial=0.0)
+    constant = np.max(np.abs(centered), axis=0, initial=0.0) <= len(columns) * 2.0**-52 * largest
+    centered[:, constant & (means != 0)] = 0.0
+    return centered
 
 
 def _matrix(value: Any, name: str) -> np.ndarray:

@@ -163,3 +163,15 @@ def test_both_backends_sample_alike():
 def test_what_makes_no_sense_is_an_error(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+def test_an_exact_dropout_drops_the_decimal_share_rounded_half_up(backend: str) -> None:
+    from fractions import Fraction
+
+    for rate in ("0.29", "0.15", "0.35", "0.57", "0.1", "0.3", "0.7", "0.05", "0.5", "0.99", "0.58", "0.145"):
+        for width in (1, 2, 3, 5, 7, 10, 50, 100, 150, 350, 1000):
+            x = bp.input("x")
+            f = bp.function([x], bp.dropout(x, float(rate), exact=True), training=True, backend=backend)
+            dropped = int(width - np.count_nonzero(f(np.ones((1, width)))))
+            assert dropped == int(Fraction(rate) * width + Fraction(1, 2)), (rate, width)

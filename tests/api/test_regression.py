@@ -151,3 +151,20 @@ def test_errors_name_the_argument(arguments: tuple, error: type[Exception], mess
 def test_predict_counts_the_features() -> None:
     with pytest.raises(ValueError, match="x has 2 features, but the regression has 1"):
         bp.linear_regression([1.0, 2.0], [1.0, 2.0]).predict([[1.0, 2.0]])
+
+
+@pytest.mark.parametrize("rows", [5, 10, 37, 199])
+def test_a_constant_column_has_the_coefficient_0(rows: int) -> None:
+    draw = np.random.default_rng(rows)
+    for constant in (0.1, 0.7, -3.3, 1e-9, 12345.67, 1 / 3):
+        x = np.column_stack([draw.normal(size=rows), np.full(rows, constant)])
+        line = bp.linear_regression(x, 3 * x[:, 0] - 2)
+        assert line.rank == 1
+        assert line.coefficients[1] == 0
+        np.testing.assert_allclose([line.coefficients[0], line.intercept], [3, -2], rtol=1e-12)
+    flat = bp.linear_regression(draw.normal(size=rows), np.full(rows, 0.1))
+    assert flat.coefficients == 0
+    assert flat.residual_sum_of_squares == 0
+    nearly = np.full(rows, 1.0)
+    nearly[0] += 1e-12  # small, and no rounding error
+    assert bp.linear_regression(nearly, nearly).rank == 1

@@ -191,7 +191,7 @@ def rates_after(figures: list[float], **options: Any) -> list[float]:
 
 def test_a_plateau_halves_the_rate() -> None:
     assert rates_after([5, 4, 4, 4, 3, 3, 3], patience=2) == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]
-    assert rates_after([5, 5, 5, 5, 5, 5], patience=1, cooldown=2) == [1, 0.5, 0.5, 0.25, 0.25, 0.125]
+    assert rates_after([5, 5, 5, 5, 5, 5], patience=1, cooldown=2) == [1, 0.5, 0.5, 0.5, 0.25, 0.25]
     assert rates_after([5, 5, 5, 5], patience=1, min_lr=0.4) == [1, 0.5, 0.4, 0.4]
     assert rates_after([5, 4.95, 4.9], patience=1, min_delta=0.1) == [1, 0.5, 0.25]
     assert rates_after([1, 2, 3, 3], patience=1, mode="max") == [1, 1, 1, 0.5]
@@ -207,3 +207,18 @@ def test_a_plateau_says_what_it_does_and_what_it_cannot(capsys: pytest.CaptureFi
         net.fit([[0.0]], [[0.0]], epochs=3, verbose=0, callbacks=[bp.ReduceLROnPlateau("loss", patience=0)])
     with pytest.warns(UserWarning, match="ReduceLROnPlateau monitors 'val_loss', which is not there: loss"):
         net.fit([[0.0]], [[0.0]], verbose=0, callbacks=[bp.ReduceLROnPlateau()])
+
+
+@pytest.mark.parametrize("total", [1, 2, 3, 4, 10, 1000])
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.99, 1.0])
+def test_one_cycle_begins_tops_and_ends_where_it_says(total: int, share: float) -> None:
+    cycle = bp.OneCycle(2.0, total, warmup_fraction=share, div_factor=10, final_div_factor=100)
+    top = share * (total - 1)
+    assert cycle(0) == pytest.approx(0.2 if top > 0 else 2.0)
+    if top == int(top):
+        assert cycle(int(top)) == pytest.approx(2.0)
+    if top < total - 1:
+        assert cycle(total - 1) == pytest.approx(0.002)
+    assert cycle(total + 50) == cycle(total - 1)
+    rates = [cycle(t) for t in range(min(total, 50))]
+    assert all(0.002 * (1 - 1e-12) <= rate <= 2.0 for rate in rates)

@@ -83,3 +83,17 @@ def test_numbers_that_are_no_classes_cannot_be_stratified():
     net.compile(loss="mse")
     with pytest.raises(ValueError, match="stratify needs y as labels or as one-hot rows"):
         net.fit(X, X[:, 0], verbose=0, validation_split=0.2, stratify=True)
+
+
+@pytest.mark.parametrize("split", ["0.9", "0.1", "0.2", "0.3", "0.7", "0.8", "0.05", "0.95", "0.33", "0.001", "1e-05"])
+def test_the_split_is_that_of_the_decimal_number(split: str) -> None:
+    from fractions import Fraction
+    from math import ceil
+
+    from fastbp.models.splits import split_rows
+
+    for rows in (10, 20, 50, 100, 1000, 12345, 100000):
+        held_out = ceil(Fraction(split) * rows)
+        if held_out < rows:
+            assert split_rows(rows, float(split)) == rows - held_out
+            assert split_rows(rows, np.float64(split)) == rows - held_out

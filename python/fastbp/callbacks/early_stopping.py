@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from .._shared.arguments import at_least, known_keywords, real, truth
-from .._shared.nearest import look_up
-from .callback import Callback, Logs
+from .callback import Logs
+from .monitor import Monitor
 
 
-class EarlyStopping(Callback):
+class EarlyStopping(Monitor):
     """Ends training when a figure has stopped improving, as in Keras, or has reached a target.
 
     Parameters
@@ -25,9 +24,11 @@ class EarlyStopping(Callback):
     verbose : int
         1 prints a line when it acts. Default 0.
     mode : {"auto", "min", "max"}
-        Whether smaller or larger is better; "auto" decides by the name: accuracies larger, all else smaller.
+        Whether smaller or larger is better. "auto" knows: "loss" and losses smaller, accuracies larger. For any other
+        figure training begins with a ValueError that asks for the mode.
     baseline : float, optional
-        Training ends if the figure does not get better than this.
+        Epochs whose figure is not better than this count as epochs without improvement, even while the figure improves.
+        (Keras goes on as long as it improves.)
     restore_best_weights : bool
         Whether the weights at the end are those of the best epoch rather than of the last. Default False.
     start_from_epoch : int
@@ -37,6 +38,8 @@ class EarlyStopping(Callback):
 
     Attributes
     ----------
+    stopped : bool
+        Whether it ended training.
     stopped_epoch : int
         The epoch, from 0, after which it ended training; 0 if it did not.
     reached : bool
@@ -90,24 +93,23 @@ class EarlyStopping(Callback):
         start_from_epoch: int = 0,
         target: float | None = None,
     ) -> None:
-        super().__init__()
-        look_up("mode", mode, {m: m for m in ("auto", "min", "max")})
-        self.monitor = monitor
+        super().__init__(monitor, mode, min_delta)
         self.target = None if target is None else real("target", target)
         unlimited = patience is None and target is not None
         self.patience = math.inf if unlimited else at_least("patience", 0 if patience is None else patience, 0)
         self.verbose = verbose
         self.baseline = None if baseline is None else real("baseline", baseline)
-        self.min_delta = abs(real("min_delta", min_delta))
         self.restore_best_weights = truth("restore_best_weights", restore_best_weights)
         self.start_from_epoch = at_least("start_from_epoch", start_from_epoch, 0)
-        if mode == "auto":
-            mode = "max" if monitor.endswith(("acc", "accuracy")) else "min"
-        self.mode = mode
-        self.on_train_begin()
+        self._forget()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        super().on_train_begin(logs)
+        self._forget()
+
+    def _forget(self) -> None:
         self.wait = 0
+        self.stopped = False
         self.stopped_epoch = 0
         self.reached = False
         self.best: float | None = None
@@ -115,42 +117,35 @@ class EarlyStopping(Callback):
         self.best_epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        current = (logs or {}).get(self.monitor)
+        current = self.current(logs)
         if current is None:
-            known = ", ".join(logs or {})
-            warnings.warn(f"EarlyStopping monitors {self.monitor!r}, which is not there: {known}", stacklevel=2)
             return
         if epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
             self.best_weights, self.best_epoch = self.model.get_weights(), epoch
         self.wait += 1
-        if self._better(current, self.best):
+        if self.is_better(current, self.best):
             self.best, self.best_epoch = current, epoch
             if self.restore_best_weights:
                 self.best_weights = self.model.get_weights()
-            if self.baseline is None or self._better(current, self.baseline):
+            if self.baseline is None or self.is_better(current, self.baseline):
                 self.wait = 0
-        elif self.wait >= self.patience and epoch > 0:
+        if self.wait >= max(self.patience, 1):
             self._stop(epoch)
         if self.target is not None and (current >= self.target if self.mode == "max" else current <= self.target):
             self.reached = True
             self._stop(epoch)
 
     def _stop(self, epoch: int) -> None:
-        self.stopped_epoch = epoch
+        self.stopped, self.stopped_epoch = True, epoch
         self.model.stop_training = True
 
     def on_train_end(self, logs: Logs | None = None) -> None:
-        if (self.stopped_epoch > 0 or self.reached) and self.verbose:
+        if self.stopped and self.verbose:
             why = f"{self.monitor} has reached {self.target:g}" if self.reached else "early stopping"
             print(f"Epoch {self.stopped_epoch + 1}: {why}")
         if self.restore_best_weights and self.best_weights is not None:
             if self.verbose:
                 print(f"Restoring the weights of epoch {self.best_epoch + 1}")
             self.model.set_weights(self.best_weights)
-
-    def _better(self, value: float, reference: float | None) -> bool:
-        if reference is None:
-            return not math.isnan(value)
-        return value > reference + self.min_delta if self.mode == "max" else value < reference - self.min_delta

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from typing import Any
-
-from .._shared.arguments import at_least, finite, known_keywords, real
-from .._shared.nearest import look_up
-from .callback import Callback, Logs
+from .._shared.arguments import at_least, finite, known_keywords
+from .callback import Logs
+from .monitor import Monitor
 
 
-class ReduceLROnPlateau(Callback):
+class ReduceLROnPlateau(Monitor):
     """Multiplies the learning rate by `factor` when a figure has stopped improving, as in Keras.
 
     Parameters
@@ -25,11 +21,13 @@ class ReduceLROnPlateau(Callback):
     verbose : int
         1 prints a line when it acts. Default 0.
     mode : {"auto", "min", "max"}
-        Whether smaller or larger is better; "auto" decides by the name: accuracies larger, all else smaller.
+        Whether smaller or larger is better. "auto" knows: "loss" and losses smaller, accuracies larger. For any other
+        figure training begins with a ValueError that asks for the mode.
     min_delta : float
         What counts as an improvement must be larger than this. Default 1e-4.
     cooldown : int
-        Epochs after a reduction in which nothing is counted. Default 0.
+        Epochs after a reduction in which no epoch counts as one without improvement; better figures still become the
+        best. Default 0. (Keras counts the last of them.)
     min_lr : float
         The rate does not go below this. Default 0.
 
@@ -64,47 +62,38 @@ class ReduceLROnPlateau(Callback):
         cooldown: int = 0,
         min_lr: float = 0.0,
     ) -> None:
-        super().__init__()
-        look_up("mode", mode, {m: m for m in ("auto", "min", "max")})
-        self.monitor = monitor
+        super().__init__(monitor, mode, min_delta)
         self.factor = finite("factor", factor)
         if self.factor >= 1:
             raise ValueError(f"factor must be below 1, got {self.factor}")
         self.patience = at_least("patience", patience, 0)
         self.verbose = verbose
-        self.mode = ("max" if monitor.endswith(("acc", "accuracy")) else "min") if mode == "auto" else mode
-        self.min_delta = abs(real("min_delta", min_delta))
         self.cooldown = at_least("cooldown", cooldown, 0)
         self.min_lr = finite("min_lr", min_lr)
-        self.on_train_begin()
+        self._forget()
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
+        super().on_train_begin(logs)
+        self._forget()
+
+    def _forget(self) -> None:
         self.best: float | None = None
         self.wait = 0
         self.cooldown_counter = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        current = (logs or {}).get(self.monitor)
+        current = self.current(logs)
         if current is None:
-            known = ", ".join(logs or {})
-            warnings.warn(f"ReduceLROnPlateau monitors {self.monitor!r}, which is not there: {known}", stacklevel=2)
             return
-        if self.cooldown_counter > 0:
+        counts = self.cooldown_counter == 0
+        if not counts:
             self.cooldown_counter -= 1
-            self.wait = 0
-        if self._better(current):
+        if self.is_better(current, self.best):
             self.best, self.wait = current, 0
-        elif self.cooldown_counter == 0:
+        elif counts:
             self.wait += 1
             if self.wait >= self.patience:
                 self._reduce(epoch)
-
-    def _better(self, value: float) -> bool:
-        if self.best is None:
-            return value == value  # not NaN
-        better: Callable[[Any, Any], bool] = float.__gt__ if self.mode == "max" else float.__lt__
-        margin = self.min_delta if self.mode == "max" else -self.min_delta
-        return better(float(value), self.best + margin)
 
     def _reduce(self, epoch: int) -> None:
         optimizer = self.model.optimizer

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._shared.arguments import finite, known_keywords, truth
 from .._shared.change_stamp import ChangeStamp
-from ..losses import get_loss
+from ..losses import LOSSES, get_loss
 from ..lowering.arrays import as_array, common_rows, is_read_in_place
 from ..lowering.backends import get_backend
 from ..metrics import get_metrics
@@ -151,6 +151,15 @@ class CompiledNetwork(Predictor):
         self._trainings, self._repeated = {}, None
         if backend != self._backend:  # the new backend's store is made when it is needed
             self._backend, self._store, self._prediction = backend, None, None
+
+    def direction_of(self, figure: str) -> str:
+        """Whether a figure of the history gets better downwards ("min") or upwards ("max").
+
+        The losses get better downwards. Callbacks know the cost and the accuracies themselves.
+        """
+        if figure.removeprefix("val_") in LOSSES:
+            return "min"
+        raise ValueError(f"mode must be 'min' or 'max' for {figure!r}: whether it gets better downwards is not known")
 
     def _compiled(self) -> Goal:
         if self._goal is None:

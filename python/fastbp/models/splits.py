@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from numbers import Real
 
 import numpy as np
@@ -11,12 +12,16 @@ from ..datasets import stratified_split
 
 
 def split_rows(rows: int, validation_split: float) -> int:
-    """How many rows, from the first, are trained on; the rest validates. As in Keras."""
+    """How many rows, from the first, are trained on; the rest validates: rows · split of them, rounded up.
+
+    Keras computes 1 − split in binary, which can hold out one row more.
+    """
     if isinstance(validation_split, bool) or not isinstance(validation_split, Real):
         raise TypeError(f"validation_split must be a number, got {validation_split!r}")
     if not 0 <= validation_split < 1:
         raise ValueError(f"validation_split must be at least 0 and below 1, got {validation_split}")
-    trained = math.floor(rows * (1.0 - validation_split))
+    held_out = math.ceil(rows * Fraction(str(validation_split)))  # the decimal number that was written, exactly
+    trained = rows - held_out
     if validation_split and not 0 < trained < rows:
         raise ValueError(f"validation_split {validation_split} leaves {trained} of {rows} rows to train on")
     return trained if validation_split else rows

@@ -374,8 +374,9 @@ class OneCycle(LearningRateSchedule):
         end = float(self.total_steps - 1)
         top = self.warmup_fraction * end
         up = _half_cosine(1.0 - np.minimum(updates, top) / top) if top > 0 else np.ones_like(updates)
-        down_steps = max(end - top, 1.0)
-        down = _half_cosine((np.clip(updates, top, max(end, top)) - top) / down_steps)
+        down_steps = end - top
+        below = np.clip(updates, top, end) - top
+        down = _half_cosine(below / down_steps) if down_steps > 0 else np.ones_like(updates)
         rising = first + (self.max_learning_rate - first) * up
         falling = last + (self.max_learning_rate - last) * down
         return np.where(updates < top, rising, falling)

@@ -56,8 +56,9 @@ def dropout_scale(rate: float) -> float:
 
 
 def dropout_count(rate: float, width: int) -> int:
-    """How many elements of a row an exact dropout drops: rate·width rounded, half away from zero."""
-    return int(rate * width + 0.5)
+    """How many elements of a row an exact dropout drops: rate·width rounded half up, as if the rate were decimal."""
+    product = rate * width
+    return int((product + product * 2.0**-50) + 0.5)
 
 
 def dropout(
