@@ -144,7 +144,8 @@ Value logsumexp_rule(Value g, Value x) {
 // The gradient of each row's loss at its logits: g (p - t), where a row of t sums to one.
 Value softmax_loss_rule(Value g, Value p, Value t) {
   const Value d = expand(g);
-  return d * (p - t);
+  const Value total = sum_last(t);  // 1 for a distribution, and then the product changes no bit
+  return d * (p * total - t);
 }
 
 Value sparse_softmax_loss_rule(Value g, Value z, Value p, Value label) {

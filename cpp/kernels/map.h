@@ -184,12 +184,16 @@ template <class T>
 struct minimum_gate : Cheap {
   FASTBP_INLINE V<T> of(const Map<T>& call, V<T> a, V<T> b, V<T> g) { return gate<T>(call, (a <= b) | (a != a), g); }
 };
-// (relu(z) - z*y) + log1p(exp(-|z|)), rule 7.
+// (relu(z) - z*y) + log1p(exp(-|z|)), rule 7. If z is infinite, the first term is its limit.
 template <class T>
 struct sigmoid_cross_entropy : Costly {
   static constexpr bool reads_second = false;
   FASTBP_INLINE V<T> of(const Map<T>&, V<T> z, V<T>, V<T> y) {
-    return (relu_of<T>(z) - z * y) + log1p_of(exp_of(-absolute_of<T>(z)));
+    const V<T> size = absolute_of<T>(z);
+    const V<T> share = select(z > V<T>{}, splat<T>(1) - y, y);  // of an infinite z
+    const V<T> at_infinity = select(share == V<T>{}, V<T>{}, share * size);
+    const V<T> linear = select(size == splat<T>((T)__builtin_inf()), at_infinity, relu_of<T>(z) - z * y);
+    return linear + log1p_of(exp_of(-size));
   }
 };
 

@@ -201,11 +201,13 @@ void log_softmax(const RowMap<T>* call) {
 
 template <class T>
 void logsumexp(const RowMap<T>* call) {
-  for_scaled_rows<T>(call,
-                     [call](int64_t r, const T*, T max, T log_sum) { call->out[r * call->out_row] = max + log_sum; });
+  for_scaled_rows<T>(call, [call](int64_t r, const T*, T max, T log_sum) {
+    const bool infinite = max == (T)__builtin_inf() || max == -(T)__builtin_inf();
+    call->out[r * call->out_row] = infinite ? max : max + log_sum;
+  });
 }
 
-// -sum of y * log_softmax(z): the products rounded, then rule 3, then the sign.
+// -sum of y * log_softmax(z): the products rounded, +0 where y is 0, then rule 3, then the sign.
 template <class T>
 void softmax_cross_entropy(const RowMap<T>* call) {
   using L = Lanes<T, Sum<T>>;
@@ -218,8 +220,9 @@ void softmax_cross_entropy(const RowMap<T>* call) {
       for (int j = 0; j < L::parts; ++j) {
         const int64_t at = c + j * L::size, left = cols - at;
         if (left <= 0) break;
-        const V<T> products = load_part<T>(y + at, left) * ((load_part<T>(z + at, left) - shift) - scale);
-        lanes.part[j] += select(first_lanes<T>(left), products, V<T>{});
+        const V<T> target = load_part<T>(y + at, left);
+        const V<T> products = target * ((load_part<T>(z + at, left) - shift) - scale);
+        lanes.part[j] += select(first_lanes<T>(left) & (target != V<T>{}), products, V<T>{});
       }
     }
     call->out[r * call->out_row] = -folded<T, Sum<T>>(lanes);

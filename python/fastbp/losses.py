@@ -16,7 +16,7 @@ import numpy as np
 from ._shared.arguments import real_array, truth
 from ._shared.nearest import look_up
 from .expressions.expression import Expression, Operation, Shaped
-from .expressions.functions import abs, call, exp, log, reshape, square, where_positive
+from .expressions.functions import abs, call, exp, log, maximum, reshape, square, where_positive
 from .expressions.reductions import mean, sum
 from .expressions.shape_rules import divided_by_rows, shape_text
 from .lowering.lowering import Node
@@ -336,8 +336,8 @@ def _binary_terms(y: Node, a: Node) -> Expression:
 
 
 def _times_log(y: Expression, a: Expression) -> Expression:
-    """y·ln a; where y is 0, it and its gradient at a are 0."""
-    return y * log(where_positive(abs(y), a, 1.0))
+    """y·ln a; where both are 0, it and its gradients are 0."""
+    return y * log(where_positive(maximum(abs(y), a), a, 1.0))
 
 
 def categorical_crossentropy(y_true: Any, y_pred: Any) -> Expression:
@@ -363,9 +363,9 @@ def categorical_crossentropy(y_true: Any, y_pred: Any) -> Expression:
 
     Notes
     -----
-    Where `y_pred` is a softmax, it is computed from the logits, as −ln softmax, without overflow, with gradient a − y
-    at them, for rows of y that sum to one (rule 7 of the numeric contract). Otherwise by the formula, with 0·ln 0 = 0.
-    Nothing is clipped.
+    Where `y_pred` is a softmax, it is computed from the logits, as −ln softmax, without overflow, with gradient
+    a·Σy − y at them (rule 7 of the numeric contract). Otherwise by the formula. 0·ln 0 = 0, so a row of zeros counts
+    nothing but as a row. Nothing is clipped.
 
     Examples
     --------

@@ -159,4 +159,7 @@ def minimum_gate(a: np.ndarray, b: np.ndarray, g: np.ndarray, which: int) -> np.
 @_quiet
 def sigmoid_cross_entropy(z: np.ndarray, p: np.ndarray | None, y: np.ndarray) -> np.ndarray:
     """Rule 7, from the logits z; p is an operand for the gradient alone."""
-    return (relu(z) - z * y) + log1p(exp(negative(absolute(z))))
+    share = np.where(z > 0, _like(z, 1) - y, y)  # of the logit, where it is infinite
+    at_infinity = np.where(share == 0, _like(z, 0), share * absolute(z))
+    linear = np.where(np.isinf(z), at_infinity, relu(z) - z * y)
+    return linear + log1p(exp(negative(absolute(z))))

@@ -276,7 +276,7 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "log_softmax": (lambda g, y, x: g - apply("softmax", x) * sum_last(g),),
     "logsumexp": (lambda g, y, x: apply("softmax", x) * expand(g),),
     "softmax_cross_entropy": (
-        lambda g, y, z, p, t: expand(g) * (p - t),
+        lambda g, y, z, p, t: expand(g) * (p * sum_last(t) - t),
         None,
         lambda g, y, z, p, t: -expand(g) * apply("log_softmax", z),
     ),

@@ -86,12 +86,12 @@ def log_softmax(x: np.ndarray) -> np.ndarray:
 def logsumexp(x: np.ndarray) -> np.ndarray:
     """(…, n) -> (…)"""
     most, _, s = _shifted_exponentials(x)
-    return add(most, log(s))[..., 0]
+    return np.where(np.isinf(most), most, add(most, log(s)))[..., 0]
 
 
 def softmax_cross_entropy(z: np.ndarray, p: np.ndarray | None, y: np.ndarray) -> np.ndarray:
     """(…, n) -> (…), rule 7; p is an operand for the gradient alone."""
-    return negative(row_sum(multiply(y, log_softmax(z))))
+    return negative(row_sum(np.where(y == 0, y.dtype.type(0), multiply(y, log_softmax(z)))))
 
 
 def sparse_softmax_cross_entropy(z: np.ndarray, p: np.ndarray | None, label: np.ndarray) -> np.ndarray:
