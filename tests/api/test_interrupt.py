@@ -163,6 +163,13 @@ def test_interrupts_at_any_microsecond_leave_no_model_that_cannot_train(backend:
     assert result.stdout.count("80 interrupts, 0 failures") == 5
 
 
+def test_interrupts_at_any_bytecode_leave_no_model_that_cannot_train() -> None:
+    command = [sys.executable, str(CAMPAIGN), "--bytecodes", "17"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert result.stdout.count(" 0 failures") == 5
+
+
 MARK = """
     import fastbp as bp
     import numpy as np

@@ -160,9 +160,9 @@ class Network(Picklable):
         if self._prediction is None:
             store = ParameterStore(self._backend, self.dtype, self.seed)
             prediction = PredictionGraph(store, self.inputs, shapes, self.outputs, self._scope)
-            self._store, self._prediction = store, prediction
             self._shapes, self._weights = list(shapes), list(prediction.lowering.parameters)
-            self._built = True
+            self._store, self._built = store, True
+            self._prediction = prediction  # last: an interrupt before it makes the next call do all of this again
         self._prediction.store.refresh()
         return self._prediction
 
