@@ -11,7 +11,7 @@ UNARY = (
     "negative absolute sign square sqrt exp expm1 log log1p sin cos tanh sigmoid softplus erf relu "
     "softmax log_softmax logsumexp argmax transpose"
 ).split()
-BINARY = "add subtract multiply divide power maximum minimum equal greater".split()
+BINARY = "add subtract multiply divide product_or_zero quotient_or_zero power maximum minimum equal greater".split()
 SHAPES = [(), (1,), (3,), (2, 3), (1, 3), (2, 1)]
 
 

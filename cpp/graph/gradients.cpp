@@ -39,7 +39,12 @@ Value operator-(Value a) { return apply(Op::negative, {a}); }
 Value operator+(Value a, Value b) { return apply(Op::add, {a, b}); }
 Value operator-(Value a, Value b) { return apply(Op::subtract, {a, b}); }
 Value operator*(Value a, Value b) { return apply(Op::multiply, {a, b}); }
-Value operator/(Value a, Value b) { return apply(Op::divide, {a, b}); }
+
+// The products and quotients of the rules: zero times anything is +0, and so is zero by anything. A gradient is 0 where
+// a select, a mask or a factor of 0 has cut the path, and then an infinite slope behind the cut does not matter.
+Value product(Value g, Value slope) { return apply(Op::product_or_zero, {g, slope}); }
+Value quotient(Value g, Value x) { return apply(Op::quotient_or_zero, {g, x}); }
+
 Value operator+(Value a, double b) { return a + constant(a.graph, b); }
 Value operator+(double a, Value b) { return constant(b.graph, a) + b; }
 Value operator-(Value a, double b) { return a - constant(a.graph, b); }
@@ -110,7 +115,18 @@ Maybe power_integer_rule(Value g, Value y, Value x) {
   if (n == 0) return {};
   if (n == 1) return g;
   const Value power = n == 2 ? x : apply(Op::power_integer, {x}, {n - 1});
-  return (static_cast<double>(n) * power) * g;
+  return product(g, static_cast<double>(n) * power);
+}
+
+Value divide_second_rule(Value g, Value y, Value b) {
+  const Value numerator = product(g, y);
+  return quotient(numerator, -b);
+}
+
+// g·(b·a^(b−1)); +0 where b is 0, also at a = 0.
+Value power_first_rule(Value g, Value a, Value b) {
+  const Value power = apply(Op::power, {a, b - 1.0});
+  return product(g, product(b, power));
 }
 
 Value matmul_first_rule(Value g, Value y, Value b) {
@@ -155,7 +171,7 @@ Value sparse_softmax_loss_rule(Value g, Value z, Value p, Value label) {
 
 Value softmax_loss_target_rule(Value g, Value z) {
   const Value d = -expand(g);
-  return d * apply(Op::log_softmax, {z});
+  return product(d, apply(Op::log_softmax, {z}));
 }
 
 Value pick_rule(Value g, Value x, Value label) {
@@ -203,12 +219,12 @@ Maybe rule(Op op, int operand, Value g, Value y, const std::vector<Value>& x) {
     case Op::negative: return -g;
     case Op::absolute: return g * apply(Op::sign, {a});
     case Op::sign: return {};
-    case Op::square: return (2.0 * a) * g;
-    case Op::sqrt: return (0.5 * g) / y;
-    case Op::exp: return g * y;
-    case Op::expm1: return g * (y + 1.0);
-    case Op::log: return g / a;
-    case Op::log1p: return g / (1.0 + a);
+    case Op::square: return product(g, 2.0 * a);
+    case Op::sqrt: return quotient(0.5 * g, y);
+    case Op::exp: return product(g, y);
+    case Op::expm1: return product(g, y + 1.0);
+    case Op::log: return quotient(g, a);
+    case Op::log1p: return quotient(g, 1.0 + a);
     case Op::sin: return g * apply(Op::cos, {a});
     case Op::cos: return -(g * apply(Op::sin, {a}));
     case Op::tanh: return g * (1.0 - apply(Op::square, {y}));
@@ -220,9 +236,11 @@ Maybe rule(Op op, int operand, Value g, Value y, const std::vector<Value>& x) {
     case Op::divide_by_count: return apply(op, {g}, y.node().integers);
     case Op::add: return g;
     case Op::subtract: return first ? g : -g;
-    case Op::multiply: return first ? g * b : g * a;
-    case Op::divide: return first ? g / b : -((g * y) / b);
-    case Op::power: return first ? (b * apply(op, {a, b - 1.0})) * g : (y * apply(Op::log, {a})) * g;
+    case Op::multiply: return product(g, first ? b : a);
+    case Op::divide: return first ? quotient(g, b) : divide_second_rule(g, y, b);
+    case Op::product_or_zero: return product(g, first ? b : a);
+    case Op::quotient_or_zero: return first ? quotient(g, b) : divide_second_rule(g, y, b);
+    case Op::power: return first ? power_first_rule(g, a, b) : product(g, product(y, apply(Op::log, {a})));
     case Op::maximum:
     case Op::minimum: return gate(y, a, b, g, operand);
     case Op::equal:
@@ -231,7 +249,7 @@ Maybe rule(Op op, int operand, Value g, Value y, const std::vector<Value>& x) {
       return first ? Maybe{} : operand == 1 ? where_positive(a, g, 0.0) : where_positive(a, 0.0, g);
     case Op::maximum_gate:
     case Op::minimum_gate: return operand == 2 ? Maybe{gate(y, a, b, g, y.integer(0))} : Maybe{};
-    case Op::sigmoid_cross_entropy: return first ? g * (b - c) : -(g * a);
+    case Op::sigmoid_cross_entropy: return first ? g * (b - c) : product(g, -a);
     case Op::matmul: return first ? matmul_first_rule(g, y, b) : matmul_second_rule(g, y, a);
     case Op::matmul_rows: return first ? matmul(b, g, 0, 1) : matmul(a, g);
     case Op::sum: return broadcast(with_ones(g, a, y), Shape(a.shape()));
@@ -267,16 +285,16 @@ Value report(Op op, Value g, const std::vector<Value>& x) {
   const Value z = x[0], p = x[1], t = x[2];
   if (op == Op::sigmoid_cross_entropy) {
     const Value up = 1.0 - t;
-    const Value down = up / (1.0 - p);
-    return g * (down - t / p);
+    const Value down = quotient(up, 1.0 - p);
+    return product(g, down - quotient(t, p));
   }
   if (op == Op::softmax_cross_entropy) {
     const Value d = expand(g);
-    return d * -(t / p);
+    return product(d, -quotient(t, p));
   }
   const Value chosen = one_hot(t, z);
   const Value d = -expand(g);
-  return where_positive(chosen, d / p, 0.0);
+  return where_positive(chosen, quotient(d, p), 0.0);
 }
 
 // For each node up to the cost: whether it is a wanted node or depends on one.

@@ -148,6 +148,16 @@ struct divide : Cheap {
   FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return a / b; }
 };
 template <class T>
+struct product_or_zero : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) {
+    return select((a == V<T>{}) | (b == V<T>{}), V<T>{}, a * b);
+  }
+};
+template <class T>
+struct quotient_or_zero : Cheap {
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return select(a == V<T>{}, V<T>{}, a / b); }
+};
+template <class T>
 struct power : Costly {
   FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return pow_of(a, b); }
 };

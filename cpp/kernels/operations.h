@@ -28,6 +28,8 @@
   X(subtract, 2)                                                                                    \
   X(multiply, 2)                                                                                    \
   X(divide, 2)                                                                                      \
+  X(product_or_zero, 2)  /* a == 0 or b == 0 ? +0 : a * b; for gradients */  \
+  X(quotient_or_zero, 2) /* a == 0 ? +0 : a / b */                                                  \
   X(power, 2)                                                                                       \
   X(maximum, 2)                                                                                     \
   X(minimum, 2)                                                                                     \

@@ -174,6 +174,8 @@ EXAMPLES: dict[str, list[Callable[[Case], int]]] = {
     "subtract": binary("subtract"),
     "multiply": binary("multiply"),
     "divide": binary("divide", low=0.5),
+    "product_or_zero": binary("product_or_zero", low=0.5),
+    "quotient_or_zero": binary("quotient_or_zero", low=0.5),
     "power": binary("power", low=0.5),
     "maximum": binary("maximum"),
     "minimum": binary("minimum"),

@@ -63,7 +63,9 @@ def pairs(t: Twins, w: int) -> Iterator[tuple[int, int]]:
     yield x, x
 
 
-@examples_of(*"add subtract multiply divide power maximum minimum equal greater".split())
+@examples_of(
+    *"add subtract multiply divide product_or_zero quotient_or_zero power maximum minimum equal greater".split()
+)
 def binary(t: Twins, w: int, operation: str) -> Iterator[int]:
     for a, b in pairs(t, w):
         yield t.add(operation, a, b)

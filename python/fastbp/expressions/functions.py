@@ -81,7 +81,8 @@ def where_positive(condition: Any, a: Any, b: Any) -> Expression:
 
     Notes
     -----
-    The gradient flows to the one that was chosen, none to the condition.
+    The gradient flows to the one that was chosen, none to the condition. The other one's is 0, also where its slope is
+    infinite or NaN, as that of ``sqrt(x)`` at 0 (rule 6 of the numeric contract).
 
     Examples
     --------

@@ -364,6 +364,8 @@ RULES: dict[str, Rule] = {
     "subtract": lambda term, a, b: added(a, negated(b)),
     "multiply": multiply_rule,
     "divide": divide_rule,
+    "product_or_zero": multiply_rule,
+    "quotient_or_zero": divide_rule,
     "maximum": maximum_rule,
     "minimum": minimum_rule,
     "equal": nonnegative_rule,

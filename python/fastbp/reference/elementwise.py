@@ -108,6 +108,16 @@ def divide(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a / b
 
 
+@_quiet
+def product_or_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where((a == 0) | (b == 0), a.dtype.type(0), a * b)
+
+
+@_quiet
+def quotient_or_zero(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where(a == 0, a.dtype.type(0), a / b)
+
+
 def _first_is_maximum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return (a >= b) | (a != a)
 

@@ -61,9 +61,6 @@ class Value:
     def __rmul__(self, other: float) -> Value:
         return apply("multiply", self.constant(other), self)
 
-    def __truediv__(self, other: Value) -> Value:
-        return apply("divide", self, other)
-
 
 def apply(
     operation: str, first: Value, *others: Value | float, integers: Sequence[int] = (), numbers: Sequence[float] = ()
@@ -171,6 +168,16 @@ def gate(y: Value, a: Value, b: Value, g: Value, which: int) -> Value:
     return apply(operation if operation.endswith("_gate") else f"{operation}_gate", a, b, g, integers=(which,))
 
 
+def product(g: Value, slope: Value) -> Value:
+    """g times the slope; +0 where one of them is 0: behind a select or a mask an infinite slope does not matter."""
+    return apply("product_or_zero", g, slope)
+
+
+def quotient(g: Value, x: Value) -> Value:
+    """g / x; +0 where g is 0, whatever x is."""
+    return apply("quotient_or_zero", g, x)
+
+
 def matmul(a: Value, b: Value, transpose_a: int = 0, transpose_b: int = 0) -> Value:
     return apply("matmul", a, b, integers=(transpose_a, transpose_b))
 
@@ -186,7 +193,7 @@ def power_integer_rule(g: Value, y: Value, x: Value) -> Value | None:
     if n == 1:
         return g
     power = x if n == 2 else apply("power_integer", x, integers=(n - 1,))
-    return (float(n) * power) * g
+    return product(g, float(n) * power)
 
 
 def matmul_first_rule(g: Value, y: Value, a: Value, b: Value) -> Value:
@@ -231,12 +238,12 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "negative": (lambda g, y, x: -g,),
     "absolute": (lambda g, y, x: g * apply("sign", x),),
     "sign": NONE,
-    "square": (lambda g, y, x: (2.0 * x) * g,),
-    "sqrt": (lambda g, y, x: (0.5 * g) / y,),
-    "exp": (lambda g, y, x: g * y,),
-    "expm1": (lambda g, y, x: g * (y + 1.0),),
-    "log": (lambda g, y, x: g / x,),
-    "log1p": (lambda g, y, x: g / (1.0 + x),),
+    "square": (lambda g, y, x: product(g, 2.0 * x),),
+    "sqrt": (lambda g, y, x: quotient(0.5 * g, y),),
+    "exp": (lambda g, y, x: product(g, y),),
+    "expm1": (lambda g, y, x: product(g, y + 1.0),),
+    "log": (lambda g, y, x: quotient(g, x),),
+    "log1p": (lambda g, y, x: quotient(g, 1.0 + x),),
     "sin": (lambda g, y, x: g * apply("cos", x),),
     "cos": (lambda g, y, x: -(g * apply("sin", x)),),
     "tanh": (lambda g, y, x: g * (1.0 - apply("square", y)),),
@@ -248,11 +255,13 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "divide_by_count": (lambda g, y, x: apply("divide_by_count", g, integers=y.integers),),
     "add": (lambda g, y, a, b: g, lambda g, y, a, b: g),
     "subtract": (lambda g, y, a, b: g, lambda g, y, a, b: -g),
-    "multiply": (lambda g, y, a, b: g * b, lambda g, y, a, b: g * a),
-    "divide": (lambda g, y, a, b: g / b, lambda g, y, a, b: -((g * y) / b)),
+    "multiply": (lambda g, y, a, b: product(g, b), lambda g, y, a, b: product(g, a)),
+    "divide": (lambda g, y, a, b: quotient(g, b), lambda g, y, a, b: quotient(product(g, y), -b)),
+    "product_or_zero": (lambda g, y, a, b: product(g, b), lambda g, y, a, b: product(g, a)),
+    "quotient_or_zero": (lambda g, y, a, b: quotient(g, b), lambda g, y, a, b: quotient(product(g, y), -b)),
     "power": (
-        lambda g, y, a, b: (b * apply("power", a, b - b.constant(1.0))) * g,
-        lambda g, y, a, b: (y * apply("log", a)) * g,
+        lambda g, y, a, b: product(g, product(b, apply("power", a, b - b.constant(1.0)))),
+        lambda g, y, a, b: product(g, product(y, apply("log", a))),
     ),
     "maximum": (lambda g, y, a, b: gate(y, a, b, g, 0), lambda g, y, a, b: gate(y, a, b, g, 1)),
     "minimum": (lambda g, y, a, b: gate(y, a, b, g, 0), lambda g, y, a, b: gate(y, a, b, g, 1)),
@@ -265,7 +274,7 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     ),
     "maximum_gate": (None, None, lambda g, y, a, b, x: gate(y, a, b, g, y.integers[0])),
     "minimum_gate": (None, None, lambda g, y, a, b, x: gate(y, a, b, g, y.integers[0])),
-    "sigmoid_cross_entropy": (lambda g, y, z, p, t: g * (p - t), None, lambda g, y, z, p, t: -(g * z)),
+    "sigmoid_cross_entropy": (lambda g, y, z, p, t: g * (p - t), None, lambda g, y, z, p, t: product(g, -z)),
     "matmul": (matmul_first_rule, matmul_second_rule),
     "matmul_rows": (lambda g, y, x, d: matmul(d, g, 0, 1), lambda g, y, x, d: matmul(x, g)),
     "sum": (lambda g, y, x: broadcast(with_ones(g, x, y.integers[1:]), x.shape),),
@@ -278,7 +287,7 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
     "softmax_cross_entropy": (
         lambda g, y, z, p, t: expand(g) * (p * sum_last(t) - t),
         None,
-        lambda g, y, z, p, t: -expand(g) * apply("log_softmax", z),
+        lambda g, y, z, p, t: product(-expand(g), apply("log_softmax", z)),
     ),
     "sparse_softmax_cross_entropy": (lambda g, y, z, p, label: expand(g) * (p - one_hot(label, z)), None, None),
     "one_hot": NONE,
@@ -294,9 +303,11 @@ RULES: dict[str, tuple[Rule | None, ...]] = {
 
 # Rule 7: the gradient at the probability's own node, by the plain formula. It is reported and does not flow on.
 REPORTS: dict[str, Rule] = {
-    "sigmoid_cross_entropy": lambda g, y, z, p, t: g * ((1.0 - t) / (1.0 - p) - t / p),
-    "softmax_cross_entropy": lambda g, y, z, p, t: expand(g) * -(t / p),
-    "sparse_softmax_cross_entropy": lambda g, y, z, p, label: where_positive(one_hot(label, z), -expand(g) / p, 0.0),
+    "sigmoid_cross_entropy": lambda g, y, z, p, t: product(g, quotient(1.0 - t, 1.0 - p) - quotient(t, p)),
+    "softmax_cross_entropy": lambda g, y, z, p, t: product(expand(g), -quotient(t, p)),
+    "sparse_softmax_cross_entropy": lambda g, y, z, p, label: where_positive(
+        one_hot(label, z), quotient(-expand(g), p), 0.0
+    ),
 }
 
 

@@ -29,6 +29,8 @@ ELEMENTWISE: dict[str, int] = {
     "subtract": 2,
     "multiply": 2,
     "divide": 2,
+    "product_or_zero": 2,
+    "quotient_or_zero": 2,
     "power": 2,
     "maximum": 2,
     "minimum": 2,
