@@ -94,8 +94,10 @@ class AnyTrainer {
     if (!request.inputs.empty()) check_images(request.augmentation, request.inputs.front());
     const Turn turn(turns_, "this trainer");
     const Turn training(parameters_->training, "a training of these parameters");
-    finished_ = FitResult();
-    std::visit([&](auto& trainer) { run(*trainer, request, on_batch, on_progress); }, trainer_);
+    {
+      Result result(finished_);
+      std::visit([&](auto& trainer) { run(*trainer, request, on_batch, on_progress, result.found); }, trainer_);
+    }
     return finished();
   }
 
@@ -155,12 +157,22 @@ class AnyTrainer {
   }
 
  private:
+  // A fit fills a result of its own, without the GIL; however it ends, it is kept with the GIL held. So another thread
+  // that asks for the finished epochs reads a whole result.
+  struct Result {
+    explicit Result(FitResult& kept) : kept(kept) { kept = FitResult(); }
+    ~Result() { kept = std::move(found); }
+    FitResult found;
+    FitResult& kept;
+  };
+
   template <class T>
-  void run(Trainer<T>& trainer, const FitRequest& request, py::object on_batch, py::object on_progress) {
+  void run(Trainer<T>& trainer, const FitRequest& request, py::object on_batch, py::object on_progress,
+           FitResult& found) {
     PythonListener listener(std::move(on_batch), std::move(on_progress), trainer.figures());
     try {
       py::gil_scoped_release release;
-      trainer.fit(request, listener, finished_);
+      trainer.fit(request, listener, found);
     } catch (const NonFinite& error) {
       raise(error);
     }

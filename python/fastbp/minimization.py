@@ -137,6 +137,7 @@ def minimize(
     trained = lowering.trained()
     if not trained:
         raise ValueError("cost depends on no trainable parameter: make one with bp.parameter(value)")
+    every = epochs if evaluate_every is None else at_least("evaluate_every", evaluate_every, 1)
     store.claim()
     trainer = store.backend.Trainer(
         lowering.graph,
@@ -150,7 +151,6 @@ def minimize(
         [lowering.multiplier(p, "learning_rate_multiplier") for p in trained],
     )
     run = Minimization({"cost": []}, trained)
-    every = epochs if evaluate_every is None else at_least("evaluate_every", evaluate_every, 1)
     evaluate = store.backend.Function(lowering.graph, [node], store.values) if evaluate_every is not None else None
     if evaluate is not None:
         run.history["full_cost"] = []

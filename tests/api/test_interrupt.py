@@ -198,3 +198,26 @@ MARK = """
 def test_a_kept_exception_leaves_no_mark() -> None:
     for backend in ("core", "reference"):
         assert run_python(MARK.replace('"mse")', f'"mse", backend="{backend}")')) == DONE
+
+
+FINISHED = """
+    import threading
+    import fastbp as bp
+    import numpy as np
+
+    x = np.ones((4, 1), np.float32)
+    net = bp.Sequential([bp.Dense(1)])
+    net.compile(bp.SGD(1e-6), "mse")
+    net.fit(x, x, verbose=0)
+    trainer = net._past.trainer
+    thread = threading.Thread(target=lambda: net.fit(x, x, epochs=1_000_000, verbose=0))
+    thread.start()
+    while thread.is_alive():
+        assert len(trainer.finished) in (0, 1, 1_000_000)
+    assert len(trainer.finished) == 1_000_000
+    print("all of it was checked")
+"""
+
+
+def test_another_thread_reads_whole_results_of_a_running_fit() -> None:
+    assert run_python(FINISHED) == DONE

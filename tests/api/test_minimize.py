@@ -112,3 +112,10 @@ def test_a_cost_needs_something_to_train():
     x = bp.input("x")
     with pytest.raises(ValueError, match="no trainable parameter"):
         bp.minimize(bp.mean(x), {"x": X}, backend="reference")
+
+
+def test_a_refused_argument_leaves_the_value_unrounded(backend):
+    w = bp.parameter(np.float64(0.1), name="w")
+    with pytest.raises(ValueError, match="evaluate_every"):
+        bp.minimize(bp.square(w - 1.0), evaluate_every=0, dtype="float32", backend=backend)
+    assert float(w._exact) == 0.1

@@ -146,8 +146,8 @@ class CompiledNetwork(Predictor):
         l1, l2, proximal = finite("l1", l1), finite("l2", l2), truth("proximal", proximal)
         goal = Goal(get_loss(loss), get_metrics(metrics), l1, l2, proximal)
         chosen = get_optimizer(optimizer)
-        self.optimizer, self._goal = chosen, goal
-        self._past = Past(first_epoch=self._epochs, first_step=self._steps)
+        past = Past(first_epoch=self._epochs, first_step=self._steps)
+        self.optimizer, self._goal, self._past = chosen, goal, past  # no call in between, where an interrupt could come
         self._trainings, self._repeated = {}, None
         if backend != self._backend:  # the new backend's store is made when it is needed
             self._backend, self._store, self._prediction = backend, None, None
