@@ -353,3 +353,23 @@ def test_patience_beside_a_target_still_ends_training():
         stop.on_epoch_end(epoch, {"loss": 1.0})
     assert net.stop_training
     assert not stop.reached
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+def test_a_callback_that_looks_at_gradients_changes_no_bit(backend):
+    x = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    found = []
+    for looks in (True, False):
+        net = bp.Sequential([bp.Dense(8), bp.Dropout(0.5), bp.Dense(1)], seed=1)
+        net.compile(bp.Adam(0.01), "mse", backend=backend)
+
+        def look(batch, logs, net=net, looks=looks):
+            if looks:
+                net.loss_and_gradients(x, x[:, :1])
+
+        hook = bp.LambdaCallback(on_train_batch_end=look)
+        net.fit(x, x[:, :1], batch_size=7, epochs=3, verbose=0, callbacks=[hook])
+        assert net._steps == 18
+        net.train_on_batch(x, x[:, :1])
+        found.append(bp.weights_hash(net.get_weights()))
+    assert found[0] == found[1]

@@ -271,7 +271,7 @@ class Model(CompiledNetwork):
         y : array
             The targets.
         training : bool
-            Whether dropout drops; every such call draws anew. Default True.
+            Whether dropout drops; every such call draws anew, those of a callback with each step. Default True.
 
         Returns
         -------
@@ -299,7 +299,7 @@ class Model(CompiledNetwork):
         program.check(arrays)
         program.set_rows(self._trained_rows or rows)
         loss, *gradients = program.gradients(self._weights, training)(arrays, counter=self._steps)
-        if training:
+        if training and not program.store.values.is_training_here:  # in a callback it would count as a step of `fit`
             self._count_step()
         return float(loss), [np.asarray(g) for g in gradients]
 
