@@ -85,11 +85,12 @@ std::size_t group_memory() {
   return smallest;
 }
 
-// The memory that the process has touched.
+// The memory that the process has touched, without pages of files, memory maps too: the kernel takes those back.
 std::size_t resident() {
   std::ifstream file("/proc/self/statm");
-  std::size_t all = 0, pages = 0;
-  return file >> all >> pages ? pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) : 0;
+  std::size_t all = 0, pages = 0, of_files = 0;
+  if (!(file >> all >> pages >> of_files) || of_files > pages) return 0;
+  return (pages - of_files) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
 }
 
 Index product(const Index* begin, const Index* end) {

@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -29,7 +30,7 @@ class Turns {
   friend class Turn;
   struct Lock {
     unsigned generation;
-    std::mutex mutex;
+    std::timed_mutex mutex;
     Occupant occupant;
   };
 
@@ -37,7 +38,7 @@ class Turns {
   // gets a new one, and the old one is never touched again.
   Lock* lock() {
     Lock* found = lock_.load();
-    while (found->generation != fork_generation() && !found->occupant.is_this_thread()) {
+    while (found->generation != fork_generation() && !found->occupant.is_anyone()) {
       Lock* fresh = new Lock{fork_generation()};
       if (lock_.compare_exchange_strong(found, fresh)) return fresh;
       delete fresh;
@@ -50,14 +51,12 @@ class Turns {
 
 class Turn {
  public:
-  // Call it with the GIL held; it releases the GIL while it waits. what: the object in messages, "this trainer".
+  // Call it with the GIL held; it releases the GIL while it waits, and ends with what a signal handler raises.
+  // what: the object in messages, "this trainer".
   Turn(Turns& turns, const char* what) : lock_(turns.lock()) {
     if (lock_->occupant.is_this_thread())
       throw Error(Cause::internal, std::string(what) + " is running: its callbacks can not call it again");
-    if (!lock_->mutex.try_lock()) {
-      pybind11::gil_scoped_release release;
-      lock_->mutex.lock();
-    }
+    if (!lock_->mutex.try_lock()) wait();
     lock_->occupant.enter();
   }
   ~Turn() {
@@ -68,6 +67,16 @@ class Turn {
   Turn& operator=(const Turn&) = delete;
 
  private:
+  void wait() {
+    while (true) {
+      {
+        pybind11::gil_scoped_release release;
+        if (lock_->mutex.try_lock_for(std::chrono::milliseconds(50))) return;
+      }
+      if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+    }
+  }
+
   Turns::Lock* lock_;
 };
 

@@ -149,9 +149,7 @@ struct divide : Cheap {
 };
 template <class T>
 struct product_or_zero : Cheap {
-  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) {
-    return select((a == V<T>{}) | (b == V<T>{}), V<T>{}, a * b);
-  }
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return select((a == V<T>{}) | (b == V<T>{}), V<T>{}, a * b); }
 };
 template <class T>
 struct quotient_or_zero : Cheap {

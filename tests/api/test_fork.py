@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -173,3 +174,21 @@ def forked() -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks with threads: that is the point
         return os.fork()
+
+
+def test_in_a_child_of_a_callback_another_thread_waits_for_the_callback() -> None:
+    net, answers = network(), []
+
+    def steps_made_meanwhile() -> bool:
+        before = net._steps
+        thread = threading.Thread(target=lambda: net.train_on_batch(X, Y), daemon=True)
+        thread.start()
+        thread.join(0.5)
+        return thread.is_alive() and net._steps == before
+
+    def fork(batch: int, logs: object) -> None:
+        if batch == 2:
+            answers.append(in_child(steps_made_meanwhile))
+
+    net.fit(X, Y, batch_size=8, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=fork)])
+    assert answers == [True]

@@ -221,3 +221,36 @@ FINISHED = """
 
 def test_another_thread_reads_whole_results_of_a_running_fit() -> None:
     assert run_python(FINISHED) == DONE
+
+
+WAITING = """
+    import os, signal, threading, time
+    import fastbp as bp
+    import numpy as np
+
+    x = np.ones((64, 2), np.float32)
+    net = bp.Sequential([bp.Dense(1)])
+    net.compile("sgd", "mse")
+    net.train_on_batch(x, x[:, :1])
+    ended = threading.Event()
+
+    def train():
+        net.fit(x, x[:, :1], epochs=10**6, verbose=0)
+        ended.set()
+
+    threading.Thread(target=train, daemon=True).start()
+    while not net._store.values.is_training:
+        time.sleep(0.001)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        net.train_on_batch(x, x[:, :1])
+    except KeyboardInterrupt:
+        assert not ended.is_set()
+        print("all of it was checked", flush=True)
+    os._exit(0)
+"""
+
+
+def test_a_thread_that_waits_for_its_turn_can_be_interrupted() -> None:
+    assert run_python(WAITING) == DONE
