@@ -348,3 +348,35 @@ def test_the_warning_may_be_an_error_and_nothing_is_done(tmp_path: Path) -> None
     result = in_new_process(code, LD_PRELOAD=library, MOST_THREADS="1", OPENBLAS_NUM_THREADS="1")
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[0] == "refused 0"
+
+
+SHRUNK = """
+import os, time, warnings
+warnings.simplefilter("ignore")
+import fastbp as bp
+import numpy as np
+from fastbp import _core
+_core.testing.share_always(True)
+net = bp.Sequential([bp.Dense(64, activation="tanh"), bp.Dense(1)], seed=1)
+net.compile("sgd", "mse")
+x = np.linspace(-1, 1, 6000, dtype=np.float32).reshape(600, 10)
+def team(threads):
+    bp.set_num_threads(threads)
+    net.fit(x, x[:, :1], batch_size=200, verbose=0)
+    return len(os.listdir("/proc/self/task"))
+print(team(6), team(2))
+os.environ["MOST_THREADS"] = "2"
+print(team(6))
+os.environ["MOST_THREADS"] = "1000"
+time.sleep(1.1)
+print(team(6))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux' list of threads")
+def test_a_team_that_grows_again_meets_a_refusal_and_its_end(tmp_path: Path) -> None:
+    """OpenMP ends the threads of a larger team when a smaller one works, and makes them again."""
+    library = str(build_preloaded(Path(__file__).with_name("refuse_threads.cpp"), tmp_path))
+    result = in_new_process(SHRUNK, LD_PRELOAD=library, MOST_THREADS="1000", OPENBLAS_NUM_THREADS="1")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines()[1:] == ["3", "6"]

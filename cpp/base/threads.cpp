@@ -295,20 +295,25 @@ int threads_made(int wanted) {
 }
 
 std::atomic<void (*)(int, int)> warn_of_refusal{nullptr};
-thread_local int largest_team = 1;  // that this thread can call
-thread_local int refused_team = kMostThreads + 1;  // the smallest that it could not call
+thread_local int last_team = 1;  // of this thread: OpenMP ends the threads above it, so a larger one makes threads
+thread_local int refused_team = kMostThreads + 1;  // the smallest that this thread could not call
+thread_local std::chrono::steady_clock::time_point refused_at;
+constexpr std::chrono::seconds kRefusalHolds{1};  // after which the system is asked again
 
-// The size of team, at most `threads`, that this thread can call.
+// The size of team, at most `threads`, that this thread can call; the caller calls it.
 int possible_team(int threads) {
-  if (threads <= largest_team) return threads;
-  if (threads >= refused_team) return largest_team;
-  const int possible = largest_team + threads_made(threads - largest_team);
+  if (threads > last_team && threads >= refused_team) {
+    if (std::chrono::steady_clock::now() - refused_at < kRefusalHolds) return last_team;
+    refused_team = kMostThreads + 1;
+  }
+  const int possible = threads <= last_team ? threads : last_team + threads_made(threads - last_team);
   if (possible < threads) {
     refused_team = threads;
+    refused_at = std::chrono::steady_clock::now();
     void (*const warn)(int, int) = warn_of_refusal.exchange(nullptr);
     if (warn != nullptr) warn(threads, possible);  // may throw
   }
-  largest_team = possible;
+  if (possible > 1) last_team = possible;
   return possible;
 }
 
