@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import fastbp as bp
@@ -267,25 +267,61 @@ if __name__ == "__main__":
 
 
 def test_threadpoolctl_sets_a_ceiling() -> None:
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    bp.set_num_threads(3)
-    work = Work()
-    expected = work.bits()
-    with threadpoolctl.threadpool_limits(1):
-        assert bp.get_num_threads() == 1
-        assert work.bits() == expected
-        assert threads_in_use(lambda: work.bits()) == 0
+    pytest.importorskip("threadpoolctl")
+    code = """
+import os
+import fastbp as bp
+import numpy as np
+import threadpoolctl
+from fastbp import _core
+_core.testing.share_always(True)
+bp.set_num_threads(3)
+x = np.linspace(-1, 1, 6000, dtype=np.float32).reshape(600, 10)
+def work():
+    net = bp.Sequential([bp.Dense(64, activation="tanh"), bp.Dense(1)], seed=1)
+    net.compile("sgd", "mse")
+    net.fit(x, x[:, :1], batch_size=200, verbose=0)
+    return bp.weights_hash(net.get_weights())
+def threads():
+    return len(os.listdir("/proc/self/task"))
+before = threads()
+with threadpoolctl.threadpool_limits(1):
+    assert bp.get_num_threads() == 1
+    expected = work()
+    assert threads() == before, (threads(), before)
+assert bp.get_num_threads() == 3
+with threadpoolctl.threadpool_limits(1, user_api="blas"):
     assert bp.get_num_threads() == 3
-    with threadpoolctl.threadpool_limits(1, user_api="blas"):
-        assert bp.get_num_threads() == 3
-    assert work.bits() == expected
+assert work() == expected
+assert threads() == before + 2
+print("all of it was checked")
+"""
+    result = in_new_process(code, OMP_NUM_THREADS="4")
+    assert result.stdout == "all of it was checked\n", result.stderr
 
 
-def threads_in_use(call: Callable[[], object]) -> int:
-    """How many threads `call` adds to the process."""
-    before = len(os.listdir("/proc/self/task"))
-    call()
-    return len(os.listdir("/proc/self/task")) - before
+def test_a_limit_that_was_set_before_the_import_is_a_ceiling() -> None:
+    pytest.importorskip("threadpoolctl")
+    code = """
+import ctypes, os
+import threadpoolctl
+os.environ.pop("OMP_NUM_THREADS", None)
+try:
+    ctypes.CDLL("libgomp.so.1")
+except OSError:
+    raise SystemExit("no libgomp") from None
+with threadpoolctl.threadpool_limits(1):
+    import fastbp as bp
+    bp.set_num_threads(3)
+    print(bp.get_num_threads(), len(os.sched_getaffinity(0)))
+print(bp.get_num_threads())
+"""
+    result = in_new_process(code)
+    if "no libgomp" in result.stderr:
+        pytest.skip("needs libgomp")
+    inside, processors, after = result.stdout.split()
+    assert int(inside) == (1 if int(processors) > 1 else 3), result.stderr
+    assert after == "3"
 
 
 def test_a_forked_child_says_that_it_uses_one_thread() -> None:

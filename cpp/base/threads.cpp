@@ -84,6 +84,11 @@ int default_threads() {
   return n > 0 ? n : std::min(available_processors(), kMostThreads);
 }
 
+#if defined(_OPENMP)
+// What OpenMP's limit is if nobody has set it: fastbp may be imported where it is set already.
+const int openmp_default = threads_from_openmp_environment() > 0 ? omp_get_max_threads() : omp_get_num_procs();
+#endif
+
 void pause() {
 #if defined(__x86_64__) || defined(__i386__)
   _mm_pause();
@@ -104,15 +109,11 @@ void set_num_threads(int n) {
 
 int chosen_num_threads() { return chosen_threads.load(std::memory_order_relaxed); }
 
-#if defined(_OPENMP)
-const int openmp_limit_at_load = omp_get_max_threads();
-#endif
-
 // threadpoolctl and the like set OpenMP's limit of the calling thread.
 int thread_ceiling() {
 #if defined(_OPENMP)
   const int limit = omp_get_max_threads();
-  if (limit != openmp_limit_at_load) return std::min(limit, kMostThreads);
+  if (limit != openmp_default) return std::min(limit, kMostThreads);
 #endif
   return kMostThreads;
 }
