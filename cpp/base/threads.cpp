@@ -33,13 +33,13 @@ namespace {
 
 std::atomic<int> chosen_threads{0};  // 0: the default
 std::atomic<unsigned> forks{0};
-std::atomic<std::thread::id> survivor{};  // in a forked child: the thread that forked, the only one that lives on
+std::atomic<std::uint64_t> survivor{0};  // in a forked child: the thread that forked, the only one that lives on
 std::atomic<ThreadOrder> chosen_order{ThreadOrder::any};
 
 // A forked child has one thread, but its OpenMP runtime believes that the parent's threads still exist, and would wait
 // for them for ever.
 const int at_fork = pthread_atfork(nullptr, nullptr, [] {
-  survivor.store(std::this_thread::get_id());
+  survivor.store(thread_number());
   forks.fetch_add(1);
 });
 
@@ -128,14 +128,22 @@ unsigned fork_generation() { return forks.load(std::memory_order_relaxed); }
 
 bool threads_forbidden() { return fork_generation() != 0 || at_fork != 0; }
 
+// Not the system's identifiers: those are used again for new threads, also in a forked child.
+std::uint64_t thread_number() {
+  static std::atomic<std::uint64_t> next{1};
+  thread_local std::uint64_t mine = 0;
+  if (mine == 0) mine = next.fetch_add(1);
+  return mine;
+}
+
 void Occupant::enter() {
   generation_.store(fork_generation());
-  thread_.store(std::this_thread::get_id());
+  thread_.store(thread_number());
 }
 
 bool Occupant::is_anyone() const {
-  const std::thread::id thread = thread_.load();
-  if (thread == std::thread::id()) return false;
+  const std::uint64_t thread = thread_.load();
+  if (thread == 0) return false;
   return generation_.load() == fork_generation() || thread == survivor.load();
 }
 

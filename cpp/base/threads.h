@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <exception>
 #include <thread>
 #include <type_traits>
@@ -15,28 +16,30 @@ namespace fastbp {
 
 constexpr int kMostThreads = 1024;  // OpenMP ends the process when a thread cannot start, so nobody may ask for 10^6
 
-void set_num_threads(int n);  // 0: the default (FASTBP_NUM_THREADS, else available_processors()); Error(value) outside
+void set_num_threads(int n);  // 0: the default, see architecture.md; Error(value) outside
 int chosen_num_threads();  // the last n given to set_num_threads
 // The most threads that a plan may use: 1 in a forked child, else what was chosen, but no more than the ceiling.
 // Error(value) where FASTBP_NUM_THREADS is wrong.
 int get_num_threads();
-int thread_ceiling();  // OpenMP's own limit for this thread, where it was set since fastbp was loaded; else no limit
+int thread_ceiling();  // OpenMP's own limit for this thread, where it differs from the default; else no limit
 bool threads_forbidden();  // true in a forked child of a process that had imported fastbp
 
 // How many forks lie between this process and the one that imported fastbp.
 unsigned fork_generation();
+
+std::uint64_t thread_number();  // of the calling thread, from 1; no other thread that this process knows has it
 
 // Who is inside something, by thread and process. A forked child inherits the note, but of the threads that it names
 // only the one that forked lives on there: for the child, others are no longer inside.
 class Occupant {
  public:
   void enter();
-  void leave() { thread_.store(std::thread::id()); }
+  void leave() { thread_.store(0); }
   bool is_anyone() const;
-  bool is_this_thread() const { return thread_.load() == std::this_thread::get_id() && is_anyone(); }
+  bool is_this_thread() const { return thread_.load() == thread_number() && is_anyone(); }
 
  private:
-  std::atomic<std::thread::id> thread_{};
+  std::atomic<std::uint64_t> thread_{0};
   std::atomic<unsigned> generation_{0};
 };
 const char* openmp_runtime();  // e.g. "OpenMP 4.5 (libgomp)" or "none: built serial"

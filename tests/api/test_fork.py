@@ -192,3 +192,31 @@ def test_in_a_child_of_a_callback_another_thread_waits_for_the_callback() -> Non
 
     net.fit(X, Y, batch_size=8, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=fork)])
     assert answers == [True]
+
+
+def test_a_thread_of_a_child_is_not_taken_for_a_missing_one_with_its_number() -> None:
+    """The system gives the numbers of missing threads to new ones, also in a child of a child."""
+    net, over, answers = network(), threading.Event(), []
+    net.train_on_batch(X, Y)
+    trainer = threading.Thread(target=lambda: [net.fit(X, Y, batch_size=8, verbose=0) for _ in iter(over.is_set, True)])
+    trainer.start()
+
+    def steps_in_a_thread() -> bool:
+        done = []
+        thread = threading.Thread(target=lambda: done.append(net.train_on_batch(X, Y)))
+        thread.start()
+        thread.join()
+        return len(done) == 1
+
+    def in_a_thread_of_the_child() -> bool:
+        thread = threading.Thread(target=lambda: answers.append(in_child(steps_in_a_thread)))
+        thread.start()
+        thread.join()
+        return steps_in_a_thread() and answers == [True]
+
+    try:
+        found = [in_child(in_a_thread_of_the_child) for _ in range(5)]
+    finally:
+        over.set()
+        trainer.join()
+    assert found == [True] * 5
