@@ -87,6 +87,7 @@ TESTED_BY: dict[str, list[str]] = {
     "reference/shapes.py": ["api/test_graph.py"],
     "reference/train.py": ["api/test_trainer.py"],
     "reference/update.py": ["parity/test_updates.py"],
+    "reference/turn.py": ["api/test_turns.py", "api/test_interrupt.py", "api/test_fork.py"],
     "regularizers.py": ["api/test_regularization.py"],
 }
 

@@ -9,6 +9,7 @@ void register_errors(pybind11::module_& module);   // first: the others may thro
 void register_config(pybind11::module_& module);   // instruction sets, threads, config()
 void register_graph(pybind11::module_& module);    // operations(), Graph
 void register_plan(pybind11::module_& module);     // Parameters, Function
+void register_turn(pybind11::module_& module);     // Turn, take_turn()
 void register_train(pybind11::module_& module);    // Trainer
 void register_augment(pybind11::module_& module);  // augmented()
 void register_testing(pybind11::module_& module);  // the submodule `testing`

@@ -15,10 +15,10 @@
 
 namespace fastbp {
 
-// A plan serves one caller. Other Python threads wait for their turn; a callback of the call itself cannot get one.
+// An object serves one call at a time. A callback of the call itself cannot get a turn.
 class Turns {
  public:
-  Turns() : lock_(new Lock{fork_generation()}) {}
+  Turns() : lock_(new Lock(fork_generation())) {}
   ~Turns() { delete lock_.load(); }
   Turns(const Turns&) = delete;
   Turns& operator=(const Turns&) = delete;
@@ -29,6 +29,7 @@ class Turns {
  private:
   friend class Turn;
   struct Lock {
+    explicit Lock(unsigned generation_) : generation(generation_) {}
     unsigned generation;
     std::timed_mutex mutex;
     Occupant occupant;
@@ -39,7 +40,7 @@ class Turns {
   Lock* lock() {
     Lock* found = lock_.load();
     while (found->generation != fork_generation() && !found->occupant.is_anyone()) {
-      Lock* fresh = new Lock{fork_generation()};
+      Lock* fresh = new Lock(fork_generation());
       if (lock_.compare_exchange_strong(found, fresh)) return fresh;
       delete fresh;
     }
@@ -49,14 +50,20 @@ class Turns {
   std::atomic<Lock*> lock_;
 };
 
+// What has no callbacks lets other threads wait. What has some refuses them: two trainings whose callbacks wait for
+// each other, or a callback that waits for another thread, would wait for ever.
+enum class Others { wait, are_refused };
+
 class Turn {
  public:
   // Call it with the GIL held; it releases the GIL while it waits, and ends with what a signal handler raises.
-  // what: the object in messages, "this trainer".
-  Turn(Turns& turns, const char* what) : lock_(turns.lock()) {
-    if (lock_->occupant.is_this_thread())
-      throw Error(Cause::internal, std::string(what) + " is running: its callbacks can not call it again");
-    if (!lock_->mutex.try_lock()) wait();
+  // inside, beside: the message for a call from within a call, and for one from another thread.
+  Turn(Turns& turns, Others others, const char* inside, const char* beside) : lock_(turns.lock()) {
+    if (lock_->occupant.is_this_thread()) throw Error(Cause::internal, inside);
+    if (!lock_->mutex.try_lock()) {
+      if (others == Others::are_refused) throw Error(Cause::internal, beside);
+      wait();
+    }
     lock_->occupant.enter();
   }
   ~Turn() {

@@ -8,6 +8,7 @@ PYBIND11_MODULE(_core, module) {
   fastbp::register_config(module);
   fastbp::register_graph(module);
   fastbp::register_plan(module);
+  fastbp::register_turn(module);
   fastbp::register_train(module);
   fastbp::register_augment(module);
   fastbp::register_testing(module);

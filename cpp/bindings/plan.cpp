@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <optional>
+#include <tuple>
 #include <variant>
 
 #include "bindings/arrays.h"
@@ -68,26 +69,26 @@ py::array get_parameter(const py::object& self, Index slot, bool copy) {
   return copied_or_seen(py::array(py::dtype(name_of(parameters.dtype())), shape, parameter.data.data(), self), copy);
 }
 
-// All of them or none: everything that may fail comes before the first write.
-void set_parameters(Made<SharedParameters> self, const std::vector<std::pair<Index, py::object>>& values) {
-  Parameters& parameters = *self;
-  std::vector<std::pair<Parameter*, py::array>> checked;
-  for (const auto& [slot, value] : values) {
+// Those of several Parameters, all of them or none: everything that may fail comes before the first write.
+void set_all(const std::vector<std::tuple<Made<SharedParameters>, Index, py::object>>& values) {
+  std::vector<std::tuple<SharedParameters*, Parameter*, py::array>> checked;
+  for (const auto& [made, slot, value] : values) {
+    SharedParameters& parameters = *made;
     Parameter& parameter = parameters.at(slot);
     py::array converted_value = converted(parameters, value);
     if (dims_of(converted_value) != parameter.dims)
       throw Error(Cause::value, "parameter '" + parameter.name + "' has shape " +
                                     to_string(Shape{false, parameter.dims}) + ", got " +
                                     to_string(Shape{false, dims_of(converted_value)}));
-    checked.emplace_back(&parameter, std::move(converted_value));
+    checked.emplace_back(&parameters, &parameter, std::move(converted_value));
   }
-  for (const auto& [parameter, value] : checked) write(*parameter, value);
-  ++parameters.writes;
+  for (const auto& [parameters, parameter, value] : checked) {
+    write(*parameter, value);
+    ++parameters->writes;
+  }
 }
 
-void set_parameter(Made<SharedParameters> self, Index slot, const py::object& value) {
-  set_parameters(self, {{slot, value}});
-}
+void set_parameter(Made<SharedParameters> self, Index slot, const py::object& value) { set_all({{self, slot, value}}); }
 
 // One class in Python for both element types.
 class AnyFunction {
@@ -106,7 +107,7 @@ class AnyFunction {
     if (batch_size && *batch_size < 1)
       throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(*batch_size));
     const Inputs inputs = inputs_.read(arrays);
-    const Turn turn(turns_, "this function");
+    const Turn turn = take_turn();
     return std::visit([&](auto& function) { return evaluate(*function, inputs, batch_size.value_or(0), counter); },
                       function_);
   }
@@ -115,7 +116,7 @@ class AnyFunction {
     if (batch_size < 1) throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(batch_size));
     const Inputs inputs = inputs_.read(arrays);
     if (inputs.rows == 0) throw Error(Cause::value, "a mean over 0 rows does not exist");
-    const Turn turn(turns_, "this function");
+    const Turn turn = take_turn();
     Signals signals;
     std::vector<double> means;
     {
@@ -129,6 +130,8 @@ class AnyFunction {
   }
 
  private:
+  Turn take_turn() { return Turn(turns_, Others::wait, "this function is running: it can not call itself", ""); }
+
   template <class T>
   static py::list evaluate(Function<T>& function, const Inputs& inputs, Index batch_size, std::uint32_t counter) {
     py::list results;
@@ -186,7 +189,6 @@ void register_plan(py::module_& module) {
       .def("get", &get_parameter, py::arg("slot"), py::kw_only(), py::arg("copy") = true,
            "A copy of the parameter, or a read-only view: what trains changes it.")
       .def("set", &set_parameter, py::arg("slot"), py::arg("value"))
-      .def("set_all", &set_parameters, py::arg("values"), "Set (slot, value) pairs, all of them or none.")
       .def_property_readonly(
           "writes", [](Made<SharedParameters> p) { return p->writes.load(); }, "How often values were written.")
       .def_property_readonly(
@@ -196,6 +198,8 @@ void register_plan(py::module_& module) {
           "is_training_here", [](Made<SharedParameters> p) { return p->training.is_mine(); },
           "Whether this thread is inside a trainer's call, as callbacks are.")
       .def("__len__", [](Made<SharedParameters> p) { return p->size(); });
+
+  module.def("set_all", &set_all, py::arg("values"), "Set (parameters, slot, value) triples, all of them or none.");
 
   py::class_<AnyFunction>(module, "Function", "Evaluates nodes of a graph.")
       .def(py::init<Made<Graph>, const std::vector<int>&, std::shared_ptr<SharedParameters>, bool, std::uint64_t>(),

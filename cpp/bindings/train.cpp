@@ -4,6 +4,7 @@
 #include <pybind11/stl.h>
 
 #include <limits>
+#include <memory>
 #include <optional>
 #include <variant>
 
@@ -74,9 +75,9 @@ class AnyTrainer {
       trainer_ = make(0.0);
   }
 
-  py::array_t<double> fit(const std::vector<py::array>& arrays, Index batch_size, Index epochs, bool shuffle,
-                          std::optional<Index> rows, bool check_finite, py::object on_batch, py::object on_progress,
-                          const py::object& augment) {
+  py::array_t<double> fit(const std::vector<py::array>& arrays, std::optional<py::list> finished, Index batch_size,
+                          Index epochs, bool shuffle, std::optional<Index> rows, bool check_finite, py::object on_batch,
+                          py::object on_progress, const py::object& augment) {
     if (batch_size < 1) throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(batch_size));
     if (epochs < 0) throw Error(Cause::value, "epochs must be at least 0, got " + std::to_string(epochs));
     Inputs inputs = inputs_.read(arrays);
@@ -92,28 +93,32 @@ class AnyTrainer {
     request.check_finite = check_finite;
     request.augmentation = augmentation_of(augment);
     if (!request.inputs.empty()) check_images(request.augmentation, request.inputs.front());
-    const Turn turn(turns_, "this trainer");
-    const Turn training(parameters_->training, "a training of these parameters");
-    {
-      Result result(finished_);
-      std::visit([&](auto& trainer) { run(*trainer, request, on_batch, on_progress, result.found); }, trainer_);
+    const Turn turn = take_turn();
+    FitResult result;
+    const auto means = [&] {
+      const int figures = std::visit([](auto& trainer) { return trainer->figures(); }, trainer_);
+      py::array_t<double> copied({static_cast<py::ssize_t>(result.epochs), static_cast<py::ssize_t>(figures)});
+      std::copy(result.means.begin(), result.means.end(), copied.mutable_data());
+      if (finished) finished->append(copied);
+      return copied;
+    };
+    try {
+      std::visit([&](auto& trainer) { run(*trainer, request, on_batch, on_progress, result); }, trainer_);
+    } catch (...) {
+      const py::error_scope raised;
+      try {
+        means();
+      } catch (const std::exception&) {  // no memory for the figures: what ended the fit is the better message
+      }
+      throw;
     }
-    return finished();
-  }
-
-  // The epochs that the last fit finished, however it ended.
-  py::array_t<double> finished() const {
-    const int figures = std::visit([](auto& trainer) { return trainer->figures(); }, trainer_);
-    py::array_t<double> means({static_cast<py::ssize_t>(finished_.epochs), static_cast<py::ssize_t>(figures)});
-    std::copy(finished_.means.begin(), finished_.means.end(), means.mutable_data());
-    return means;
+    return means();
   }
 
   std::vector<double> step(const std::vector<py::array>& arrays) {
     const Inputs inputs = inputs_.read(arrays);
     if (inputs.rows < 1) throw Error(Cause::value, "a training step needs at least 1 row, got 0");
-    const Turn turn(turns_, "this trainer");
-    const Turn training(parameters_->training, "a training of these parameters");
+    const Turn turn = take_turn();
     try {
       py::gil_scoped_release release;
       return std::visit([&](auto& trainer) { return trainer->step(inputs.sources, inputs.rows); }, trainer_);
@@ -125,8 +130,7 @@ class AnyTrainer {
   // A callback of fit may call it: the new settings hold from the next step on.
   void set_optimizer(const py::dict& optimizer) {
     const OptimizerSettings settings = settings_of(optimizer);
-    std::optional<Turn> turn;
-    if (!turns_.is_mine()) turn.emplace(turns_, "this trainer");
+    const std::unique_ptr<Turn> turn = take_turn_unless_mine();
     std::visit([&](auto& trainer) { trainer->set_settings(settings); }, trainer_);
   }
 
@@ -136,8 +140,7 @@ class AnyTrainer {
     if (lambdas.size() != trainable)
       throw Error(Cause::value, "lambdas must have as many entries as trainable (" + std::to_string(trainable) +
                                     "), got " + std::to_string(lambdas.size()));
-    std::optional<Turn> turn;
-    if (!turns_.is_mine()) turn.emplace(turns_, "this trainer");
+    const std::unique_ptr<Turn> turn = take_turn_unless_mine();
     std::visit([&](auto& trainer) { trainer->set_proximal_l1(lambdas); }, trainer_);
   }
 
@@ -157,14 +160,15 @@ class AnyTrainer {
   }
 
  private:
-  // A fit fills a result of its own, without the GIL; however it ends, it is kept with the GIL held. So another thread
-  // that asks for the finished epochs reads a whole result.
-  struct Result {
-    explicit Result(FitResult& kept) : kept(kept) { kept = FitResult(); }
-    ~Result() { kept = std::move(found); }
-    FitResult found;
-    FitResult& kept;
-  };
+  Turn take_turn() {
+    return Turn(parameters_->training, Others::are_refused,
+                "a training of these parameters is running: its callbacks can not call it again",
+                "another thread trains these parameters: wait for its end");
+  }
+  // For what a callback of fit may call.
+  std::unique_ptr<Turn> take_turn_unless_mine() {
+    return parameters_->training.is_mine() ? nullptr : std::unique_ptr<Turn>(new Turn(take_turn()));
+  }
 
   template <class T>
   void run(Trainer<T>& trainer, const FitRequest& request, py::object on_batch, py::object on_progress,
@@ -189,8 +193,6 @@ class AnyTrainer {
 
   InputNodes inputs_;
   std::shared_ptr<SharedParameters> parameters_;
-  Turns turns_;
-  FitResult finished_;
   std::variant<std::unique_ptr<Trainer<float>>, std::unique_ptr<Trainer<double>>> trainer_;
 };
 
@@ -205,13 +207,11 @@ void register_train(py::module_& module) {
            py::arg("graph"), py::arg("cost"), py::arg("figures"), py::arg("parameters").none(false),
            py::arg("trainable"), py::arg("optimizer"), py::arg("decayed"), py::arg("seed"),
            py::arg("rates") = py::none(), py::arg("descended") = py::none(), py::arg("max_norms") = py::none())
-      .def("fit", method(&AnyTrainer::fit), py::arg("inputs"), py::kw_only(), py::arg("batch_size"),
-           py::arg("epochs") = 1, py::arg("shuffle") = true, py::arg("rows") = py::none(),
+      .def("fit", method(&AnyTrainer::fit), py::arg("inputs"), py::arg("finished") = py::none(), py::kw_only(),
+           py::arg("batch_size"), py::arg("epochs") = 1, py::arg("shuffle") = true, py::arg("rows") = py::none(),
            py::arg("check_finite") = false, py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none(),
            py::arg("augment") = py::none())
       .def("step", method(&AnyTrainer::step), py::arg("inputs"))
-      .def_property_readonly("finished", method(&AnyTrainer::finished),
-                             "The epochs that the last fit finished, however it ended.")
       .def("set_optimizer", method(&AnyTrainer::set_optimizer), py::arg("optimizer"))
       .def("set_proximal_l1", method(&AnyTrainer::set_proximal_l1), py::arg("lambdas"))
       .def("state", &AnyTrainer::state, py::kw_only(), py::arg("copy") = true)

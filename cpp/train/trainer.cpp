@@ -257,6 +257,7 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
   run.frame.seed = seed_;
   run.frame.purpose = 0;
   run.cancel = Cancel([](void* of) { return static_cast<Listener*>(of)->interrupted(); }, &listener);
+  if (request.shuffle) require_memory(bytes_of({request.rows, static_cast<Index>(sizeof(run.order[0]))}));
   if (request.shuffle) run.order.resize(static_cast<std::size_t>(request.rows));
   constexpr Index kShuffledAhead = 1 << 15;  // rows; for more, a second order takes more memory than it is worth
   if (plan_->evens_out() && request.rows <= kShuffledAhead && request.epochs > 1)

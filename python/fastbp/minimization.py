@@ -13,6 +13,7 @@ from .expressions.expression import Expression, Input
 from .expressions.parameter import Parameter
 from .expressions.shape_rules import shape_text
 from .lowering.arrays import as_inputs, check_labels, checked_inputs, common_rows
+from .lowering.backends import turns
 from .lowering.function import scalar_node
 from .lowering.lowering import Lowering, expressions_below
 from .lowering.parameter_store import ParameterStore
@@ -138,7 +139,6 @@ def minimize(
     if not trained:
         raise ValueError("cost depends on no trainable parameter: make one with bp.parameter(value)")
     every = epochs if evaluate_every is None else at_least("evaluate_every", evaluate_every, 1)
-    store.claim()
     trainer = store.backend.Trainer(
         lowering.graph,
         node,
@@ -154,11 +154,15 @@ def minimize(
     evaluate = store.backend.Function(lowering.graph, [node], store.values) if evaluate_every is not None else None
     if evaluate is not None:
         run.history["full_cost"] = []
+
+    def descend(count: int) -> Any:
+        options = {"batch_size": batch_size, "epochs": count, "shuffle": shuffle}
+        return turns().take_turn(store.turn, "minimize", store.train, trainer, trainer.fit, arrays, **options)
+
     done = 0
     while done < epochs:
         count = min(every, epochs - done)
-        store.claim()
-        figures = trainer.fit(arrays, batch_size=batch_size, epochs=count, shuffle=shuffle)
+        figures = descend(count)
         run.history["cost"] += figures[:, 0].tolist()
         done += count
         if evaluate is not None and count == every:

@@ -147,7 +147,9 @@ def test_the_core_refuses_a_call_from_inside_itself() -> None:
     def step(*_: object) -> None:
         line.trainer.step([X[:, 0]])
 
-    with pytest.raises(RuntimeError, match="this trainer is running: its callbacks can not call it again"):
+    with pytest.raises(
+        RuntimeError, match="a training of these parameters is running: its callbacks can not call it again"
+    ):
         line.trainer.fit([X[:, 0]], batch_size=4, on_batch=step)
 
 

@@ -174,7 +174,7 @@ OPERATIONS = sorted(_core.operations())
 
 
 def unmade(r: Choose) -> Any:
-    cls = r.choice([_core.Graph, _core.Parameters, _core.Function, _core.Trainer])
+    cls = r.choice([_core.Graph, _core.Parameters, _core.Function, _core.Trainer, _core.Turn])
     return cls.__new__(cls)
 
 
@@ -222,7 +222,9 @@ def parameters(r: Choose) -> Any:
     return r.choice([
         lambda: values.add_parts(list(sizes(r)), r.choice([[], [np.ones(4)], [np.ones(2)] * 2, None])),
         lambda: values.get(size(r)), lambda: values.set(size(r), array(r)), lambda: values.add(array(r)),
-        lambda: values.set_all([(0, np.ones((2, 2))), (size(r), array(r))]), lambda: _core.Parameters(anything(r)),
+        lambda: _core.set_all([(values, 0, np.ones((2, 2))), (r.choice([values, unmade(r)]), size(r), array(r))]),
+        lambda: _core.Parameters(anything(r)),
+        lambda: _core.take_turn(r.choice([unmade(r), _core.Turn("a"), None]), r.choice(["f", 1]), anything(r)),
     ])()  # fmt: skip
 
 

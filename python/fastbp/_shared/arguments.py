@@ -99,27 +99,28 @@ def known_keywords(function: AnyFunction) -> AnyFunction:
     Traceback (most recent call last):
     TypeError: wait() has no argument 'second': did you mean 'seconds'?
     """
-    own = _keywords(function)
+    own = keywords_of(function)
 
     @functools.wraps(function)
     def checked(*arguments: Any, **keywords: Any) -> Any:
         for name in keywords:
             if name not in own:
-                raise _unknown_keyword(name, function, arguments)
+                raise unknown_keyword(name, function, arguments)
         return function(*arguments, **keywords)
 
     return cast(AnyFunction, checked)
 
 
-def _keywords(function: Callable[..., Any]) -> list[str]:
+def keywords_of(function: Callable[..., Any]) -> list[str]:
     """The arguments that may be given by name."""
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     names = [name for name, parameter in inspect.signature(function).parameters.items() if parameter.kind in kinds]
     return names[1:] if names[:1] == ["self"] else names
 
 
-def _unknown_keyword(name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> TypeError:
-    what, known = function.__name__, _keywords(function)
+def unknown_keyword(name: str, function: Callable[..., Any], arguments: tuple[Any, ...]) -> TypeError:
+    """The error of `known_keywords`."""
+    what, known = function.__name__, keywords_of(function)
     if what == "__init__":
         what = type(arguments[0]).__name__
         known = _of_class(type(arguments[0]))
@@ -135,7 +136,7 @@ def _of_class(made: type) -> list[str]:
         if "__init__" not in vars(base) or base is object:
             continue
         init = vars(base)["__init__"]
-        known += [name for name in _keywords(init) if name not in known]
+        known += [name for name in keywords_of(init) if name not in known]
         if not _hands_on(inspect.signature(init).parameters.values()):
             break
     return known

@@ -45,9 +45,12 @@ class History(Callback):
         for name, value in (logs or {}).items():
             self.history.setdefault(name, []).append(value)
 
-    def extend(self, first_epoch: int, names: Sequence[str], figures: np.ndarray) -> None:
-        """Appends many epochs at once: ``figures`` has a row for each, a column for each of ``names``."""
-        self.epoch.extend(range(first_epoch, first_epoch + len(figures)))
+    def put(self, first_epoch: int, names: Sequence[str], figures: np.ndarray) -> None:
+        """Puts epochs from the first one on: ``figures`` has a row for each, a column for each of ``names``.
+
+        Done twice, it gives what it gives once.
+        """
         if len(figures):
+            self.epoch[:] = range(first_epoch, first_epoch + len(figures))
             for name, column in zip(names, figures.T):
-                self.history.setdefault(name, []).extend(column.tolist())
+                self.history[name] = column.tolist()

@@ -15,6 +15,7 @@ Dims = tuple[int, ...]
 class ParameterHome(Protocol):
     """A parameter store: it holds the values of the parameters of one model, function or minimisation."""
 
+    backend: Any  # the module that holds the values
     dtype: str
     values: Any  # a backend's Parameters
 

@@ -125,6 +125,11 @@ class Parameter(Expression):
         return self._home
 
     @property
+    def own_value(self) -> np.ndarray | None:
+        """The value, if it is in the parameter itself."""
+        return self._value
+
+    @property
     def version(self) -> tuple[Any, int]:
         """The value's home and how often something was written there: if both are the same, so is the value."""
         home = self.store
@@ -150,21 +155,31 @@ class Parameter(Expression):
         Moves.now = object()
         self._value = None
 
+    def return_to(self, home: tuple[ParameterHome, int] | None, value: np.ndarray | None) -> None:
+        """Undoes `live_in`: the value is that of an earlier home, or `value` itself."""
+        Moves.now = object()
+        self._value = value
+        self._home = home
+        Moves.now = object()
+
     def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
         return builder.add("parameter", (), (builder.store.slot(self), *self.shape), (), self.name)
 
 
 def set_values(values: Sequence[tuple[Parameter, np.ndarray]]) -> None:
-    """Sets several parameters whose homes have them already; where all have one home, all of them or none."""
-    by_home: dict[ParameterHome, list[tuple[int, np.ndarray]]] = {}
+    """Sets several parameters of the values' shapes: all of them or none, as far as one backend has them."""
+    own: list[tuple[Parameter, np.ndarray]] = []
+    by_backend: dict[Any, list[tuple[Any, int, np.ndarray]]] = {}
     for parameter, value in values:
         if parameter.home is None:
-            parameter.value = value
+            own.append((parameter, value.copy()))
         else:
             store, slot = parameter.home
-            by_home.setdefault(store, []).append((slot, value))
-    for store, pairs in by_home.items():
-        store.values.set_all(pairs)
+            by_backend.setdefault(store.backend, []).append((store.values, slot, value))
+    for backend, parts in by_backend.items():
+        backend.set_all(parts)
+    for parameter, copied in own:
+        parameter._value, parameter._version = copied, parameter._version + 1
 
 
 @known_keywords

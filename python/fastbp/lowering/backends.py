@@ -36,6 +36,14 @@ def get_backend(name: str) -> Any:
         ) from error
 
 
+def turns() -> Any:
+    """The module whose `Turn` and `take_turn` models use: the core, or the reference where the core was not built."""
+    try:
+        return get_backend("core")
+    except ImportError:
+        return get_backend("reference")
+
+
 def dtype_name(dtype: Any) -> str:
     """``"float32"`` or ``"float64"``, from anything that NumPy understands as one of the two."""
     import numpy as np

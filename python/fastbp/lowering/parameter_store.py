@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..expressions.parameter import Moves, Parameter
-from .backends import dtype_name, get_backend
+from .backends import dtype_name, get_backend, turns
+
+
+class Moved(NamedTuple):
+    """A parameter that gets another home, and where it lived: in a slot of a store, or with its value in itself."""
+
+    parameter: Parameter
+    home: tuple[Any, int] | None
+    own_value: np.ndarray | None
+
+
+def _refuse_trained(moves: Sequence[Moved]) -> None:
+    for parameter, home, _ in moves:
+        if home is not None and home[0].is_busy:
+            raise RuntimeError(
+                f"{parameter.name or 'a parameter'} is being trained by something else: train when that is done"
+            )
+
+
+@functools.cache
+def _claims() -> Callable[..., Any]:
+    """Runs a function while no other thread runs one through here: of two claims, the second sees the first."""
+    return functools.partial(turns().take_turn, turns().Turn("cannot be called by itself"))
 
 
 class ParameterStore:
     """The parameters of one model, function or minimisation, in one dtype.
 
     A parameter's home is the store that drew or trained it last. Other stores compute with a copy of its value, each in
-    its own dtype (`refresh`). Only training makes another store its home (`claim`).
+    its own dtype (`refresh`). Only training makes another store its home (`train`).
 
     Parameters
     ----------
@@ -24,13 +48,16 @@ class ParameterStore:
         ``"float32"`` or ``"float64"``.
     seed : int
         Of initial weights; a parameter's ordinal is its slot (rule 9 of the numeric contract).
+    turn : Turn, optional
+        Who trains the parameters holds it. Default: one of its own.
     """
 
-    def __init__(self, backend: str, dtype: Any, seed: int = 0) -> None:
+    def __init__(self, backend: str, dtype: Any, seed: int = 0, turn: Any = None) -> None:
         self.backend = get_backend(backend)
         self.dtype = dtype_name(dtype)
         self.seed = seed
         self.values = self.backend.Parameters(self.dtype)
+        self.turn = turns().Turn("is running") if turn is None else turn
         self._slots: dict[Parameter, int] = {}
         self._copied: dict[Parameter, tuple[Any, int]] = {}  # the version of each value when it was copied here
         # `Moves.now` when all parameters were seen to have their home here, as mostly. While it is the same, they have.
@@ -40,11 +67,6 @@ class ParameterStore:
     def parameters(self) -> list[Parameter]:
         """In the order of their slots."""
         return list(self._slots)
-
-    @property
-    def is_training(self) -> bool:
-        """Whether a trainer is at work on them."""
-        return bool(self.values.is_training)
 
     def slot(self, parameter: Parameter) -> int:
         """The slot of `parameter`. A new one is copied here, or drawn from its initialiser if it has no value yet."""
@@ -81,20 +103,42 @@ class ParameterStore:
                 self.values.set(self._slots[parameter], parameter._exact)
                 self._copied[parameter] = version
 
-    def claim(self) -> None:
-        """Makes this store the home of all its parameters; a RuntimeError if another one is training some of them."""
-        if self._settled is Moves.now:
-            return
-        away = self._away()
-        for parameter in away:
-            if parameter.store is not None and parameter.store.values.is_training:
-                raise RuntimeError(
-                    f"{parameter.name or 'a parameter'} is being trained by something else: train when that is done"
-                )
+    @property
+    def is_busy(self) -> bool:
+        """Whether a trainer is at work on its parameters, or another thread is about to train them."""
+        return self.values.is_training or (self.turn.is_taken and not self.turn.is_mine)
+
+    def train(self, trainer: Any, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """Calls a method of the trainer as the home of all parameters; for who holds the turn.
+
+        If it ends without a step, they go back to where they lived: moving rounds a value to this store's dtype.
+        A RuntimeError if another store's parameters are being trained that are also here.
+        """
+        if self._settled is Moves.now:  # as mostly
+            return call(*arguments, **options)
+        steps, moved = trainer.steps, list[Moved]()
+        try:
+            _claims()("claim", self._claim, moved)
+            return call(*arguments, **options)
+        except BaseException:
+            if trainer.steps == steps:
+                self._give_back(moved)
+            raise
+
+    def _claim(self, moved: list[Moved]) -> None:
+        away = [Moved(parameter, parameter.home, parameter.own_value) for parameter in self._away()]
+        _refuse_trained(away)
         if away:
             self.refresh()
-        for parameter in away:
-            parameter.live_in(self, self._slots[parameter])
+        for move in away:
+            moved.append(move)
+            move.parameter.live_in(self, self._slots[move.parameter])
+        _refuse_trained(away)  # by a thread that took its turn after the first look and found them in their old home
+
+    def _give_back(self, moved: list[Moved]) -> None:
+        for parameter, home, value in moved:
+            if parameter.store is self:
+                parameter.return_to(home, value)
 
     def _away(self) -> list[Parameter]:
         """The parameters that have their home elsewhere."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._shared.arguments import finite, known_keywords, truth
+from .._shared.arguments import finite, truth
 from .._shared.change_stamp import ChangeStamp
 from ..losses import LOSSES, get_loss
 from ..lowering.arrays import as_array, common_rows, is_read_in_place
@@ -18,6 +18,7 @@ from ..optimizers.optimizer import Optimizer
 from ..optimizers.optimizer_state import OptimizerState, overwrite_with_average
 from .graphs import Goal, TrainingGraph, penalty_factors
 from .predictor import Predictor
+from .turns import alone
 
 _FIXED = (float, int, bool, type(None))  # types of hyperparameters that change only by being set
 
@@ -30,24 +31,29 @@ class Repeated:
     no call is repeated.
     """
 
-    __slots__ = ("_kinds", "_optimizer", "_stamp", "trainer", "training")
+    __slots__ = ("_kinds", "_optimizer", "_shapes", "_stamp", "trainer", "training")
 
     def __init__(
         self, stamp: object, training: TrainingGraph, trainer: Any, optimizer: Any, x: np.ndarray, y: np.ndarray
     ) -> None:
         self._stamp, self.training, self.trainer, self._optimizer = stamp, training, trainer, optimizer
-        self._kinds = x.dtype, x.shape[1:], y.dtype, y.shape[1:]
+        self._kinds, self._shapes = (x.dtype, y.dtype), (x.shape, y.shape)
 
     def is_like(self, optimizer: Any, x: Any, y: Any) -> bool:
         if (
             ChangeStamp.now is not self._stamp
             or optimizer is not self._optimizer
             or not type(x) is type(y) is np.ndarray
+            or (x.dtype, y.dtype) != self._kinds
         ):
             return False
-        of_x, of_y = x.shape, y.shape
-        kinds = x.dtype, of_x[1:], y.dtype, of_y[1:]
-        return bool(of_x and of_y) and of_x[0] == of_y[0] > 0 and kinds == self._kinds
+        shapes = of_x, of_y = x.shape, y.shape
+        if shapes == self._shapes:  # as mostly
+            return True
+        if not (of_x and of_y and of_x[0] == of_y[0] > 0):
+            return False
+        like_x, like_y = self._shapes
+        return bool(of_x[1:] == like_x[1:] and of_y[1:] == like_y[1:])
 
 
 class Past(NamedTuple):
@@ -94,7 +100,7 @@ class CompiledNetwork(Predictor):
         self._applied: tuple[Any, ...] | None = None  # stamp, graph and optimiser when settings were last applied
         self._repeated: Repeated | None = None  # the last `train_on_batch`
 
-    @known_keywords
+    @alone
     def compile(
         self,
         optimizer: Any = "sgd",
@@ -129,7 +135,7 @@ class CompiledNetwork(Predictor):
         ValueError, TypeError
             For arguments that make no sense; the model stays as it was.
         RuntimeError
-            From a callback, while the model is being trained.
+            While the model is being trained, by another thread or around this callback.
 
         Examples
         --------
@@ -137,7 +143,6 @@ class CompiledNetwork(Predictor):
         >>> net = bp.Sequential([bp.Dense(10, activation="softmax")])
         >>> net.compile(bp.SGD(0.1), "categorical_crossentropy", metrics=["accuracy"], l2=1e-4)
         """
-        self._refuse_while_training("compile")
         get_backend(backend)
         if loss is None:
             raise ValueError("loss must be a name or a function (y_true, y_pred), got None")
@@ -183,10 +188,6 @@ class CompiledNetwork(Predictor):
         else:
             self._past = self._past._replace(first_step=self._past.first_step + 1)
 
-    def _refuse_while_training(self, method: str) -> None:
-        if self._store is not None and self._store.values.is_training_here:
-            raise RuntimeError(f"{method} cannot be called while the model is being trained: not from its callbacks")
-
     def _data(self, x: Any, y: Any, prefix: str = "") -> tuple[list[np.ndarray], int]:
         """The arrays, inputs then targets, and their number of rows, at least one."""
         if self._accepts(x) and is_read_in_place(y) and len(x) == len(y) > 0:
@@ -209,9 +210,10 @@ class CompiledNetwork(Predictor):
         else:
             shapes = [array.shape[1:] for array in arrays]
             store = self._built_for(shapes[:-1]).store
-            training = TrainingGraph(
-                store, self.inputs, shapes, self.outputs[0], self._compiled(), self._factors, self._scope
-            )
+            training = self._turns.build(
+                "build", TrainingGraph,
+                store, self.inputs, shapes, self.outputs[0], self._compiled(), self._factors, self._scope,
+            )  # fmt: skip
             self._trainings[shapes[-1]] = training
         return training
 

@@ -54,13 +54,12 @@ class Fit:
         self.model, self.training, self.arrays, self.rows = model, training, arrays, rows
         batch_size = min(batch_size, rows)
         self.batch_size, self.epochs, self.initial_epoch = batch_size, epochs, initial_epoch
-        self.options: dict[str, Any] = {
-            "batch_size": batch_size,
-            "shuffle": shuffle,
-            "rows": rows,
-            "check_finite": check_finite,
-        }
-        self.options["augment"] = augment
+        # Of the trainer's call; without those that are as by default, because each keyword costs pybind11 time.
+        self.options: dict[str, Any] = {"batch_size": batch_size, "shuffle": shuffle, "rows": rows}
+        if check_finite:
+            self.options["check_finite"] = True
+        if augment is not None:
+            self.options["augment"] = augment
         self.steps = math.ceil(rows / batch_size)
         self.validate, self.is_validated = validate, is_validated
         self.names = training.goal.names
@@ -72,9 +71,11 @@ class Fit:
         self.history.set_model(model)
         self.callbacks = CallbackList(callbacks, model, params)
         self.wants_batches = self.callbacks.overrides("on_train_batch_begin", "on_train_batch_end")
-        self.sums = np.zeros(len(self.names))  # of figure × rows in this epoch, float64
+        if self.wants_batches:
+            self.options["on_batch"] = self._on_batch
+        self.sums: np.ndarray  # of figure × rows in this epoch, float64
         self.seen = 0
-        self.finished: np.ndarray = np.empty((0, len(self.names)))  # figures of the epochs of the last trainer.fit
+        self.finished: list[Any] = []  # figures of the epochs that `_several` finished: the trainer appends them
 
     def run(self) -> History:
         model, epoch = self.model, self.initial_epoch
@@ -84,6 +85,7 @@ class Fit:
         try:
             return self._run(epoch)
         except BaseException:
+            self._note_several()  # again: an interrupt may have come in between
             if model._steps == steps:  # nothing was trained
                 model.history = history
             raise
@@ -108,10 +110,10 @@ class Fit:
         """One epoch, with the hooks of callbacks and the validation around it."""
         self.callbacks.call("on_epoch_begin", epoch, {})
         self.progress.begin_epoch(epoch)
-        self.sums[:], self.seen = 0.0, 0
+        self.sums, self.seen = np.zeros(len(self.names)), 0
         if self.wants_batches:
             self.callbacks.call("on_train_batch_begin", 0, {})
-        figures = self._train(1, self._on_progress if self.verbose else None)
+        figures = self._train(1, self._on_progress if self.verbose else None, [])
         logs = self._logs(figures[-1]) if len(figures) else self._running()
         if self.validate is not None and self.is_validated(epoch):
             logs.update({f"val_{name}": value for name, value in self.validate(self.callbacks).items()})
@@ -122,7 +124,6 @@ class Fit:
 
     def _several(self, epoch: int, count: int) -> dict[str, float]:
         """All remaining epochs, in one call of the trainer."""
-        logs: dict[str, float] = {}
         current = epoch
 
         def on_progress(_: int, done: int, means: Sequence[float]) -> bool:
@@ -138,28 +139,25 @@ class Fit:
 
         self.progress.begin_epoch(epoch)
         try:
-            self._train(count, on_progress if self.verbose else None)
-        finally:  # the history has the epochs that were finished before Ctrl-C or an error
-            self.history.extend(epoch, self.names, self.finished)
-            if len(self.finished):
-                logs = self._logs(self.finished[-1])
-        return logs
-
-    def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
-        self.finished = self.finished[:0]
-        trainer = self.model._trainer_of(self.training)
-        self.training.store.claim()
-        try:
-            trainer.fit(
-                self.arrays,
-                epochs=epochs,
-                on_batch=self._on_batch if self.wants_batches else None,
-                on_progress=on_progress,
-                **self.options,
-            )
+            self._train(count, on_progress if self.verbose else None, self.finished)
         finally:
-            self.finished = np.asarray(trainer.finished)
-        return self.finished
+            figures = self._note_several()
+        return self._logs(figures[-1]) if len(figures) else {}
+
+    def _note_several(self) -> Any:
+        """Puts the epochs that `_several` finished, also before Ctrl-C or an error, into the history."""
+        figures: Any = ()
+        for figures in self.finished:  # one at most; the reference's is a list of lists
+            figures = np.asarray(figures, np.float64)
+            self.history.put(self.initial_epoch, self.names, figures)
+        return figures
+
+    def _train(self, epochs: int, on_progress: Callable[..., bool] | None, finished: list[Any]) -> np.ndarray:
+        trainer = self.model._trainer_of(self.training)
+        options = {"epochs": epochs, **self.options}
+        if on_progress is not None:
+            options["on_progress"] = on_progress
+        return np.asarray(self.training.store.train(trainer, trainer.fit, self.arrays, finished, **options))
 
     def _on_batch(self, step: int, figures: Sequence[float]) -> bool:
         rows = min(self.batch_size, self.rows - step * self.batch_size)

@@ -17,6 +17,7 @@ from .compiled import CompiledNetwork
 from .fit import MOST_EPOCHS, Fit, figures_in_order, validated_epochs
 from .progress import Line
 from .splits import drawn_split, split_rows
+from .turns import alone
 
 
 class Model(CompiledNetwork):
@@ -77,7 +78,7 @@ class Model(CompiledNetwork):
         self.stop_training = False
         self.history: History | None = None
 
-    @known_keywords
+    @alone
     def fit(
         self,
         x: Any,
@@ -151,7 +152,7 @@ class Model(CompiledNetwork):
         ValueError, TypeError
             For data or arguments that do not fit, before anything is trained.
         RuntimeError
-            From a callback, while the model is being trained.
+            While the model is being trained, by another thread or around this callback.
 
         Examples
         --------
@@ -162,7 +163,6 @@ class Model(CompiledNetwork):
         [10.0, 5.125]
         """
         self._compiled()
-        self._refuse_while_training("fit")
         epochs, initial_epoch = at_least("epochs", epochs, 0, MOST_EPOCHS), at_least("initial_epoch", initial_epoch, 0)
         batch_size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
         validation_batch = batch_size if validation_batch_size is None else validation_batch_size
@@ -211,7 +211,7 @@ class Model(CompiledNetwork):
         training.set_rows(trained)
         return job.run()
 
-    @known_keywords
+    @alone
     def train_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
         """One step on these rows.
 
@@ -234,6 +234,8 @@ class Model(CompiledNetwork):
             If the step is not finite; the weights stay as they are.
         ValueError, TypeError
             For data that do not fit.
+        RuntimeError
+            While the model is being trained, by another thread or around this callback.
 
         Examples
         --------
@@ -243,7 +245,6 @@ class Model(CompiledNetwork):
         >>> net.train_on_batch([[1.0], [2.0]], [2.0, 4.0])
         10.0
         """
-        self._refuse_while_training("train_on_batch")
         as_dict = return_dict if return_dict is False else truth("return_dict", return_dict)
         again = self._repeated
         if again is not None and again.is_like(self.optimizer, x, y):
@@ -257,8 +258,7 @@ class Model(CompiledNetwork):
             training.set_rows(self._trained_rows or rows)
             trainer = self._trainer_of(training)
             self._note(training, trainer, arrays, x, y)
-        training.store.claim()
-        figures = trainer.step(arrays)
+        figures = training.store.train(trainer, trainer.step, arrays)
         return figures_in_order(training.goal.names, figures, as_dict)
 
     @known_keywords
@@ -271,7 +271,7 @@ class Model(CompiledNetwork):
         y : array
             The targets.
         training : bool
-            Whether dropout drops; every such call draws anew, those of a callback with each step. Default True.
+            Whether dropout drops; every such call draws anew, beside a training with each step of it. Default True.
 
         Returns
         -------
@@ -299,7 +299,7 @@ class Model(CompiledNetwork):
         program.check(arrays)
         program.set_rows(self._trained_rows or rows)
         loss, *gradients = program.gradients(self._weights, training)(arrays, counter=self._steps)
-        if training and not program.store.values.is_training_here:  # in a callback it would count as a step of `fit`
+        if training and not self._turns.is_training:  # else it would count as a step of that training
             self._count_step()
         return float(loss), [np.asarray(g) for g in gradients]
 

@@ -17,6 +17,7 @@ from ..lowering.layer_names import Scope, snake_case
 from ..lowering.lowering import Lowering, Node, expressions_below
 from ..lowering.parameter_store import ParameterStore
 from .graphs import PredictionGraph
+from .turns import ModelTurns
 
 Dims = tuple[int, ...]
 
@@ -54,6 +55,7 @@ class Network(Picklable):
         self._prediction: PredictionGraph | None = None
         self._weights: list[Parameter] = []
         self._trainable = True
+        self._turns = ModelTurns()
         self._single = isinstance(outputs, Expression)
         self._set_outputs([outputs] if self._single else list(outputs))
 
@@ -157,14 +159,22 @@ class Network(Picklable):
 
     def _built_for(self, shapes: Sequence[Dims]) -> PredictionGraph:
         """The graph of the outputs, made for these shapes by the first call, with its weights up to date."""
-        if self._prediction is None:
-            store = ParameterStore(self._backend, self.dtype, self.seed)
+        prediction = self._prediction
+        if prediction is None:
+            prediction = self._turns.build("build", self._make, shapes)
+        prediction.store.refresh()
+        return prediction
+
+    def _make(self, shapes: Sequence[Dims]) -> PredictionGraph:
+        """Makes the weights and the graph of the outputs, unless another thread has just done so."""
+        prediction = self._prediction
+        if prediction is None:
+            store = ParameterStore(self._backend, self.dtype, self.seed, self._turns.training)
             prediction = PredictionGraph(store, self.inputs, shapes, self.outputs, self._scope)
             self._shapes, self._weights = list(shapes), list(prediction.lowering.parameters)
             self._store, self._built = store, True
             self._prediction = prediction  # last: an interrupt before it makes the next call do all of this again
-        self._prediction.store.refresh()
-        return self._prediction
+        return prediction
 
     def _ready(self) -> PredictionGraph:
         """The graph of the outputs; a ValueError if the shapes are not known."""
@@ -176,10 +186,11 @@ class Network(Picklable):
         """All expressions come first, operands before results, so that pickling a deep network needs no deep
         recursion. The backend's objects are left out and made again."""
         found = expressions_below([*self.outputs, *self.inputs])
-        return {"_expressions": found, **super()._state(), "_store": None, "_prediction": None}
+        return {"_expressions": found, **super()._state(), "_store": None, "_prediction": None, "_turns": None}
 
     def _restore(self, state: dict[str, Any]) -> None:
         super()._restore({name: value for name, value in state.items() if name != "_expressions"})
+        self._turns = ModelTurns()
 
 
 def row_shape(shape: Any) -> Dims:

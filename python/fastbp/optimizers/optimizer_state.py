@@ -42,4 +42,5 @@ def overwrite_with_average(trainer: Any, store: ParameterStore, weights: Sequenc
     """Writes the moving average into the weights, if there was an update."""
     state = trainer.state(copy=False)
     if state["counters"][0] > 0:
-        store.values.set_all([(store.slot(weight), value) for weight, value in zip(weights, state["average"])])
+        values = store.values
+        store.backend.set_all([(values, store.slot(weight), value) for weight, value in zip(weights, state["average"])])

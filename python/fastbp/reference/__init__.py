@@ -10,8 +10,12 @@ from .augment import augmented
 from .evaluate import Function
 from .graph import Graph
 from .operations import operations
-from .parameters import Parameters
+from .parameters import Parameters, set_all
 from .random import normal, uniform
 from .train import Trainer
+from .turn import Turn, take_turn
 
-__all__ = ["operations", "Graph", "Parameters", "Function", "Trainer", "uniform", "normal", "augmented"]
+__all__ = [
+    "operations", "Graph", "Parameters", "set_all", "Function", "Trainer", "Turn", "take_turn", "uniform", "normal",
+    "augmented",
+]  # fmt: skip

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import os
-import threading
-import weakref
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from math import prod
 from operator import index
 from typing import Any
@@ -15,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .operations import nearest_name
+from .turn import Turn
 
-__all__ = ["Parameters", "copied_or_seen"]
+__all__ = ["Parameters", "copied_or_seen", "set_all"]
 
 DTYPES = ("float32", "float64")
 
@@ -38,7 +36,10 @@ class Parameters:
         self.values: list[NDArray[Any]] = []  # never written in place: an update puts new arrays here
         self.names: list[str] = []
         self.writes = 0  # how often values were written
-        self._training: tuple[Any, int, int] | None = None  # of a trainer at work: a token, its thread and its process
+        self.training = Turn(  # of the trainers that are built on them
+            "a training of these parameters is running: its callbacks can not call it again",
+            "another thread trains these parameters: wait for its end",
+        )
 
     def add(self, value: Any, name: str = "") -> int:
         """A new slot; the value is converted to the dtype with one rounding."""
@@ -62,13 +63,7 @@ class Parameters:
         return copied_or_seen(self.values[self._check(slot)], copy)
 
     def set(self, slot: int, value: Any) -> None:
-        self.set_all([(slot, value)])
-
-    def set_all(self, values: Iterable[tuple[int, Any]]) -> None:
-        """Set (slot, value) pairs, all of them or none."""
-        replaced = dict(self._checked(slot, value) for slot, value in values)
-        self.values = [replaced.get(slot, value) for slot, value in enumerate(self.values)]
-        self.writes += 1
+        set_all([(self, slot, value)])
 
     def _checked(self, slot: int, value: Any) -> tuple[int, NDArray[Any]]:
         slot = self._check(slot)
@@ -78,30 +73,15 @@ class Parameters:
             raise ValueError(f"{what} has shape {self.values[slot].shape}, got {converted.shape}")
         return slot, converted
 
-    @contextmanager
-    def training(self) -> Iterator[None]:
-        """Marks a trainer's call. A mark that an interrupt keeps from being removed ends with the caller's frame."""
-        if self.is_training_here:
-            raise RuntimeError("a training of these parameters is running: its callbacks can not call it again")
-        token = _Token()
-        self._training = weakref.ref(token), threading.get_ident(), os.getpid()
-        try:
-            yield
-        finally:
-            self._training = None
-
     @property
     def is_training(self) -> bool:
         """Whether a trainer is at work on them."""
-        if self._training is None:
-            return False
-        token, thread, process = self._training
-        return token() is not None and (process == os.getpid() or thread == threading.get_ident())
+        return self.training.is_taken
 
     @property
     def is_training_here(self) -> bool:
         """Whether this thread is inside a trainer's call, as callbacks are."""
-        return self.is_training and self._training is not None and self._training[1] == threading.get_ident()
+        return self.training.is_mine
 
     def __len__(self) -> int:
         return len(self.values)
@@ -113,15 +93,27 @@ class Parameters:
         return slot
 
 
+def set_all(values: Iterable[tuple[Parameters, int, Any]]) -> None:
+    """Set (parameters, slot, value) triples, all of them or none."""
+    checked = [(parameters, *parameters._checked(slot, value)) for parameters, slot, value in values]
+    try:
+        _write(checked)
+    except BaseException:  # an interrupt
+        _write(checked)
+        raise
+
+
+def _write(checked: Iterable[tuple[Parameters, int, NDArray[Any]]]) -> None:
+    for parameters, slot, value in checked:
+        parameters.values[slot] = value
+        parameters.writes += 1
+
+
 def require_memory(bytes_: int) -> None:
     """MemoryError for more than the machine has: NumPy asks for memory that is missed only when it is touched."""
     pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     if bytes_ > pages * page:
         raise MemoryError(f"out of memory: {bytes_} bytes are more than the {pages * page} of this machine")
-
-
-class _Token:
-    """Lives as long as the call that made it."""
 
 
 def copied_or_seen(array: NDArray[Any], copy: bool) -> NDArray[Any]:

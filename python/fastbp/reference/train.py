@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,22 @@ from .graph import Graph, describe
 from .inputs import Inputs, round_to
 from .optimizer import Optimizer, Step
 from .parameters import Parameters
+from .turn import take_turn
 
 __all__ = ["Trainer"]
 
 Array = NDArray[Any]
 
 PROGRESS_SECONDS = 0.1
+
+
+class EndOfEpoch(NamedTuple):
+    """What the last step of an epoch writes beside the weights."""
+
+    epoch: int  # the counter after it
+    history: list[list[float]]
+    before: int  # the epochs in the history before it
+    means: list[float]
 
 
 class Trainer:
@@ -95,17 +105,28 @@ class Trainer:
         self._seed = seed
         self.epoch = 0
         self.steps = 0
-        self._finished: list[list[float]] = []
         self.set_optimizer(optimizer)
 
-    def fit(self, inputs: Sequence[Any], **options: Any) -> NDArray[np.float64]:
-        """See `_fit`; meanwhile the parameters are marked as being trained."""
-        with self._parameters.training():
-            return self._fit(inputs, **options)
+    def fit(
+        self,
+        inputs: Sequence[Any],
+        finished: list[Any] | None = None,
+        **options: Any,
+    ) -> NDArray[np.float64]:
+        """See `_fit`; meanwhile nobody else trains the parameters.
+
+        However it ends, `finished` has got the means of the epochs that it finished.
+        """
+        history: list[list[float]] = []
+        if finished is not None:
+            finished.append(history)
+        take_turn(self._parameters.training, "", self._fit, inputs, history, **options)
+        return np.array(history, np.float64).reshape(len(history), len(self._figures))
 
     def _fit(
         self,
         inputs: Sequence[Any],
+        history: list[list[float]],
         *,
         batch_size: int,
         epochs: int = 1,
@@ -115,15 +136,15 @@ class Trainer:
         on_batch: Callable[[int, list[float]], Any] | None = None,
         on_progress: Callable[[int, int, list[float]], Any] | None = None,
         augment: tuple[Sequence[tuple[str, Sequence[float]]], Sequence[int]] | None = None,
-    ) -> NDArray[np.float64]:
-        """Train; return row-weighted means of cost and figures for every epoch, also for one that a callback stopped.
+    ) -> None:
+        """Train; put row-weighted means of cost and figures into `history` for every epoch, also for one that a
+        callback stopped.
 
         `on_batch(step in epoch, figures)` after every step, `on_progress(epoch, rows done, means so far)` every 0.1 s
         and at the end of every epoch (counted from 0 in this call); either may return True to stop after this step.
         `augment`: (steps, (height, width, channels)) of rule 12, for the first input.
         """
         arrays, rows = self._check_fit(inputs, batch_size, epochs, rows)
-        history = self._finished = []
         stopped = False
         told = time.monotonic()
         for epoch in range(epochs):
@@ -139,13 +160,11 @@ class Trainer:
                 if augment is not None and batch and batch[0] is not None:
                     batch[0] = augment_rows(batch[0], augment, self._seed, index, self.epoch)
                 frame = self._frame(len(index), random.DROPOUT_IN_FIT, index, self.epoch, start)
-                figures = self._descend(batch, frame, self.epoch, step)
-                self.steps += 1
+                figures, made = self._descended(batch, frame, self.epoch, step)
                 sums = [total + figure * len(index) for total, figure in zip(sums, figures)]
                 means = [total / done for total in sums]
-                if done == rows:  # the epoch is whole; this comes before the callbacks, which may raise
-                    history.append(means)
-                    self.epoch += 1
+                whole = EndOfEpoch(self.epoch + 1, history, len(history), means) if done == rows else None
+                self._write(made, whole)  # before the callbacks, which may raise
                 stopped = on_batch is not None and bool(on_batch(step, figures))
                 if on_progress is not None and (done == rows or time.monotonic() - told >= PROGRESS_SECONDS):
                     stopped = bool(on_progress(epoch, done, means)) or stopped
@@ -155,27 +174,19 @@ class Trainer:
             if stopped:
                 history += [means] if done < rows else []
                 break
-        return self.finished
-
-    @property
-    def finished(self) -> NDArray[np.float64]:
-        """What the last `fit` returned, or the epochs that it finished before it was interrupted."""
-        return np.array(self._finished, np.float64).reshape(len(self._finished), len(self._figures))
 
     def step(self, inputs: Sequence[Any]) -> list[float]:
         """One step on all these rows; cost and figures before the update."""
-        with self._parameters.training():
-            return self._step(inputs)
+        return take_turn(self._parameters.training, "", self._step, inputs)
 
     def _step(self, inputs: Sequence[Any]) -> list[float]:
         arrays, rows = self._inputs.check(inputs)
         if rows == 0:
             raise ValueError("a training step needs at least 1 row, got 0")
         batch = [None if a is None else round_to(a, self._parameters.dtype) for a in arrays]
-        figures = self._descend(
-            batch, self._frame(rows, random.DROPOUT_ELSEWHERE, None, self.steps), self.epoch, self.steps
-        )
-        self.steps += 1
+        frame = self._frame(rows, random.DROPOUT_ELSEWHERE, None, self.steps)
+        figures, made = self._descended(batch, frame, self.epoch, self.steps)
+        self._write(made)
         return figures
 
     def set_optimizer(self, optimizer: Mapping[str, Any]) -> None:
@@ -225,25 +236,35 @@ class Trainer:
     def _frame(self, rows: int, purpose: int, row_ids: Array | None, counter: int, batch: int = 0) -> Frame:
         return Frame(rows, self._parameters.dtype, True, self._seed, purpose, row_ids, counter, batch)
 
-    def _descend(self, batch: list[Array | None], frame: Frame, epoch: int, step: int) -> list[float]:
-        """Forward, gradients, update. Nothing is written unless the cost and all values to be written are finite."""
+    def _descended(self, batch: list[Array | None], frame: Frame, epoch: int, step: int) -> tuple[list[float], Step]:
+        """Forward, gradients, update: the figures, and what is to be written, which is finite like the cost."""
         values = evaluate(self._graph, self._nodes, self._parameters, batch, frame)
         figures = [values[node].item() for node in self._figures]
         made = self._optimizer.step(self._weights(), [values[node] for node in self._gradients])
         if not (math.isfinite(figures[0]) and made.is_finite()):
             raise NonFiniteError(epoch, step, self._first_not_finite(batch, frame, made))
-        try:
-            self._write(made)
-        except KeyboardInterrupt:
-            self._write(made)  # a step is written whole, or not at all
-            raise
-        return figures
+        return figures, made
 
-    def _write(self, made: Step) -> None:
-        for slot, weight in zip(self._slots, self._optimizer.limited(made)):
+    def _write(self, made: Step, end_of_epoch: EndOfEpoch | None = None) -> None:
+        """Writes a step and counts it, wholly or not at all: what interrupts it is raised after another try."""
+        weights = self._optimizer.limited(made)
+        steps = self.steps + 1
+        try:
+            self._write_all(made, weights, steps, end_of_epoch)
+        except BaseException:
+            self._write_all(made, weights, steps, end_of_epoch)
+            raise
+
+    def _write_all(self, made: Step, weights: Sequence[Array], steps: int, end_of_epoch: EndOfEpoch | None) -> None:
+        """Done twice, it gives what it gives once; `writes` alone, a stamp, may then be larger."""
+        for slot, weight in zip(self._slots, weights):
             self._parameters.values[slot] = weight
         self._parameters.writes += 1
         self._optimizer.write(made)
+        self.steps = steps
+        if end_of_epoch is not None:
+            self.epoch = end_of_epoch.epoch
+            end_of_epoch.history[end_of_epoch.before :] = [end_of_epoch.means]
 
     def _first_not_finite(self, batch: list[Array | None], frame: Frame, made: Step) -> str:
         nodes = [node for node in range(len(self._graph)) if self._graph.operation(node) != "constant"]

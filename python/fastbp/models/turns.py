@@ -1,0 +1,53 @@
+"""The turns of a model: what trains it, or changes how, has it alone; and one thread at a time builds it.
+
+A turn is held while a function runs and ends with it in the core, so that no interrupt can leave it taken.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from .._shared.arguments import keywords_of, unknown_keyword
+from ..lowering.backends import turns
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class ModelTurns:
+    """Those of one model. Each is called with a method's name, for messages, a function and its arguments."""
+
+    def __init__(self) -> None:
+        module = turns()
+        self.training = module.Turn(
+            "cannot be called while the model is being trained: not from its callbacks",
+            "cannot be called while another thread trains the model: wait for its end, or let each thread train a copy",
+        )
+        self.train = functools.partial(module.take_turn, self.training)
+        self.build = functools.partial(
+            module.take_turn, module.Turn("cannot be called while the model is being built: not by its layers")
+        )
+
+    @property
+    def is_training(self) -> bool:
+        """Whether any thread trains the model."""
+        return bool(self.training.is_taken)
+
+
+def alone(method: Method) -> Method:
+    """Decorator of a model's method: `known_keywords`, and it holds the turn of training.
+
+    Other threads and callbacks get a RuntimeError. If they waited, two models whose callbacks train each other, or a
+    callback that waits for a thread which trains its model, would wait for ever.
+    """
+    name, known = method.__name__, keywords_of(method)
+
+    @functools.wraps(method)
+    def holding_the_turn(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        for keyword in keywords:
+            if keyword not in known:
+                raise unknown_keyword(keyword, method, (self, *arguments))
+        return self._turns.train(name, method, self, *arguments, **keywords)
+
+    return cast(Method, holding_the_turn)
