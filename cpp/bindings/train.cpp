@@ -127,6 +127,16 @@ class AnyTrainer {
     }
   }
 
+  void finish() {
+    const Turn turn = take_turn();
+    try {
+      py::gil_scoped_release release;
+      std::visit([](auto& trainer) { trainer->finish(); }, trainer_);
+    } catch (const NonFinite& error) {
+      raise(error);
+    }
+  }
+
   // A callback of fit may call it: the new settings hold from the next step on.
   void set_optimizer(const py::dict& optimizer) {
     const OptimizerSettings settings = settings_of(optimizer);
@@ -212,6 +222,8 @@ void register_train(py::module_& module) {
            py::arg("check_finite") = false, py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none(),
            py::arg("augment") = py::none())
       .def("step", method(&AnyTrainer::step), py::arg("inputs"))
+      .def("finish", method(&AnyTrainer::finish),
+           "The update that accumulated gradients wait for, if there are any: with the mean of them.")
       .def("set_optimizer", method(&AnyTrainer::set_optimizer), py::arg("optimizer"))
       .def("set_proximal_l1", method(&AnyTrainer::set_proximal_l1), py::arg("lambdas"))
       .def("state", &AnyTrainer::state, py::kw_only(), py::arg("copy") = true)

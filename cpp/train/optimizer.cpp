@@ -172,6 +172,20 @@ void Optimizer<T>::begin_step() {
     return;
   }
   accumulates_ = progress_.pending + 1 < static_cast<double>(s.gradient_accumulation_steps);
+  begin_update(progress_.pending + 1);
+}
+
+template <class T>
+void Optimizer<T>::begin_rest(const T* zeros) {
+  accumulates_ = false;
+  begin_update(progress_.pending);
+  for (Update<T>& update : updates_) update.gradient = zeros;
+}
+
+// gradients: how many the update, or the step that only accumulates, has then.
+template <class T>
+void Optimizer<T>::begin_update(double gradients) {
+  const OptimizerSettings& s = settings_;
   after_ = progress_;
   if (accumulates_)
     after_.pending += 1;
@@ -180,14 +194,14 @@ void Optimizer<T>::begin_step() {
   const bool asks = s.schedule != nullptr && !accumulates_;
   const double rate = asks ? s.schedule->at(static_cast<Index>(progress_.updates)) : s.learning_rate;
   moderate_ = true;
-  for (std::size_t i = 0; i < weights_.size(); ++i) fill(i, rate);
+  for (std::size_t i = 0; i < weights_.size(); ++i) fill(i, rate, gradients);
   moderate_ = moderate_ || accumulates_;
   stale_ = progress_.pending > 0;  // accumulated gradients are used once
 }
 
 // Scalars are combined in float64 and rounded once.
 template <class T>
-void Optimizer<T>::fill(std::size_t i, double learning_rate) {
+void Optimizer<T>::fill(std::size_t i, double learning_rate, double gradients) {
   const OptimizerSettings& s = settings_;
   const Trained& weight = weights_[i];
   Update<T>& update = updates_[i];
@@ -201,7 +215,7 @@ void Optimizer<T>::fill(std::size_t i, double learning_rate) {
 
   const bool collects = s.gradient_accumulation_steps > 1 || progress_.pending > 0;
   update.accumulated = collects ? accumulated_[i] : nullptr;
-  update.count = static_cast<T>(progress_.pending + 1);
+  update.count = static_cast<T>(gradients);
   update.limit = s.clipvalue > 0 ? static_cast<T>(s.clipvalue) : std::numeric_limits<T>::infinity();
   update.scale = T(1);
   const double keep = after_.updates == 1 ? 0.0 : s.ema_momentum;

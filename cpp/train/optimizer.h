@@ -51,6 +51,10 @@ class Optimizer {
   double largest_after(double largest, double gradient) const;
 
   void begin_step();
+  // In place of begin_step: the update that accumulated gradients wait for, of them alone. zeros: in place of every
+  // weight's gradient; `bind` must follow before the next step.
+  void begin_rest(const T* zeros);
+  bool has_rest() const { return progress_.pending > 0; }
   bool measures_norms() const { return measures_ && !accumulates_; }
   void measure(int threads, int thread);
   // Computes the factors of clipping by norm; returns whether all norms are finite.
@@ -89,7 +93,8 @@ class Optimizer {
   State begun(const std::string& name, const OptimizerSettings& settings) const;
   T* state(const std::string& name, std::size_t i) const;
   void point_at_states();
-  void fill(std::size_t i, double learning_rate);
+  void begin_update(double gradients);
+  void fill(std::size_t i, double learning_rate, double gradients);
   bool all_are(Kernel kernel, int threads, int thread) const;
   double norm_of(std::size_t i) const;
 

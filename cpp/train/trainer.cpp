@@ -302,6 +302,36 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   return run.figures;
 }
 
+template <class T>
+void Trainer<T>::finish() {
+  if (!optimizer_.has_rest()) return;
+  const FloatingPointState state;
+  Index largest = 0;
+  for (std::size_t i = 0; i < trainable_.size(); ++i) largest = std::max(largest, optimizer_.update_of(i).cols);
+  const Buffer zeros(bytes_of({largest, static_cast<Index>(sizeof(T))}));
+  optimizer_.begin_rest(zeros.template as<T>());
+  bool good = true;
+  if (optimizer_.measures_norms()) {
+    optimizer_.measure(1, 0);
+    good = optimizer_.scale();
+  }
+  good = good && optimizer_.is_finite(1, 0);
+  std::string cause;
+  for (std::size_t i = 0; i < trainable_.size() && !good && cause.empty(); ++i)
+    if (const std::string what = optimizer_.what_is_not_finite(i); !what.empty())
+      cause = describe(graph_, trainable_[i]) + ", " + what;
+  if (good) {
+    optimizer_.write(1, 0);
+    if (optimizer_.limits_norms()) optimizer_.limit_norms(1, 0);
+    optimizer_.end_step();
+    ++parameters_->writes;
+  }
+  values_small_ = false;
+  largest_ = std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < trainable_.size(); ++i) optimizer_.bind(i, nullptr);  // until the next call's `prepare`
+  if (!good) throw NonFinite(epoch, steps, cause);
+}
+
 // Repeats the failed step on one thread with every node kept; it wrote nothing, so it fails in the same way.
 template <class T>
 std::string Trainer<T>::first_non_finite(const Run& run, const Augmentation& augmentation) {

@@ -63,6 +63,8 @@ class Trainer {
   void fit(const FitRequest& request, Listener& listener, FitResult& result);
   // One step on these rows; returns the cost and the metrics before the update.
   std::vector<double> step(const std::vector<Source>& inputs, Index rows);
+  // The update that accumulated gradients wait for, if there are any: with the mean of them.
+  void finish();
 
   // Also allowed between two steps of a fit, on the thread that called it: the other threads wait then.
   void set_settings(const OptimizerSettings& settings);

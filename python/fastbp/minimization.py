@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,16 +155,17 @@ def minimize(
     if evaluate is not None:
         run.history["full_cost"] = []
 
-    def descend(count: int) -> Any:
-        options = {"batch_size": batch_size, "epochs": count, "shuffle": shuffle}
-        return turns().take_turn(store.turn, "minimize", store.train, trainer, trainer.fit, arrays, **options)
+    def train(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        return turns().take_turn(store.turn, "minimize", store.train, trainer, call, *arguments, **options)
 
     done = 0
     while done < epochs:
         count = min(every, epochs - done)
-        figures = descend(count)
+        figures = train(trainer.fit, arrays, batch_size=batch_size, epochs=count, shuffle=shuffle)
         run.history["cost"] += figures[:, 0].tolist()
         done += count
+        if done == epochs:
+            train(trainer.finish)  # before the last evaluation, so that it sees the last update
         if evaluate is not None and count == every:
             run.history["full_cost"].append(float(evaluate(arrays)[0]))
     if configuration["use_ema"]:

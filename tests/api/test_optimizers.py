@@ -141,11 +141,15 @@ def test_two_fits_are_one_and_a_pickle_goes_on_as_the_original(name: str, backen
         return net
 
     one, two = network(), network()
-    one.fit(x, y, epochs=4, batch_size=7, verbose=0)
-    two.fit(x, y, epochs=1, batch_size=7, verbose=0)  # 3 steps: one gradient is left over
+    one.fit(x, y, epochs=2, batch_size=5, verbose=0)
+    one.train_on_batch(x, y)
+    one.fit(x, y, epochs=1, batch_size=7, verbose=0)
+    for _ in range(2):  # of 4 steps, so that no gradient is left over
+        two.fit(x, y, epochs=1, batch_size=5, verbose=0)
+    two.train_on_batch(x, y)  # its gradient waits
     copies = [two, pickle.loads(pickle.dumps(two)), copy.deepcopy(two)]
     for net in copies:
-        net.fit(x, y, epochs=3, batch_size=7, verbose=0)
+        net.fit(x, y, epochs=1, batch_size=7, verbose=0)
         for weight, expected in zip(net.get_weights(), one.get_weights(), strict=True):
             assert weight.tobytes() == expected.tobytes()
 
@@ -237,6 +241,129 @@ def test_a_parameter_without_axes_collects_gradients_too() -> None:
         return np.asarray(w.value)
 
     assert trained("reference").tobytes() == trained("core").tobytes() != np.float32(1.0).tobytes()
+
+
+def offsets(optimizer: bp.Optimizer, backend: str) -> bp.Sequential:
+    net = bp.Sequential([Offsets()], dtype="float64")
+    net.compile(optimizer, lambda y, a: bp.sum(bp.square(a - y)) / 2, backend=backend)
+    return net
+
+
+def fitted(net: bp.Sequential, rows: int, **options: Any) -> np.ndarray:
+    net.fit(np.zeros((rows, 4)), TARGETS[:rows], batch_size=1, shuffle=False, verbose=0, **options)
+    return net.get_weights()[0]
+
+
+def descended(w: np.ndarray, *groups: list[int]) -> np.ndarray:
+    """SGD with η = 0.5: each group of rows makes an update with its mean gradient."""
+    for group in groups:
+        w = w - 0.5 * (w - TARGETS[group].mean(axis=0))
+    return w
+
+
+@BACKENDS
+def test_what_is_left_of_accumulated_gradients_makes_a_last_update(backend: str) -> None:
+    close = {"rtol": 1e-14}
+    net = offsets(bp.SGD(0.5, gradient_accumulation_steps=4), backend)
+    np.testing.assert_allclose(fitted(net, 6), descended(START, [0, 1, 2, 3], [4, 5]), **close)
+    net = offsets(bp.SGD(0.5, gradient_accumulation_steps=4), backend)
+    np.testing.assert_allclose(fitted(net, 3), descended(START, [0, 1, 2]), **close)
+    np.testing.assert_allclose(fitted(net, 1), descended(START, [0, 1, 2], [0]), **close)  # nothing is left over
+    net = offsets(bp.SGD(0.5, gradient_accumulation_steps=4), backend)  # within a fit, epochs do not end a group
+    np.testing.assert_allclose(fitted(net, 3, epochs=2), descended(START, [0, 1, 2, 0], [1, 2]), **close)
+
+
+@BACKENDS
+def test_what_train_on_batch_accumulates_waits(backend: str) -> None:
+    net = offsets(bp.SGD(0.5, gradient_accumulation_steps=4), backend)
+    for row in range(3):
+        net.train_on_batch(np.zeros((1, 4)), TARGETS[row : row + 1])
+    np.testing.assert_array_equal(fitted(net, 3, epochs=0), START)  # a fit without a step makes no update
+    np.testing.assert_array_equal(net.get_weights()[0], START)
+    np.testing.assert_allclose(fitted(net, 2), descended(START, [0, 1, 2, 0], [1]), rtol=1e-14)
+
+
+@BACKENDS
+def test_a_fit_that_is_stopped_makes_the_last_update_too(backend: str) -> None:
+    def stop_after(row: int) -> bp.Callback:
+        def stop(batch: int, logs: object) -> None:
+            net.stop_training = batch == row
+
+        return bp.LambdaCallback(on_train_batch_end=stop)
+
+    net = offsets(bp.SGD(0.5, gradient_accumulation_steps=4), backend)
+    np.testing.assert_allclose(fitted(net, 6, callbacks=[stop_after(1)]), descended(START, [0, 1]), rtol=1e-14)
+
+    class Fails(Exception):
+        pass
+
+    def fail(batch: int, logs: object) -> None:
+        if batch == 1:
+            raise Fails
+
+    net = offsets(bp.SGD(0.5, gradient_accumulation_steps=4), backend)
+    with pytest.raises(Fails):  # not after an exception: as after the last whole step
+        fitted(net, 6, callbacks=[bp.LambdaCallback(on_train_batch_end=fail)])
+    np.testing.assert_array_equal(net.get_weights()[0], START)
+
+
+@BACKENDS
+def test_the_last_validation_sees_the_last_update(backend: str) -> None:
+    net = offsets(bp.SGD(0.5, gradient_accumulation_steps=4), backend)
+    held_out = (np.zeros((2, 4)), TARGETS[:2])
+    run = net.fit(
+        np.zeros((6, 4)),
+        TARGETS,
+        batch_size=1,
+        epochs=3,
+        shuffle=False,
+        verbose=0,
+        validation_data=held_out,
+        validation_batch_size=32,
+    )
+    assert run.history["val_loss"][-1] == net.evaluate(*held_out)
+
+
+@BACKENDS
+def test_minimize_makes_the_last_update_too(backend: str) -> None:
+    w = bp.parameter(START, name="w")
+    target = bp.input("t", (4,))
+    cost = bp.sum(bp.square(w - target)) / 2
+    run = bp.minimize(
+        cost, {"t": TARGETS}, bp.SGD(0.5, gradient_accumulation_steps=4), batch_size=1, shuffle=False,
+        dtype="float64", evaluate_every=1, backend=backend,
+    )  # fmt: skip
+    expected = descended(START, [0, 1, 2, 3], [4, 5])
+    np.testing.assert_allclose(w.value, expected, rtol=1e-14)
+    np.testing.assert_allclose(run.history["full_cost"], [((expected - TARGETS) ** 2).sum() / 2], rtol=1e-14)
+
+
+@BACKENDS
+def test_a_last_update_that_is_not_finite_is_not_made(backend: str) -> None:
+    """−η·g overflows, though the sum of the gradients does not."""
+    net = offsets(bp.SGD(1e308, gradient_accumulation_steps=4), backend)
+    with pytest.raises(bp.NonFiniteError, match="its update"):
+        fitted(net, 3)
+    np.testing.assert_array_equal(net.get_weights()[0], START)
+
+
+@BACKENDS
+def test_a_last_update_clips_decays_and_counts_as_one(backend: str) -> None:
+    rates = []
+
+    def rate(update: int) -> float:
+        rates.append(update)
+        return 0.5 / (1 + update)
+
+    optimizer = bp.SGD(rate, gradient_accumulation_steps=4, clipnorm=0.25, weight_decay=0.1)
+    result = fitted(offsets(optimizer, backend), 6)
+    w = START
+    for update, group in enumerate(([0, 1, 2, 3], [4, 5])):
+        g = w - TARGETS[group].mean(axis=0)
+        eta = 0.5 / (1 + update)
+        w = w - eta * 0.1 * w - eta * g * min(1.0, 0.25 / np.linalg.norm(g))
+    np.testing.assert_allclose(result, w, rtol=1e-13)
+    assert sorted(set(rates)) == [0, 1]
 
 
 # --- averages

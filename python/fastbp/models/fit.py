@@ -75,6 +75,7 @@ class Fit:
             self.options["on_batch"] = self._on_batch
         self.sums: np.ndarray  # of figure × rows in this epoch, float64
         self.seen = 0
+        self.trainer: Any = None  # once an epoch has begun
         self.finished: list[Any] = []  # figures of the epochs that `_several` finished: the trainer appends them
 
     def run(self) -> History:
@@ -100,6 +101,7 @@ class Fit:
                 count = 1 if one_by_one else self.epochs - epoch
                 logs = self._epoch(epoch) if one_by_one else self._several(epoch, count)
                 epoch += count
+            self._finish()
         finally:  # after an exception no hook is called: it might replace the weights of the last good step
             self.progress.close()
         model._overwrite_with_average()
@@ -115,6 +117,8 @@ class Fit:
             self.callbacks.call("on_train_batch_begin", 0, {})
         figures = self._train(1, self._on_progress if self.verbose else None, [])
         logs = self._logs(figures[-1]) if len(figures) else self._running()
+        if epoch + 1 == self.epochs or self.model.stop_training:
+            self._finish()  # before the validation, so that it sees the last update
         if self.validate is not None and self.is_validated(epoch):
             logs.update({f"val_{name}": value for name, value in self.validate(self.callbacks).items()})
         self.history.on_epoch_end(epoch, logs)
@@ -153,11 +157,16 @@ class Fit:
         return figures
 
     def _train(self, epochs: int, on_progress: Callable[..., bool] | None, finished: list[Any]) -> np.ndarray:
-        trainer = self.model._trainer_of(self.training)
+        trainer = self.trainer = self.model._trainer_of(self.training)
         options = {"epochs": epochs, **self.options}
         if on_progress is not None:
             options["on_progress"] = on_progress
         return np.asarray(self.training.store.train(trainer, trainer.fit, self.arrays, finished, **options))
+
+    def _finish(self) -> None:
+        """Makes the update that accumulated gradients still wait for, if this fit has made a step."""
+        if self.trainer is not None:
+            self.training.store.train(self.trainer, self.trainer.finish)
 
     def _on_batch(self, step: int, figures: Sequence[float]) -> bool:
         rows = min(self.batch_size, self.rows - step * self.batch_size)

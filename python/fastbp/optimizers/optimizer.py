@@ -40,6 +40,8 @@ class Optimizer(Picklable):
         The weights are also set to their average after every so many updates.
     gradient_accumulation_steps : int, optional
         The gradients of so many steps are averaged, and make one update; then clipping and decay happen once, too.
+        What is left at the end of a `fit` or `minimize` makes a last update, divided by its number; after
+        `train_on_batch` it waits for the next step.
 
     Raises
     ------
@@ -51,7 +53,8 @@ class Optimizer(Picklable):
     Notes
     -----
     Names, defaults and meanings are those of Keras 3, but for these: the average moves with updates alone, not with
-    steps that only accumulate; `weight_decay` is 0 where Keras says None. All of it is rule 10 of the numeric contract.
+    steps that only accumulate; accumulated gradients do not wait for another `fit`; `weight_decay` is 0 where Keras
+    says None. All of it is rule 10 of the numeric contract.
     The decay: I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization, 2019. Clipping by a norm: R. Pascanu
     et al., On the Difficulty of Training Recurrent Neural Networks, 2013. The average: B. Polyak and A. Juditsky,
     Acceleration of Stochastic Approximation by Averaging, 1992.

@@ -198,8 +198,17 @@ class Optimizer:
             before = self.states["accumulated_gradient"]  # a sum of arrays without axes is a scalar: asarray below
             sums = [np.asarray(add(a, g.reshape(a.shape))) for a, g in zip(before, gradients)]
             return Step(list(weights), {"accumulated_gradient": sums}, replace(self.progress, pending=pending + 1))
+        return self._updated(weights, gradients, pending + 1)
+
+    def rest(self, weights: Sequence[Array]) -> Step | None:
+        """What the update writes that accumulated gradients wait for, with the mean of them; None if there are none."""
+        pending = self.progress.pending
+        return self._updated(weights, [np.zeros_like(w) for w in weights], pending) if pending else None
+
+    def _updated(self, weights: Sequence[Array], gradients: Sequence[Array], count: float) -> Step:
+        """An update by `count` gradients, the accumulated ones among them."""
         after = self.progress.after_update(self.settings)
-        preparations, norms = self._preparations(gradients)
+        preparations, norms = self._preparations(gradients, count)
         step = Step([], {}, after, norms)
         for i, weight in enumerate(weights):
             self._update(step, i, weight, gradients[i], preparations[i])
@@ -240,10 +249,10 @@ class Optimizer:
         collects = self.settings["gradient_accumulation_steps"] > 1 or self.progress.pending > 0
         return self.states["accumulated_gradient"][i].reshape(-1) if collects else None
 
-    def _preparations(self, gradients: Sequence[Array]) -> tuple[list[update.Preparation], list[float]]:
+    def _preparations(self, gradients: Sequence[Array], count: float) -> tuple[list[update.Preparation], list[float]]:
         """One for each weight, and the squared norms computed for them by flat sums in float64, the global one last."""
         s = self.settings
-        plain = update.Preparation(self.progress.pending + 1, s["clipvalue"] or math.inf)
+        plain = update.Preparation(count, s["clipvalue"] or math.inf)
         if not (s["clipnorm"] or s["global_clipnorm"]):
             return [plain] * len(gradients), []
         with np.errstate(over="ignore", invalid="ignore"):

@@ -189,6 +189,18 @@ class Trainer:
         self._write(made)
         return figures
 
+    def finish(self) -> None:
+        """The update that accumulated gradients wait for, if there are any: with the mean of them."""
+        take_turn(self._parameters.training, "", self._finish)
+
+    def _finish(self) -> None:
+        made = self._optimizer.rest(self._weights())
+        if made is None:
+            return
+        if not made.is_finite():
+            raise NonFiniteError(self.epoch, self.steps, self._what_is_not_finite(made))
+        self._write(made, steps=self.steps)
+
     def set_optimizer(self, optimizer: Mapping[str, Any]) -> None:
         """New hyperparameters; states stay, and others that they need begin."""
         self._optimizer.set(optimizer, self._weights())
@@ -245,10 +257,13 @@ class Trainer:
             raise NonFiniteError(epoch, step, self._first_not_finite(batch, frame, made))
         return figures, made
 
-    def _write(self, made: Step, end_of_epoch: EndOfEpoch | None = None) -> None:
-        """Writes a step and counts it, wholly or not at all: what interrupts it is raised after another try."""
+    def _write(self, made: Step, end_of_epoch: EndOfEpoch | None = None, steps: int | None = None) -> None:
+        """Writes a step and counts it, wholly or not at all: what interrupts it is raised after another try.
+
+        steps: the counter afterwards. Default: one more.
+        """
         weights = self._optimizer.limited(made)
-        steps = self.steps + 1
+        steps = self.steps + 1 if steps is None else steps
         try:
             self._write_all(made, weights, steps, end_of_epoch)
         except BaseException:
@@ -272,10 +287,14 @@ class Trainer:
         for node in nodes:
             if not np.isfinite(values[node]).all():
                 return describe(self._graph, node)
+        return self._what_is_not_finite(made) or describe(self._graph, self._figures[0])
+
+    def _what_is_not_finite(self, made: Step) -> str:
+        """Names the weight whose update is not finite; "" if all are."""
         for i, node in enumerate(self._trainable):
             if what := made.what_is_not_finite(i):
                 return f"{describe(self._graph, node)}, {what}"
-        return describe(self._graph, self._figures[0])
+        return ""
 
 
 def _slot(graph: Graph, node: int) -> int:
