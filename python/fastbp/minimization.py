@@ -18,7 +18,7 @@ from .lowering.function import scalar_node
 from .lowering.lowering import Lowering, expressions_below
 from .lowering.parameter_store import ParameterStore
 from .optimizers import get_optimizer
-from .optimizers.optimizer_state import overwrite_with_average
+from .optimizers.optimizer_state import AveragedEvaluation, overwrite_with_average
 
 
 @dataclass
@@ -29,7 +29,7 @@ class Minimization:
     ----------
     history : dict of str to list of float
         "cost": each epoch's mean step cost, weighted by the steps' rows. With ``evaluate_every=n`` also "full_cost":
-        the cost of all rows after epochs n, 2n, ….
+        the cost of all rows after epochs n, 2n, …; with `use_ema` by the averages, as they are the result.
     parameters : list of Parameter
         What was minimised over; their ``value`` is the result.
 
@@ -151,9 +151,15 @@ def minimize(
         [lowering.multiplier(p, "learning_rate_multiplier") for p in trained],
     )
     run = Minimization({"cost": []}, trained)
-    evaluate = store.backend.Function(lowering.graph, [node], store.values) if evaluate_every is not None else None
-    if evaluate is not None:
+    averaged = configuration["use_ema"]
+    evaluation: Any = None
+    if evaluate_every is not None:
         run.history["full_cost"] = []
+        evaluation = (
+            AveragedEvaluation(store, lowering.graph, [node])
+            if averaged
+            else store.backend.Function(lowering.graph, [node], store.values)
+        )
 
     def train(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return turns().take_turn(store.turn, "minimize", store.train, trainer, call, *arguments, **options)
@@ -166,9 +172,10 @@ def minimize(
         done += count
         if done == epochs:
             train(trainer.finish)  # before the last evaluation, so that it sees the last update
-        if evaluate is not None and count == every:
-            run.history["full_cost"].append(float(evaluate(arrays)[0]))
-    if configuration["use_ema"]:
+        if evaluation is not None and count == every:
+            function = evaluation.function(trainer, trained) if averaged else evaluation
+            run.history["full_cost"].append(float(function(arrays)[0]))
+    if averaged:
         overwrite_with_average(trainer, store, trained)
     return run
 

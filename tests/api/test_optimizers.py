@@ -369,6 +369,60 @@ def test_a_last_update_clips_decays_and_counts_as_one(backend: str) -> None:
 # --- averages
 
 
+def averaged_path(path: list[np.ndarray], momentum: float) -> list[np.ndarray]:
+    """The average after each update of a path of weights that nothing overwrites; the first update begins it."""
+    found = [path[0]]
+    for weight in path[1:]:
+        found.append(momentum * found[-1] + (1 - momentum) * weight)
+    return found
+
+
+@BACKENDS
+def test_validation_is_of_the_averaged_weights_that_fit_leaves(backend: str) -> None:
+    net, path = offsets(bp.SGD(0.5, use_ema=True, ema_momentum=0.75), backend), []
+    watch = bp.LambdaCallback(on_epoch_end=lambda epoch, logs: path.append(net.get_weights()[0]))
+    zeros = np.zeros((6, 4))
+    history = net.fit(
+        zeros, TARGETS, batch_size=6, epochs=5, verbose=0, validation_data=(zeros, TARGETS), callbacks=[watch]
+    ).history
+    expected = [((average - TARGETS) ** 2).sum() / 2 for average in averaged_path(path, 0.75)]
+    np.testing.assert_allclose(history["val_loss"], expected, rtol=1e-13)
+    assert net.evaluate(zeros, TARGETS) == history["val_loss"][-1]
+    assert not np.allclose(history["val_loss"][1:], history["loss"][2:] + [0])  # the weights' own figures are others
+
+
+@BACKENDS
+@pytest.mark.parametrize("every", [None, 2])
+def test_the_best_weights_are_averaged_ones(backend: str, every: int | None) -> None:
+    """The rate makes the weights run away after a while, so the best epoch is not the last."""
+    optimizer = bp.SGD(lambda update: 0.3 if update < 3 else 2.5, use_ema=True, ema_overwrite_frequency=every)
+    net, zeros = offsets(optimizer, backend), np.zeros((6, 4))
+    stop = bp.EarlyStopping("val_loss", patience=2, restore_best_weights=True)
+    history = net.fit(
+        zeros, TARGETS, batch_size=6, epochs=30, verbose=0, validation_data=(zeros, TARGETS), callbacks=[stop]
+    ).history
+    assert len(history["val_loss"]) < 30
+    assert stop.best == min(history["val_loss"]) < history["val_loss"][-1]
+    assert net.evaluate(zeros, TARGETS) == stop.best
+
+
+@BACKENDS
+def test_minimize_reports_the_cost_of_the_averages(backend: str) -> None:
+    w, target = bp.parameter(START, name="w"), bp.input("t", (4,))
+    cost = bp.sum(bp.square(w - target)) / 2
+    run = bp.minimize(
+        cost, {"t": TARGETS}, bp.SGD(0.1, use_ema=True, ema_momentum=0.5), epochs=3, dtype="float64",
+        evaluate_every=1, backend=backend,
+    )  # fmt: skip
+    path, weight = [], START
+    for _ in range(3):
+        weight = weight - 0.1 * (weight - TARGETS).sum(axis=0)
+        path.append(weight)
+    expected = [((average - TARGETS) ** 2).sum() / 2 for average in averaged_path(path, 0.5)]
+    np.testing.assert_allclose(run.history["full_cost"], expected, rtol=1e-12)
+    np.testing.assert_allclose(w.value, averaged_path(path, 0.5)[-1], rtol=1e-12)
+
+
 @BACKENDS
 def test_the_average_of_the_weights_replaces_them_after_fit(backend: str) -> None:
     def trained(**options: Any) -> tuple[np.ndarray, list[np.ndarray]]:

@@ -123,12 +123,12 @@ class EarlyStopping(Monitor):
         if epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
-            self.best_weights, self.best_epoch = self.model.get_weights(), epoch
+            self.best_weights, self.best_epoch = self.model._weights_to_leave(), epoch
         self.wait += 1
         if self.is_better(current, self.best):
             self.best, self.best_epoch = current, epoch
             if self.restore_best_weights:
-                self.best_weights = self.model.get_weights()
+                self.best_weights = self.model._weights_to_leave()
             if self.baseline is None or self.is_better(current, self.baseline):
                 self.wait = 0
         if self.wait >= max(self.patience, 1):

@@ -15,7 +15,7 @@ from ..lowering.backends import get_backend
 from ..metrics import get_metrics
 from ..optimizers import get_optimizer
 from ..optimizers.optimizer import Optimizer
-from ..optimizers.optimizer_state import OptimizerState, overwrite_with_average
+from ..optimizers.optimizer_state import OptimizerState, averages, overwrite_with_average
 from .graphs import Goal, TrainingGraph, penalty_factors
 from .predictor import Predictor
 from .turns import alone
@@ -244,6 +244,20 @@ class CompiledNetwork(Predictor):
         if self.optimizer.use_ema and self._past.graph is not None:
             graph = self._past.graph
             overwrite_with_average(self._past.trainer, graph.store, graph.trainable)
+
+    def _weights_to_leave(self) -> list[np.ndarray]:
+        """Copies of the weights as `fit` would leave them if it ended now: averaged, if the optimiser averages them."""
+        left = dict(zip(self._weights, self.get_weights()))
+        if self.optimizer is not None and self.optimizer.use_ema and self._past.graph is not None:
+            left.update((w, a.copy()) for w, a in averages(self._past.trainer, self._past.graph.trainable).items())
+        return [left[weight] for weight in self._weights]
+
+    def _evaluation_to_leave(self, training: TrainingGraph) -> Any:
+        """The function of the figures by the weights as `fit` would leave them if it ended now."""
+        assert self.optimizer is not None
+        if self.optimizer.use_ema and self._past.graph is not None:
+            return training.averaged.function(self._past.trainer, self._past.graph.trainable)
+        return training.evaluation
 
     def _apply_settings(self, training: TrainingGraph) -> Any:
         """The trainer of this graph, after passing it the optimiser's settings if they may have changed."""

@@ -22,6 +22,7 @@ from ..lowering.arrays import check_labels
 from ..lowering.layer_names import Scope
 from ..lowering.lowering import Lowering
 from ..lowering.parameter_store import ParameterStore
+from ..optimizers.optimizer_state import AveragedEvaluation
 from ..regularizers import proximal_l1, split_penalty
 from .backpropagation import BackwardPass, dense_layers
 
@@ -227,6 +228,11 @@ class TrainingGraph:
     @cached_property
     def evaluation(self) -> Any:
         return self.store.backend.Function(self.lowering.graph, [self.cost, *self.figures], self.store.values)
+
+    @cached_property
+    def averaged(self) -> AveragedEvaluation:
+        """`evaluation` by the weights that a fit with `use_ema` would leave."""
+        return AveragedEvaluation(self.store, self.lowering.graph, [self.cost, *self.figures])
 
     @cached_property
     def backpropagation(self) -> BackwardPass:

@@ -199,7 +199,8 @@ class Model(CompiledNetwork):
         if validation_data is not None or trained < rows:
 
             def validate(hooks: CallbackList) -> dict[str, float]:
-                return dict(zip(training.goal.names, self._evaluated(held_out, validation_batch, hooks)))
+                figures = self._evaluated(held_out, validation_batch, hooks, by_weights_to_leave=True)
+                return dict(zip(training.goal.names, figures))
 
         training.check(arrays)
         job = Fit(
@@ -415,22 +416,25 @@ class Model(CompiledNetwork):
         line.end(dict(zip(goal.names, figures)))
         return figures_in_order(goal.names, figures, return_dict)
 
-    def _evaluated(self, arrays: Sequence[np.ndarray], batch_size: int, hooks: CallbackList) -> list[float]:
+    def _evaluated(
+        self, arrays: Sequence[np.ndarray], batch_size: int, hooks: CallbackList, by_weights_to_leave: bool = False
+    ) -> list[float]:
         training = self._training_for(arrays)
         training.set_rows(self._trained_rows or len(arrays[-1]))
+        evaluation = self._evaluation_to_leave(training) if by_weights_to_leave else training.evaluation
         hooks.call("on_test_begin", {})
         if hooks.overrides("on_test_batch_begin", "on_test_batch_end"):
             sums, seen = np.zeros(len(training.goal.names)), 0
             for number, part in batches(len(arrays[-1]), batch_size):
                 hooks.call("on_test_batch_begin", number, {})
                 rows = part.stop - part.start
-                figures = training.evaluation([array[part] for array in arrays])
+                figures = evaluation([array[part] for array in arrays])
                 sums += np.array([float(f) for f in figures]) * rows
                 seen += rows
                 hooks.call("on_test_batch_end", number, dict(zip(training.goal.names, (sums / seen).tolist())))
             values = (sums / seen).tolist()
         else:
             at_a_time = min(batch_size, len(arrays[-1]))
-            values = [float(v) for v in training.evaluation.means(list(arrays), batch_size=at_a_time)]
+            values = [float(v) for v in evaluation.means(list(arrays), batch_size=at_a_time)]
         hooks.call("on_test_end", dict(zip(training.goal.names, values)))
         return values

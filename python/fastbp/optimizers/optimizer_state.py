@@ -38,9 +38,37 @@ class OptimizerState:
         return {**known, "counters": state["counters"] if self.counters is None else self.counters}
 
 
-def overwrite_with_average(trainer: Any, store: ParameterStore, weights: Sequence[Parameter]) -> None:
-    """Writes the moving average into the weights, if there was an update."""
+def averages(trainer: Any, weights: Sequence[Parameter]) -> dict[Parameter, np.ndarray]:
+    """The moving averages of a trainer's weights, as read-only views; none before the first update."""
     state = trainer.state(copy=False)
-    if state["counters"][0] > 0:
-        values = store.values
-        store.backend.set_all([(values, store.slot(weight), value) for weight, value in zip(weights, state["average"])])
+    return dict(zip(weights, state["average"])) if state["counters"][0] > 0 else {}
+
+
+def overwrite_with_average(trainer: Any, store: ParameterStore, weights: Sequence[Parameter]) -> None:
+    """Writes the moving averages into the weights, if there was an update."""
+    values = store.values
+    store.backend.set_all([(values, store.slot(w), average) for w, average in averages(trainer, weights).items()])
+
+
+class AveragedEvaluation:
+    """Computes nodes of a graph with the moving averages in the place of the trained weights.
+
+    The averages are written to a copy of the store's values, so that an interrupt leaves the weights as they are.
+    """
+
+    def __init__(self, store: ParameterStore, graph: Any, nodes: Sequence[int]) -> None:
+        self._store = store
+        self._parameters = sorted(store.parameters, key=store.slot)
+        self._values = store.backend.Parameters(store.dtype)
+        for parameter in self._parameters:
+            self._values.add(store.value(parameter), parameter.name)
+        self._function = store.backend.Function(graph, nodes, self._values)
+
+    def function(self, trainer: Any, weights: Sequence[Parameter]) -> Any:
+        """The function of the nodes, by the present averages of the trainer's weights."""
+        known, values = averages(trainer, weights), self._store.values
+        self._store.backend.set_all([
+            (self._values, slot, known[parameter] if parameter in known else values.get(slot, copy=False))
+            for slot, parameter in enumerate(self._parameters)
+        ])  # fmt: skip
+        return self._function
