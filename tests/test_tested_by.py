@@ -54,6 +54,8 @@ TESTED_BY: dict[str, list[str]] = {
     "lowering/lowering.py": ["api/test_gradients_door.py", "api/test_nesting.py", "api/test_trainable.py"],
     "lowering/parameter_store.py": ["api/test_sharing.py"],
     "minimization.py": ["api/test_minimize.py"],
+    "models/composed_metrics.py": ["api/test_metrics.py"],
+    "models/evaluation.py": ["api/test_metrics.py", "api/test_optimizers.py"],
     "models/backpropagation.py": ["api/test_backpropagate.py"],
     "models/compiled.py": ["api/test_model.py", "api/test_repeated_calls.py", "api/test_optimizers.py"],
     "models/fit.py": ["api/test_callbacks.py", "api/test_validation_split.py"],

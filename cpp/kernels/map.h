@@ -167,13 +167,18 @@ template <class T>
 struct minimum : Cheap {
   FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return minimum_of<T>(a, b); }
 };
+// What a comparison gives where it is not true: 0, or NaN where an operand is NaN.
+template <class T>
+FASTBP_INLINE V<T> zero_or_nan(V<T> a, V<T> b) {
+  return select((a != a) | (b != b), a + b, V<T>{});
+}
 template <class T>
 struct equal : Cheap {
-  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return select(a == b, one<T>(), V<T>{}); }
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return select(a == b, one<T>(), zero_or_nan<T>(a, b)); }
 };
 template <class T>
 struct greater : Cheap {
-  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return select(a > b, one<T>(), V<T>{}); }
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return select(a > b, one<T>(), zero_or_nan<T>(a, b)); }
 };
 
 template <class T>

@@ -44,10 +44,9 @@ void row_max(const RowMap<T>* call) {
   }
 }
 
-// The index of the first element that equals the maximum, or is NaN where that is NaN; 0 for an empty row.
+// The index of the first element that equals the maximum, `most`, or is NaN where that is NaN; 0 for an empty row.
 template <class T>
-int64_t first_maximum(const T* x, int64_t n) {
-  const T most = reduced<T, Maximum<T>>(x, n);
+int64_t first_maximum(const T* x, int64_t n, T most) {
   for (int64_t i = 0; i < n; ++i) {
     if (x[i] == most || (x[i] != x[i] && most != most)) return i;
   }
@@ -58,7 +57,8 @@ template <class T>
 void row_first_max(const RowMap<T>* call) {
   for (int64_t r = 0; r < call->rows; ++r) {
     T* out = call->out + r * call->out_row;
-    const int64_t first = first_maximum<T>(call->in[0] + r * call->in_row[0], call->cols);
+    const T* x = call->in[0] + r * call->in_row[0];
+    const int64_t first = first_maximum<T>(x, call->cols, reduced<T, Maximum<T>>(x, call->cols));
     for (int64_t c = 0; c < call->cols; ++c) out[c] = c == first ? (T)1 : (T)0;
   }
 }
@@ -66,7 +66,9 @@ void row_first_max(const RowMap<T>* call) {
 template <class T>
 void row_argmax(const RowMap<T>* call) {
   for (int64_t r = 0; r < call->rows; ++r) {
-    call->out[r * call->out_row] = (T)first_maximum<T>(call->in[0] + r * call->in_row[0], call->cols);
+    const T* x = call->in[0] + r * call->in_row[0];
+    const T most = reduced<T, Maximum<T>>(x, call->cols);
+    call->out[r * call->out_row] = most != most ? most : (T)first_maximum<T>(x, call->cols, most);
   }
 }
 

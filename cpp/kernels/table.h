@@ -261,7 +261,7 @@ struct Kernels {
   void (*row_sum)(const RowMap<T>*);  // in[0] -> (rows,)
   void (*row_max)(const RowMap<T>*);  // in[0] -> (rows,)
   void (*row_first_max)(const RowMap<T>*);  // in[0] -> 1 at the first maximal element of each row, else +0
-  void (*row_argmax)(const RowMap<T>*);  // in[0] -> (rows,), the index of that element as a number
+  void (*row_argmax)(const RowMap<T>*);  // in[0] -> (rows,), the index of that element, or NaN
   void (*softmax)(const RowMap<T>*);  // in[0] -> (rows, cols)
   void (*log_softmax)(const RowMap<T>*);  // in[0] -> (rows, cols)
   void (*logsumexp)(const RowMap<T>*);  // in[0] -> (rows,)

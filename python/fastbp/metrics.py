@@ -9,12 +9,12 @@ from ._shared.nearest import look_up
 from .expressions.expression import Expression, Operation
 from .expressions.functions import call
 from .expressions.reductions import argmax, mean
-from .losses import LOSSES, Loss, is_labels, labels, matched_target
+from .losses import LOSSES, Loss, binary_crossentropy, is_labels, labels, matched_target
 from .lowering.lowering import Node
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Expression:
-    """The share of rows predicted right: one of the three other accuracies, chosen by the shapes, as in Keras.
+    """The share predicted right: one of the three other accuracies, chosen by the loss and the shapes.
 
     Parameters
     ----------
@@ -35,8 +35,9 @@ def accuracy(y_true: Any, y_pred: Any) -> Expression:
 
     Notes
     -----
-    One output: `binary_accuracy`. Several outputs and labels: `sparse_categorical_accuracy`. Otherwise
-    `categorical_accuracy`.
+    In a model whose loss is `binary_crossentropy`: `binary_accuracy`, since each output then answers a question of its
+    own. Otherwise by the shapes, as in Keras: one output: `binary_accuracy`; several outputs and labels:
+    `sparse_categorical_accuracy`; all else: `categorical_accuracy`. A NaN among the outputs gives NaN.
 
     Examples
     --------
@@ -76,7 +77,7 @@ def binary_accuracy(y_true: Any, y_pred: Any) -> Expression:
 
     Notes
     -----
-    An output is right where y = 1 and a > 0.5, or y = 0 and not a > 0.5.
+    An output is right where y = 1 and a > 0.5, or y = 0 and not a > 0.5. A NaN gives NaN.
 
     Examples
     --------
@@ -114,7 +115,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Expression:
 
     Notes
     -----
-    Where several are largest, the first counts.
+    Where several are largest, the first counts. A NaN gives NaN.
 
     Examples
     --------
@@ -153,7 +154,7 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Expression:
 
     Notes
     -----
-    Where several are largest, the first counts.
+    Where several are largest, the first counts. A NaN gives NaN.
 
     Examples
     --------
@@ -179,8 +180,11 @@ METRICS: dict[str, Loss] = {
 }
 
 
-def get_metrics(metrics: Any) -> list[tuple[str, Loss]]:
-    """(name, function) of each metric; `metrics` is a list of names and functions, or one of them, or None."""
+def get_metrics(metrics: Any, loss: Loss) -> list[tuple[str, Loss]]:
+    """(name, function) of each metric; `metrics` is a list of names and functions, or one of them, or None.
+
+    `loss` is that of the model: where it is the binary cross entropy, `accuracy` is the binary accuracy.
+    """
     if metrics is None:
         return []
     if not (isinstance(metrics, Iterable) or callable(metrics)):
@@ -194,6 +198,8 @@ def get_metrics(metrics: Any) -> list[tuple[str, Loss]]:
             found.append((getattr(metric, "__name__", type(metric).__name__), metric))
         else:
             raise TypeError(f"metrics must be names or functions (y_true, y_pred), got {type(metric).__name__}")
+    if loss is binary_crossentropy:
+        found = [(name, binary_accuracy if function is accuracy else function) for name, function in found]
     names = [name for name, _ in found]
     for name in names:
         if name == "loss" or names.count(name) > 1:

@@ -18,7 +18,7 @@ from .lowering.function import scalar_node
 from .lowering.lowering import Lowering, expressions_below
 from .lowering.parameter_store import ParameterStore
 from .optimizers import get_optimizer
-from .optimizers.optimizer_state import AveragedEvaluation, overwrite_with_average
+from .optimizers.optimizer_state import AveragedValues, overwrite_with_average
 
 
 @dataclass
@@ -151,15 +151,12 @@ def minimize(
         [lowering.multiplier(p, "learning_rate_multiplier") for p in trained],
     )
     run = Minimization({"cost": []}, trained)
-    averaged = configuration["use_ema"]
-    evaluation: Any = None
+    averaged = AveragedValues(store) if configuration["use_ema"] else None
+    evaluate: Any = None
     if evaluate_every is not None:
         run.history["full_cost"] = []
-        evaluation = (
-            AveragedEvaluation(store, lowering.graph, [node])
-            if averaged
-            else store.backend.Function(lowering.graph, [node], store.values)
-        )
+        values = store.values if averaged is None else averaged.values
+        evaluate = store.backend.Function(lowering.graph, [node], values)
 
     def train(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         return turns().take_turn(store.turn, "minimize", store.train, trainer, call, *arguments, **options)
@@ -172,10 +169,11 @@ def minimize(
         done += count
         if done == epochs:
             train(trainer.finish)  # before the last evaluation, so that it sees the last update
-        if evaluation is not None and count == every:
-            function = evaluation.function(trainer, trained) if averaged else evaluation
-            run.history["full_cost"].append(float(function(arrays)[0]))
-    if averaged:
+        if evaluate is not None and count == every:
+            if averaged is not None:
+                averaged.refresh(trainer, trained)
+            run.history["full_cost"].append(float(evaluate(arrays)[0]))
+    if averaged is not None:
         overwrite_with_average(trainer, store, trained)
     return run
 

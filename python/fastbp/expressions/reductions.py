@@ -149,7 +149,7 @@ def argmax(x: Any) -> Expression:
 
     Notes
     -----
-    The first of them, where several are largest; NaN counts as largest. It has no gradient.
+    The first of them, where several are largest; NaN where one of them is NaN. It has no gradient.
 
     Examples
     --------

@@ -16,6 +16,7 @@ from ..metrics import get_metrics
 from ..optimizers import get_optimizer
 from ..optimizers.optimizer import Optimizer
 from ..optimizers.optimizer_state import OptimizerState, averages, overwrite_with_average
+from .evaluation import Evaluation
 from .graphs import Goal, TrainingGraph, penalty_factors
 from .predictor import Predictor
 from .turns import alone
@@ -120,7 +121,9 @@ class CompiledNetwork(Predictor):
         loss : str or function (y_true, y_pred)
             A name of `fastbp.losses.LOSSES`, or any function of expressions; a result per row is averaged.
         metrics : list of str or functions
-            "accuracy", names of losses, functions of expressions. Default: none.
+            "accuracy", names of losses, functions of expressions. In training they are means over batches, weighted by
+            rows; in `evaluate` and validation a metric that is no mean over rows, such as the root of a mean, is
+            computed once, from all predictions. Default: none.
         l1, l2 : float
             λ of the lecture's penalties λ/m Σ|w| and λ/(2m) Σw², with m the rows that `fit` trains on; weights that are
             trained only, never biases. Default 0.
@@ -149,7 +152,8 @@ class CompiledNetwork(Predictor):
         if not self._single:
             raise ValueError("a model that is trained has one output; a list of outputs is for predict")
         l1, l2, proximal = finite("l1", l1), finite("l2", l2), truth("proximal", proximal)
-        goal = Goal(get_loss(loss), get_metrics(metrics), l1, l2, proximal)
+        function = get_loss(loss)
+        goal = Goal(function, get_metrics(metrics, function), l1, l2, proximal)
         chosen = get_optimizer(optimizer)
         past = Past(first_epoch=self._epochs, first_step=self._steps)
         self.optimizer, self._goal, self._past = chosen, goal, past  # no call in between, where an interrupt could come
@@ -252,11 +256,11 @@ class CompiledNetwork(Predictor):
             left.update((w, a.copy()) for w, a in averages(self._past.trainer, self._past.graph.trainable).items())
         return [left[weight] for weight in self._weights]
 
-    def _evaluation_to_leave(self, training: TrainingGraph) -> Any:
-        """The function of the figures by the weights as `fit` would leave them if it ended now."""
+    def _evaluation_to_leave(self, training: TrainingGraph) -> Evaluation:
+        """The figures by the weights as `fit` would leave them if it ended now."""
         assert self.optimizer is not None
         if self.optimizer.use_ema and self._past.graph is not None:
-            return training.averaged.function(self._past.trainer, self._past.graph.trainable)
+            return training.averaged_evaluation(self._past.trainer, self._past.graph.trainable)
         return training.evaluation
 
     def _apply_settings(self, training: TrainingGraph) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -22,9 +22,11 @@ from ..lowering.arrays import check_labels
 from ..lowering.layer_names import Scope
 from ..lowering.lowering import Lowering
 from ..lowering.parameter_store import ParameterStore
-from ..optimizers.optimizer_state import AveragedEvaluation
+from ..optimizers.optimizer_state import AveragedValues
 from ..regularizers import proximal_l1, split_penalty
 from .backpropagation import BackwardPass, dense_layers
+from .composed_metrics import ComposedMetrics, is_mean_over_rows
+from .evaluation import Evaluation
 
 Dims = tuple[int, ...]
 
@@ -226,13 +228,39 @@ class TrainingGraph:
         return self._trainer
 
     @cached_property
-    def evaluation(self) -> Any:
-        return self.store.backend.Function(self.lowering.graph, [self.cost, *self.figures], self.store.values)
+    def evaluation(self) -> Evaluation:
+        return self._evaluation_by(self.store.values)
 
     @cached_property
-    def averaged(self) -> AveragedEvaluation:
-        """`evaluation` by the weights that a fit with `use_ema` would leave."""
-        return AveragedEvaluation(self.store, self.lowering.graph, [self.cost, *self.figures])
+    def _averaged(self) -> tuple[AveragedValues, Evaluation]:
+        averaged = AveragedValues(self.store)
+        return averaged, self._evaluation_by(averaged.values)
+
+    def averaged_evaluation(self, trainer: Any, weights: Sequence[Parameter]) -> Evaluation:
+        """`evaluation` by the moving averages of a trainer's weights."""
+        averaged, evaluation = self._averaged
+        averaged.refresh(trainer, weights)
+        return evaluation
+
+    def _evaluation_by(self, values: Any) -> Evaluation:
+        places, composed = self._composed
+        figures = [self.cost, *self.figures]
+        return Evaluation(self.store.backend, self.lowering.graph, figures, values, composed, places)
+
+    @cached_property
+    def _composed(self) -> tuple[list[int], ComposedMetrics | None]:
+        """The metrics that are no means over rows, and their places among the figures."""
+        graph = self.lowering.graph
+        places = [1 + i for i, node in enumerate(self.figures) if not is_mean_over_rows(graph, node)]
+        if not places:
+            return places, None
+
+        def metric(place: int) -> Callable[[Expression, Expression], Expression]:
+            name, function = self.goal.metrics[place - 1]
+            return lambda target, prediction: self._scalar(function, target, prediction, name)
+
+        output = self.lowering.node(self.output)
+        return places, ComposedMetrics(self.lowering, output, self.inputs, self.shapes, [metric(p) for p in places])
 
     @cached_property
     def backpropagation(self) -> BackwardPass:

@@ -378,7 +378,8 @@ class Model(CompiledNetwork):
         y : array
             The targets.
         batch_size : int
-            Rows at a time; figures are means over batches, weighted by rows. Default 32.
+            Rows at a time. Figures are means over batches, weighted by rows; a metric that is no mean over rows, such
+            as the root of a mean, is computed once, from all predictions. Default 32.
         verbose : 0, 1, 2 or "auto"
             0 prints nothing, all others one line at the end: rows, seconds, rows/s and the figures. Default 0.
         callbacks : list of Callback
@@ -428,13 +429,12 @@ class Model(CompiledNetwork):
             for number, part in batches(len(arrays[-1]), batch_size):
                 hooks.call("on_test_batch_begin", number, {})
                 rows = part.stop - part.start
-                figures = evaluation([array[part] for array in arrays])
-                sums += np.array([float(f) for f in figures]) * rows
+                sums += np.array(evaluation.of_batch([array[part] for array in arrays])) * rows
                 seen += rows
                 hooks.call("on_test_batch_end", number, dict(zip(training.goal.names, (sums / seen).tolist())))
-            values = (sums / seen).tolist()
+            means = (sums / seen).tolist()
         else:
-            at_a_time = min(batch_size, len(arrays[-1]))
-            values = [float(v) for v in evaluation.means(list(arrays), batch_size=at_a_time)]
+            means = evaluation.means(arrays, min(batch_size, len(arrays[-1])))
+        values = evaluation.corrected(means, arrays, batch_size)
         hooks.call("on_test_end", dict(zip(training.goal.names, values)))
         return values

@@ -33,8 +33,8 @@ class Optimizer(Picklable):
         of the three can be given.
     use_ema : bool
         Whether an exponential moving average of the weights is kept, which replaces them when a `fit` or `minimize`
-        is done. The figures of `validation_data` and the best weights of `EarlyStopping` are then those of the averages,
-        which `fit` would leave; a callback that evaluates the model itself sees the weights. Default False.
+        is done. The figures of `validation_data` and the best weights of `EarlyStopping` are then those of the
+        averages, which `fit` would leave; a callback that evaluates the model itself sees the weights. Default False.
     ema_momentum : float
         m in average ← m·average + (1 − m)·w; the first update begins the average. Default 0.99.
     ema_overwrite_frequency : int, optional

@@ -50,25 +50,23 @@ def overwrite_with_average(trainer: Any, store: ParameterStore, weights: Sequenc
     store.backend.set_all([(values, store.slot(w), average) for w, average in averages(trainer, weights).items()])
 
 
-class AveragedEvaluation:
-    """Computes nodes of a graph with the moving averages in the place of the trained weights.
+class AveragedValues:
+    """A copy of a store's values, with the moving averages in the place of the trained weights.
 
-    The averages are written to a copy of the store's values, so that an interrupt leaves the weights as they are.
+    Figures of the averages are computed with it, so that an interrupt leaves the weights as they are.
     """
 
-    def __init__(self, store: ParameterStore, graph: Any, nodes: Sequence[int]) -> None:
+    def __init__(self, store: ParameterStore) -> None:
         self._store = store
         self._parameters = sorted(store.parameters, key=store.slot)
-        self._values = store.backend.Parameters(store.dtype)
+        self.values = store.backend.Parameters(store.dtype)
         for parameter in self._parameters:
-            self._values.add(store.value(parameter), parameter.name)
-        self._function = store.backend.Function(graph, nodes, self._values)
+            self.values.add(store.value(parameter), parameter.name)
 
-    def function(self, trainer: Any, weights: Sequence[Parameter]) -> Any:
-        """The function of the nodes, by the present averages of the trainer's weights."""
+    def refresh(self, trainer: Any, weights: Sequence[Parameter]) -> None:
+        """Takes the present averages of the trainer's weights, and the present values of all others."""
         known, values = averages(trainer, weights), self._store.values
         self._store.backend.set_all([
-            (self._values, slot, known[parameter] if parameter in known else values.get(slot, copy=False))
+            (self.values, slot, known[parameter] if parameter in known else values.get(slot, copy=False))
             for slot, parameter in enumerate(self._parameters)
         ])  # fmt: skip
-        return self._function

@@ -138,12 +138,16 @@ def minimum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 @_quiet
 def equal(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a == b).astype(a.dtype)
+    return np.where(a == b, a.dtype.type(1), _zero_or_nan(a, b))
 
 
 @_quiet
 def greater(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return (a > b).astype(a.dtype)
+    return np.where(a > b, a.dtype.type(1), _zero_or_nan(a, b))
+
+
+def _zero_or_nan(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.where((a != a) | (b != b), a + b, a.dtype.type(0))
 
 
 @_quiet

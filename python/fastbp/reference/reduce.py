@@ -55,7 +55,12 @@ def _is_maximum(x: np.ndarray, most: np.ndarray) -> np.ndarray:
 
 
 def row_argmax(x: np.ndarray) -> np.ndarray:
-    """(…, n) -> (…): the index of the first maximal element, as a number; 0 of an empty row."""
+    """(…, n) -> (…): the index of the first maximal element, as a number; NaN with a NaN, 0 of an empty row."""
+    most = row_max(x)
+    return np.where(most != most, most, _first_maximum(x))
+
+
+def _first_maximum(x: np.ndarray) -> np.ndarray:
     if x.shape[-1] == 0:
         return np.zeros(x.shape[:-1], x.dtype)
     return np.argmax(_is_maximum(x, row_max(x)[..., np.newaxis]), axis=-1).astype(x.dtype)
@@ -63,7 +68,7 @@ def row_argmax(x: np.ndarray) -> np.ndarray:
 
 def row_first_max(x: np.ndarray) -> np.ndarray:
     """(…, n) -> (…, n): 1 at the first maximal element of each row, else +0."""
-    return one_hot(row_argmax(x), x.shape[-1])
+    return one_hot(_first_maximum(x), x.shape[-1])
 
 
 def _shifted_exponentials(x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
