@@ -10,6 +10,7 @@
 #include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "bindings/calls.h"
+#include "bindings/gil.h"
 
 namespace fastbp {
 
@@ -58,7 +59,7 @@ py::array augmented_as(const Augmentation& augmentation, const py::array& x, std
   T* data = out.mutable_data();
   Signals signals;
   {
-    py::gil_scoped_release release;
+    const ReleasedLock released;
     augment_rows<T>(augmentation, source, seed, counter, data, signals.cancel());
   }
   signals.rethrow();

@@ -12,6 +12,7 @@
 #include "base/cancel.h"
 #include "base/errors.h"
 #include "base/threads.h"
+#include "bindings/gil.h"
 
 namespace fastbp {
 
@@ -52,17 +53,15 @@ class Turns {
 
 // What has no callbacks lets other threads wait. What has some refuses them: two trainings whose callbacks wait for
 // each other, or a callback that waits for another thread, would wait for ever.
-enum class Others { wait, are_refused };
-
 class Turn {
  public:
   // Call it with the GIL held; it releases the GIL while it waits, and ends with what a signal handler raises.
-  // inside, beside: the message for a call from within a call, and for one from another thread.
-  Turn(Turns& turns, Others others, const char* inside, const char* beside) : lock_(turns.lock()) {
+  // inside: the message for a call from within a call. beside: for one from another thread; null lets it wait.
+  Turn(Turns& turns, const char* inside, const char* beside) : lock_(turns.lock()) {
     if (lock_->occupant.is_this_thread()) throw Error(Cause::internal, inside);
-    if (!lock_->mutex.try_lock()) {
-      if (others == Others::are_refused) throw Error(Cause::internal, beside);
-      wait();
+    while (!lock_->mutex.try_lock()) {
+      if (beside != nullptr) throw Error(Cause::internal, beside);
+      wait(turns);
     }
     lock_->occupant.enter();
   }
@@ -74,14 +73,14 @@ class Turn {
   Turn& operator=(const Turn&) = delete;
 
  private:
-  void wait() {
-    while (true) {
-      {
-        pybind11::gil_scoped_release release;
-        if (lock_->mutex.try_lock_for(std::chrono::milliseconds(50))) return;
-      }
-      if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+  // Until the lock may be free. The process may fork meanwhile, and another thread of the child get a new lock.
+  void wait(Turns& turns) {
+    {
+      const ReleasedLock released;
+      if (lock_->mutex.try_lock_for(std::chrono::milliseconds(50))) lock_->mutex.unlock();
     }
+    if (PyErr_CheckSignals() != 0) throw pybind11::error_already_set();
+    lock_ = turns.lock();
   }
 
   Turns::Lock* lock_;
@@ -91,7 +90,7 @@ class Turn {
 class Signals {
  public:
   bool asked() {
-    pybind11::gil_scoped_acquire acquire;
+    const HeldLock held;
     if (PyErr_CheckSignals() == 0) return false;
     raised_.emplace();
     return true;

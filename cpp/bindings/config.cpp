@@ -6,6 +6,7 @@
 #include "base/cpu.h"
 #include "base/threads.h"
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 #include "kernels/dispatch.h"
 
 namespace fastbp {
@@ -45,7 +46,7 @@ void register_config(py::module_& module) {
   kernels();  // a wrong FASTBP_ISA ends the import here, with an ImportError that says what would be right
 
   on_refused_threads([](int wanted, int made) {
-    py::gil_scoped_acquire acquire;
+    const HeldLock held;
     const std::string message = "the system refuses to make " + std::to_string(wanted) +
                                 " threads: fastbp goes on with " + std::to_string(made) +
                                 ", to the same bits. Look at limits of processes and memory " +

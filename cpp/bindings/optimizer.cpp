@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "bindings/arrays.h"
+#include "bindings/gil.h"
 
 namespace fastbp {
 namespace {
@@ -35,7 +36,7 @@ class PythonRates : public LearningRates {
  public:
   explicit PythonRates(py::object rates) : rates_(std::move(rates)) {}
   ~PythonRates() override {
-    py::gil_scoped_acquire acquire;
+    const HeldLock held;
     rates_ = py::object();
   }
 
@@ -46,7 +47,7 @@ class PythonRates : public LearningRates {
 
  private:
   void read(Index first) {
-    py::gil_scoped_acquire acquire;
+    const HeldLock held;
     std::vector<double> table;
     for (const py::handle& rate : rates_(first)) {
       const std::string key = "learning_rate of update " + std::to_string(first + static_cast<Index>(table.size()));

@@ -11,6 +11,7 @@
 #include "bindings/arrays.h"
 #include "bindings/bindings.h"
 #include "bindings/calls.h"
+#include "bindings/gil.h"
 #include "bindings/made.h"
 #include "bindings/shared_parameters.h"
 #include "kernels/dispatch.h"
@@ -120,7 +121,7 @@ class AnyFunction {
     Signals signals;
     std::vector<double> means;
     {
-      py::gil_scoped_release release;
+      const ReleasedLock released;
       means = std::visit(
           [&](auto& function) { return function->means(inputs.sources, inputs.rows, batch_size, signals.cancel()); },
           function_);
@@ -130,7 +131,7 @@ class AnyFunction {
   }
 
  private:
-  Turn take_turn() { return Turn(turns_, Others::wait, "this function is running: it can not call itself", ""); }
+  Turn take_turn() { return Turn(turns_, "this function is running: it can not call itself", nullptr); }
 
   template <class T>
   static py::list evaluate(Function<T>& function, const Inputs& inputs, Index batch_size, std::uint32_t counter) {
@@ -143,7 +144,7 @@ class AnyFunction {
     }
     Signals signals;
     {
-      py::gil_scoped_release release;
+      const ReleasedLock released;
       function(inputs.sources, inputs.rows, batch_size, counter, data, signals.cancel());
     }
     signals.rethrow();
@@ -171,7 +172,7 @@ py::array_t<double> random_numbers(void (*kernel)(const Random*), std::uint64_t 
   request.stream = 3u << 24 | ordinal;
   request.low = low;
   request.high = high;
-  py::gil_scoped_release release;
+  const ReleasedLock released;
   run_team(1, [&](Team&, int) { kernel(&request); });
   return numbers;
 }

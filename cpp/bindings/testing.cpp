@@ -15,6 +15,7 @@
 #include "base/errors.h"
 #include "base/threads.h"
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 #include "kernels/dispatch.h"
 #include "plan/plan.h"
 #include "train/shuffle.h"
@@ -360,7 +361,7 @@ std::pair<Index, Index> tile(const py::object& dtype) {
 double fma_peak(double seconds) {
   using Clock = std::chrono::steady_clock;
   if (!(seconds > 0 && seconds <= 60)) refuse("seconds must be above 0 and at most 60");
-  const py::gil_scoped_release released;
+  const ReleasedLock released;
   constexpr Index kRounds = 10000;  // some 10 µs
   volatile float kept = 0;
   Index flops = 0;

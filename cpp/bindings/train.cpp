@@ -12,6 +12,7 @@
 #include "bindings/augment.h"
 #include "bindings/bindings.h"
 #include "bindings/calls.h"
+#include "bindings/gil.h"
 #include "bindings/made.h"
 #include "bindings/optimizer.h"
 #include "bindings/shared_parameters.h"
@@ -31,11 +32,11 @@ class PythonListener : public Listener {
   bool wants_steps() const override { return !on_batch_.is_none(); }
   bool wants_progress() const override { return !on_progress_.is_none(); }
   bool step_done(Index step, const double* figures) override {
-    py::gil_scoped_acquire acquire;
+    const HeldLock held;
     return is_true(on_batch_(step, std::vector<double>(figures, figures + figures_)));
   }
   bool progress(Index epoch, Index rows_done, const double* means) override {
-    py::gil_scoped_acquire acquire;
+    const HeldLock held;
     return is_true(on_progress_(epoch, rows_done, std::vector<double>(means, means + figures_)));
   }
   bool interrupted() override { return signals_.asked(); }
@@ -120,7 +121,7 @@ class AnyTrainer {
     if (inputs.rows < 1) throw Error(Cause::value, "a training step needs at least 1 row, got 0");
     const Turn turn = take_turn();
     try {
-      py::gil_scoped_release release;
+      const ReleasedLock released;
       return std::visit([&](auto& trainer) { return trainer->step(inputs.sources, inputs.rows); }, trainer_);
     } catch (const NonFinite& error) {
       raise(error);
@@ -130,7 +131,7 @@ class AnyTrainer {
   void finish() {
     const Turn turn = take_turn();
     try {
-      py::gil_scoped_release release;
+      const ReleasedLock released;
       std::visit([](auto& trainer) { trainer->finish(); }, trainer_);
     } catch (const NonFinite& error) {
       raise(error);
@@ -171,8 +172,7 @@ class AnyTrainer {
 
  private:
   Turn take_turn() {
-    return Turn(parameters_->training, Others::are_refused,
-                "a training of these parameters is running: its callbacks can not call it again",
+    return Turn(parameters_->training, "a training of these parameters is running: its callbacks can not call it again",
                 "another thread trains these parameters: wait for its end");
   }
   // For what a callback of fit may call.
@@ -185,7 +185,7 @@ class AnyTrainer {
            FitResult& found) {
     PythonListener listener(std::move(on_batch), std::move(on_progress), trainer.figures());
     try {
-      py::gil_scoped_release release;
+      const ReleasedLock released;
       trainer.fit(request, listener, found);
     } catch (const NonFinite& error) {
       raise(error);

@@ -15,6 +15,10 @@ namespace {
 
 namespace py = pybind11;
 
+// How many turns this thread holds for which others wait. It must not wait for another one itself: the other thread may
+// wait for this one's.
+thread_local int awaited = 0;
+
 struct NamedTurns {
   NamedTurns(std::string inside_, std::optional<std::string> beside_)
       : inside(std::move(inside_)), beside(std::move(beside_)) {}
@@ -36,13 +40,16 @@ PyObject* take_turn(PyObject*, PyObject* const* arguments, Py_ssize_t count, PyO
     NamedTurns& of = *py::detail::cast_op<Made<NamedTurns>&>(caster);
     std::optional<Turn> turn;
     try {
-      turn.emplace(of.turns, of.beside ? Others::are_refused : Others::wait, of.inside.c_str(),
-                   of.beside ? of.beside->c_str() : "");
+      const char* meanwhile = awaited > 0 ? "cannot wait for another thread, which may wait for this one" : nullptr;
+      turn.emplace(of.turns, of.inside.c_str(), of.beside ? of.beside->c_str() : meanwhile);
     } catch (const Error& error) {
       PyErr_Format(PyExc_RuntimeError, "%U %s", arguments[1], error.what());
       return nullptr;
     }
-    return PyObject_Vectorcall(arguments[2], arguments + 3, static_cast<std::size_t>(count - 3), keywords);
+    awaited += of.beside ? 0 : 1;
+    PyObject* result = PyObject_Vectorcall(arguments[2], arguments + 3, static_cast<std::size_t>(count - 3), keywords);
+    awaited -= of.beside ? 0 : 1;
+    return result;
   } catch (py::error_already_set& error) {  // a signal handler's, while it waited
     error.restore();
   } catch (const std::bad_alloc&) {

@@ -100,7 +100,7 @@ void Trainer<T>::train_batch(Run& run, Team& team, int thread) {
     team.barrier(thread);
   }
   if (thread != 0) return;
-  ++parameters_->writes;
+  if (good) ++parameters_->writes;
   run.finite = good;
   const double before = values_small_ && largest_ <= kSmall ? largest_ : kSmall / 2;
   largest_ = in_products ? optimizer_.largest_after(before, bound) : std::numeric_limits<double>::infinity();

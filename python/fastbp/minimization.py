@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -158,23 +158,23 @@ def minimize(
         values = store.values if averaged is None else averaged.values
         evaluate = store.backend.Function(lowering.graph, [node], values)
 
-    def train(call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        return turns().take_turn(store.turn, "minimize", store.train, trainer, call, *arguments, **options)
+    def descend() -> None:
+        done = 0
+        while done < epochs:
+            count = min(every, epochs - done)
+            options = {"batch_size": batch_size, "epochs": count, "shuffle": shuffle}
+            run.history["cost"] += store.train(trainer, trainer.fit, arrays, **options)[:, 0].tolist()
+            done += count
+            if done == epochs:
+                store.train(trainer, trainer.finish)  # before the last evaluation, so that it sees the last update
+            if evaluate is not None and count == every:
+                if averaged is not None:
+                    averaged.refresh(trainer, trained)
+                run.history["full_cost"].append(float(evaluate(arrays)[0]))
+        if averaged is not None:
+            overwrite_with_average(trainer, store, trained)
 
-    done = 0
-    while done < epochs:
-        count = min(every, epochs - done)
-        figures = train(trainer.fit, arrays, batch_size=batch_size, epochs=count, shuffle=shuffle)
-        run.history["cost"] += figures[:, 0].tolist()
-        done += count
-        if done == epochs:
-            train(trainer.finish)  # before the last evaluation, so that it sees the last update
-        if evaluate is not None and count == every:
-            if averaged is not None:
-                averaged.refresh(trainer, trained)
-            run.history["full_cost"].append(float(evaluate(arrays)[0]))
-    if averaged is not None:
-        overwrite_with_average(trainer, store, trained)
+    turns().take_turn(store.turn, "minimize", descend)
     return run
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
+import pickle
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -111,6 +114,41 @@ def test_other_threads_may_predict_and_evaluate_meanwhile(backend: str) -> None:
         assert net._steps == steps  # it counts as a step of that training
 
     beside_a_fit(net, act, "on_train_batch_end")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_evaluation_beside_a_training_does_not_change_its_penalties(backend: str) -> None:
+    """λ/m is of the rows that are trained on, whatever others evaluate meanwhile."""
+
+    def penalized() -> bp.Sequential:
+        net = bp.Sequential([bp.Input((3,)), bp.Dense(1)], seed=1)
+        net.compile("sgd", "mse", l1=0.3, l2=0.5, backend=backend)
+        return net
+
+    def stepped(net: bp.Model, act: Callable[[], Any]) -> list[bytes]:
+        """Two steps; act() is called by another thread inside the second, when its penalties are set."""
+        net.train_on_batch(X, Y)
+        thread = threading.Thread(target=act)
+        turns = net._turns
+
+        def within() -> None:
+            thread.start()
+            thread.join()
+            training = net._training_for([X, Y])
+            trainer = net._trainer_of(training)
+            trainer.step([X, Y])
+
+        turns.train("train_on_batch", within)
+        return bits(net)
+
+    evaluated, net = [], penalized()
+
+    def evaluate() -> None:
+        evaluated.append(net.evaluate(X[:5], Y[:5]))
+        net.loss_and_gradients(X[:5], Y[:5])
+
+    assert stepped(net, evaluate) == stepped(penalized(), lambda: None)
+    assert len(evaluated) == 1
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -237,6 +275,78 @@ def test_threads_that_build_a_model_at_once_build_it_once(backend: str) -> None:
         assert net.fit(X, Y, verbose=0).history == twin.fit(X, Y, verbose=0).history
 
 
+def test_layers_that_build_each_others_models_end() -> None:
+    """Each thread builds one model, and its layer wants the other's: neither may wait for the other."""
+    meet, errors = threading.Barrier(2, timeout=60), []
+
+    class Curious(bp.Layer):
+        other: Any = None
+
+        def build(self, input_shape: Any) -> None:
+            meet.wait()
+            try:
+                self.other.predict(X)
+            except RuntimeError as error:
+                errors.append(str(error))
+            meet.wait()
+
+        def call(self, x: Any) -> Any:
+            return x
+
+    layers = [Curious(), Curious()]
+    models = [bp.Sequential([layer]) for layer in layers]
+    layers[0].other, layers[1].other = models[1], models[0]
+    in_threads([lambda net=net: net.predict(X) for net in models])
+    assert errors == ["build cannot wait for another thread, which may wait for this one"] * 2
+
+
+def test_copies_in_other_threads_keep_the_order_of_expressions() -> None:
+    """An operand must have a lower number than its result, whatever is copied or unpickled meanwhile."""
+    net, over, wrong = network(), threading.Event(), []
+    interval = sys.getswitchinterval()
+
+    def copies() -> None:
+        while not over.is_set():
+            copy.deepcopy(net)
+
+    def builds() -> None:
+        for _ in range(3000):
+            x = bp.input("x", (3,))
+            y = x + 1.0
+            if y.number <= x.number:
+                wrong.append((x.number, y.number))
+        over.set()
+
+    sys.setswitchinterval(1e-6)
+    try:
+        in_threads([copies, copies, builds])
+    finally:
+        sys.setswitchinterval(interval)
+    assert wrong == []
+
+
+def test_an_unpickled_expression_can_be_an_operand() -> None:
+    """Those that are made later have higher numbers, also where the pickle comes from a process that made more."""
+    x = bp.input("x", (3,))
+    x.number += 100_000
+    unpickled = pickle.loads(pickle.dumps(x))
+    assert (unpickled + 1.0).number > unpickled.number
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_copy_knows_whose_states_it_has(copied: Callable[[Any], Any]) -> None:
+    net = network()
+    net.fit(X, Y, verbose=0)
+    for model in (net, copied(net)):
+        before = bits(model)
+        model.optimizer = bp.Adam()
+        with pytest.raises(ValueError, match="the optimizer is 'sgd' and cannot become 'adam': compile anew"):
+            model.train_on_batch(X, Y)
+        assert bits(model) == before
+        model.compile("adam", "mse")
+        model.train_on_batch(X, Y)
+
+
 def test_a_layer_cannot_build_its_model_while_that_is_built() -> None:
     class Greedy(bp.Layer):
         def build(self, input_shape: Any) -> None:
@@ -280,6 +390,50 @@ def test_a_training_without_a_step_rounds_no_shared_weight(backend: str, failing
     net.train_on_batch(X, Y)
     assert weight.value.dtype == np.float32
     assert np.array_equal(weight.value, net.get_weights()[0])
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_value_that_is_set_during_a_training_without_a_step_stays(backend: str) -> None:
+    weight = bp.parameter([[1 / 3], [1 / 7], [np.pi]], name="w")
+    x = bp.input("x", (3,))
+    net = bp.Model(x, x @ weight)
+    net.compile("sgd", "mse", backend=backend)
+    net.build()
+    trainer = net._trainer_of(net._training_for([X, Y]))
+
+    def fails() -> None:
+        weight.value = np.full((3, 1), 7.0)
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        net._store.train(trainer, fails)
+    assert np.array_equal(weight.value, np.full((3, 1), 7.0))
+    assert np.array_equal(net.get_weights()[0], weight.value)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_minimize_has_its_parameters_for_the_whole_call(backend: str) -> None:
+    """Between two of its evaluations too: another one that trains them is refused before it has made a step."""
+    w, x = bp.parameter(8.0, name="w"), bp.input("x")
+    errors: list[str] = []
+
+    def rate(update: int) -> float:
+        if update in (0, 1):
+            thread = threading.Thread(target=other)
+            thread.start()
+            thread.join()
+        return 0.25
+
+    def other() -> None:
+        try:
+            bp.minimize(w * w + 0 * bp.sum(x), {"x": [1.0]}, epochs=2, evaluate_every=1, backend=backend)
+        except RuntimeError as error:
+            errors.append(str(error))
+
+    run = bp.minimize(w * w + 0 * bp.sum(x), {"x": [1.0]}, bp.SGD(rate), epochs=2, evaluate_every=1, backend=backend)
+    assert run.history == {"cost": [64.0, 16.0], "full_cost": [16.0, 4.0]}
+    assert len(errors) >= 1
+    assert set(errors) == {"w is being trained by something else: train when that is done"}
 
 
 def test_set_weights_of_several_homes_sets_all_or_none() -> None:
@@ -382,6 +536,75 @@ def test_a_forked_child_does_not_inherit_the_turn_of_another_thread(backend: Any
     over.set()
     thread.join(60)
     assert os.waitpid(child, 0)[1] == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_forked_within_a_turn_lets_one_thread_in_at_a_time() -> None:
+    assert run_python(FORKED) == DONE
+
+
+FORKED = """
+    import os, threading, time, warnings
+    from fastbp import _core
+
+    warnings.simplefilter("ignore")  # of forks with threads: that is the point
+    turn, inside, most = _core.Turn("is inside"), [], []
+
+    def stay(seconds):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(seconds)
+        inside.pop()
+
+    def fork():
+        child = os.fork()
+        if child:
+            assert os.waitpid(child, 0)[1] == 0
+            print("all of it was checked")
+            return
+        waits = threading.Thread(target=_core.take_turn, args=(turn, "b", stay, 0.3))
+        waits.start()
+        time.sleep(0.2)
+        return waits
+
+    waits = _core.take_turn(turn, "a", fork)
+    if waits:
+        _core.take_turn(turn, "a", stay, 0.5)
+        waits.join()
+        os._exit(0 if most == [1, 1] else 1)
+"""
+
+ENDING = """
+    import sys, threading, time
+    import fastbp as bp
+    import numpy as np
+    from fastbp import _core
+
+    x = np.random.default_rng(0).normal(size=(20000, 20)).astype(np.float32)
+    net = bp.Sequential([bp.Dense(64, activation="tanh"), bp.Dense(1)], seed=1)
+    net.compile("sgd", "mse")
+    net.fit(x[:64], x[:64, :1], verbose=0)
+    sleep = bp.LambdaCallback(on_train_batch_end=lambda batch, logs: time.sleep(1e-3))
+    pause = bp.LambdaCallback(on_train_batch_end=lambda batch, logs: None)
+    turn = _core.Turn("is inside")
+    work = {
+        "fit": lambda: net.fit(x, x[:, :1], batch_size=50, epochs=20, verbose=0),
+        "callback": lambda: net.fit(x, x[:, :1], batch_size=50, epochs=20, verbose=0, callbacks=[pause]),
+        "sleeping callback": lambda: net.fit(x, x[:, :1], batch_size=50, epochs=20, verbose=0, callbacks=[sleep]),
+        "train_on_batch": lambda: net.train_on_batch(x[:64], x[:64, :1]),
+        "predict": lambda: net.predict(x),
+        "turn": lambda: _core.take_turn(turn, "wait", time.sleep, 5),
+    }[sys.argv[1]]
+    for _ in range(2 if sys.argv[1] in ("predict", "turn") else 1):
+        threading.Thread(target=lambda: [work() for _ in iter(int, 1)], daemon=True).start()
+    time.sleep(0.3)
+    print("all of it was checked")
+"""
+
+
+@pytest.mark.parametrize("what", ["fit", "callback", "sleeping callback", "train_on_batch", "predict", "turn"])
+def test_a_daemon_thread_in_the_core_does_not_abort_the_process_at_its_end(what: str) -> None:
+    assert run_python(ENDING, what) == DONE
 
 
 WAITING = """

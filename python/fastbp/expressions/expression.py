@@ -6,6 +6,7 @@ when `Lowering` translates expressions to a graph.
 
 from __future__ import annotations
 
+import collections
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -62,9 +63,10 @@ class Expression(Picklable):
 
     def _restore(self, state: dict[str, Any]) -> None:
         """Gives later expressions higher creation numbers than this one, so that it can be their operand."""
-        global _creation
         super()._restore(state)
-        _creation = itertools.count(max(next(_creation), self.number + 1))
+        behind = self.number - next(_creation)
+        if behind >= 0:  # one by one, because other threads take numbers too: they never go back
+            collections.deque(itertools.islice(_creation, behind), maxlen=0)
 
     def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
         """Adds this expression to the graph and returns its node; `nodes` are those of its operands."""

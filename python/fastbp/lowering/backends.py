@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 from typing import Any
 
@@ -36,6 +37,7 @@ def get_backend(name: str) -> Any:
         ) from error
 
 
+@functools.cache
 def turns() -> Any:
     """The module whose `Turn` and `take_turn` models use: the core, or the reference where the core was not built."""
     try:

@@ -31,7 +31,7 @@ def _refuse_trained(moves: Sequence[Moved]) -> None:
 @functools.cache
 def _claims() -> Callable[..., Any]:
     """Runs a function while no other thread runs one through here: of two claims, the second sees the first."""
-    return functools.partial(turns().take_turn, turns().Turn("cannot be called by itself"))
+    return functools.partial(turns().take_turn, turns().Turn("cannot begin while this thread begins one"))
 
 
 class ParameterStore:
@@ -59,6 +59,7 @@ class ParameterStore:
         self.values = self.backend.Parameters(self.dtype)
         self.turn = turns().Turn("is running") if turn is None else turn
         self._slots: dict[Parameter, int] = {}
+        self._writes_at_claim = 0
         self._copied: dict[Parameter, tuple[Any, int]] = {}  # the version of each value when it was copied here
         # `Moves.now` when all parameters were seen to have their home here, as mostly. While it is the same, they have.
         self._settled: Any = None
@@ -118,7 +119,7 @@ class ParameterStore:
             return call(*arguments, **options)
         steps, moved = trainer.steps, list[Moved]()
         try:
-            _claims()("claim", self._claim, moved)
+            _claims()("a training", self._claim, moved)
             return call(*arguments, **options)
         except BaseException:
             if trainer.steps == steps:
@@ -130,15 +131,19 @@ class ParameterStore:
         _refuse_trained(away)
         if away:
             self.refresh()
+        self._writes_at_claim = self.values.writes
         for move in away:
             moved.append(move)
             move.parameter.live_in(self, self._slots[move.parameter])
         _refuse_trained(away)  # by a thread that took its turn after the first look and found them in their old home
 
     def _give_back(self, moved: list[Moved]) -> None:
+        if self.values.writes != self._writes_at_claim:  # somebody has set a value meanwhile, which lives here then
+            return
         for parameter, home, value in moved:
             if parameter.store is self:
                 parameter.return_to(home, value)
+                self._copied.pop(parameter, None)  # what it holds by then is copied again
 
     def _away(self) -> list[Parameter]:
         """The parameters that have their home elsewhere."""

@@ -67,6 +67,7 @@ class Past(NamedTuple):
     kept: OptimizerState = OptimizerState()
     graph: TrainingGraph | None = None
     trainer: Any = None
+    optimizer: str = ""  # the name of that trainer's
     first_epoch: int = 0  # the counters of a model without such a trainer
     first_step: int = 0
 
@@ -82,7 +83,7 @@ class Past(NamedTuple):
         """The optimiser state of all weights."""
         if self.graph is None:
             return self.kept
-        return self.kept.with_state(self.graph.trainable, self.trainer.state(copy=copy))
+        return self.kept.with_state(self.graph.trainable, self.trainer.state(copy=copy), self.optimizer)
 
 
 class CompiledNetwork(Predictor):
@@ -223,15 +224,18 @@ class CompiledNetwork(Predictor):
 
     def _trainer_of(self, training: TrainingGraph) -> Any:
         """The trainer of this graph, with the optimiser's present settings and the model's counters."""
+        assert self.optimizer is not None
         if not self._trainable:
             raise ValueError("the model has no trainable weights: its trainable is False")
-        trainer = self._apply_settings(training)
+        trainer, name = self._apply_settings(training), self.optimizer.name
         if self._past.trainer is not trainer:
             kept = self._past.state()
             if kept.counters is not None:  # there was a training before
+                if kept.optimizer != name:
+                    raise ValueError(f"the optimizer is {kept.optimizer!r} and cannot become {name!r}: compile anew")
                 trainer.set_state(kept.of(training.trainable, trainer.state(copy=False)))
             trainer.epoch, trainer.steps = self._epochs, self._steps
-            self._past = Past(kept, training, trainer)
+            self._past = Past(kept, training, trainer, name)
         self._repeated = None
         return trainer
 

@@ -163,7 +163,7 @@ class TrainingGraph:
         )
 
     def set_rows(self, rows: int) -> None:
-        """Sets m of the penalties; λ/m and λ/(2m) are combined in float64 and rounded once."""
+        """Sets m of the penalties; λ/m and λ/(2m) are combined in float64 and rounded once. For who trains alone."""
         if rows and self.goal.l1:
             self._l1.value = self.goal.l1 / rows
         if rows and self.goal.l2:

@@ -298,10 +298,10 @@ class Model(CompiledNetwork):
         training = truth("training", training)
         program = self._training_for(arrays)
         program.check(arrays)
-        program.set_rows(self._trained_rows or rows)
+        self._turns.while_idle(program.set_rows, self._trained_rows or rows)
         loss, *gradients = program.gradients(self._weights, training)(arrays, counter=self._steps)
-        if training and not self._turns.is_training:  # else it would count as a step of that training
-            self._count_step()
+        if training:
+            self._turns.while_idle(self._count_step)  # else it would count as a step of that training
         return float(loss), [np.asarray(g) for g in gradients]
 
     def backpropagate(self, x: Any, y: Any) -> Backpropagation:
@@ -421,7 +421,7 @@ class Model(CompiledNetwork):
         self, arrays: Sequence[np.ndarray], batch_size: int, hooks: CallbackList, by_weights_to_leave: bool = False
     ) -> list[float]:
         training = self._training_for(arrays)
-        training.set_rows(self._trained_rows or len(arrays[-1]))
+        self._turns.while_idle(training.set_rows, self._trained_rows or len(arrays[-1]))
         evaluation = self._evaluation_to_leave(training) if by_weights_to_leave else training.evaluation
         hooks.call("on_test_begin", {})
         if hooks.overrides("on_test_batch_begin", "on_test_batch_end"):

@@ -5,6 +5,7 @@ A turn is held while a function runs and ends with it in the core, so that no in
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -29,10 +30,11 @@ class ModelTurns:
             module.take_turn, module.Turn("cannot be called while the model is being built: not by its layers")
         )
 
-    @property
-    def is_training(self) -> bool:
-        """Whether any thread trains the model."""
-        return bool(self.training.is_taken)
+    def while_idle(self, function: Callable[..., Any], *arguments: Any) -> None:
+        """Calls function with the turn of training, or not at all while the model is being trained."""
+        if not self.training.is_taken:
+            with contextlib.suppress(RuntimeError):  # a training has begun since
+                self.train("", function, *arguments)
 
 
 def alone(method: Method) -> Method:

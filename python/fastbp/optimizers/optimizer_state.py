@@ -12,21 +12,28 @@ from ..lowering.parameter_store import ParameterStore
 
 
 class OptimizerState:
-    """The states by name and weight, and the counters; there are none before the first training."""
+    """The states by name and weight, and the counters; there are none before the first training.
+
+    `optimizer` is the backends' name of the optimiser whose states they are.
+    """
 
     def __init__(
-        self, arrays: Mapping[str, Mapping[Parameter, np.ndarray]] | None = None, counters: np.ndarray | None = None
+        self,
+        arrays: Mapping[str, Mapping[Parameter, np.ndarray]] | None = None,
+        counters: np.ndarray | None = None,
+        optimizer: str = "",
     ) -> None:
         self.arrays = dict(arrays or {})
         self.counters = counters
+        self.optimizer = optimizer
 
-    def with_state(self, weights: Sequence[Parameter], state: Mapping[str, Any]) -> OptimizerState:
+    def with_state(self, weights: Sequence[Parameter], state: Mapping[str, Any], optimizer: str) -> OptimizerState:
         """This state updated by a trainer's: where both have a value, the trainer's is taken."""
         arrays = dict(self.arrays)
         for name, values in state.items():
             if name != "counters":
                 arrays[name] = {**arrays.get(name, {}), **dict(zip(weights, values))}
-        return OptimizerState(arrays, state["counters"])
+        return OptimizerState(arrays, state["counters"], optimizer)
 
     def of(self, weights: Sequence[Parameter], state: Mapping[str, Any]) -> dict[str, Any]:
         """A trainer's state of these weights, in which values from here replace its own."""
