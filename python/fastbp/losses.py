@@ -1,7 +1,7 @@
 """The losses: functions (y_true, y_pred) of expressions that give a scalar, over m rows and k outputs.
 
 Where y_pred is a softmax or a sigmoid, the cross entropies take the stable form of rule 7 of the numeric contract, from
-the logits. The plain formulas read 0·ln 0 as 0.
+the logits. The plain formulas read 0·ln 0 as 0; those of classes divide each row of outputs by its sum.
 
 y_true of shape (m,) stands for (m, 1) where there is one output; nothing else is broadcast.
 """
@@ -335,13 +335,14 @@ def _binary_terms(y: Node, a: Node) -> Expression:
     return -(_times_log(target, a) + _times_log(1.0 - target, 1.0 - a))
 
 
-def _times_log(y: Expression, a: Expression) -> Expression:
-    """y·ln a; where both are 0, it and its gradients are 0."""
-    return y * log(where_positive(maximum(abs(y), a), a, 1.0))
+def _times_log(y: Expression, a: Expression, total: Expression | None = None) -> Expression:
+    """y·ln a, or y·ln(a ÷ total); where y and a are 0, it and its gradients are 0. NaN stays NaN."""
+    share = a if total is None else a / total
+    return y * log(where_positive(maximum(abs(y), a), share, maximum(a, 1.0)))
 
 
 def categorical_crossentropy(y_true: Any, y_pred: Any) -> Expression:
-    """−1/m ΣΣ y ln a: over m rows of k classes, as in Keras; the targets may be labels.
+    """−1/m ΣΣ y ln(a ÷ Σa): over m rows of k classes, as in Keras without its clipping; the targets may be labels.
 
     Parameters
     ----------
@@ -349,7 +350,8 @@ def categorical_crossentropy(y_true: Any, y_pred: Any) -> Expression:
         One-hot rows or other distributions, of the outputs' shape (m, k); or labels as for
         `sparse_categorical_crossentropy`.
     y_pred : expression
-        The probabilities a, of shape (m, k).
+        The probabilities a, of shape (m, k), or numbers above 0 that become probabilities when each row is divided by
+        its sum Σa.
 
     Returns
     -------
@@ -363,9 +365,9 @@ def categorical_crossentropy(y_true: Any, y_pred: Any) -> Expression:
 
     Notes
     -----
-    Where `y_pred` is a softmax, it is computed from the logits, as −ln softmax, without overflow, with gradient
-    a·Σy − y at them (rule 7 of the numeric contract). Otherwise by the formula. 0·ln 0 = 0, so a row of zeros counts
-    nothing but as a row. Nothing is clipped.
+    Where `y_pred` is a softmax, whose rows sum to 1, it is computed from the logits, as −ln softmax, without overflow,
+    with gradient a·Σy − y at them and −y/a at the softmax (rule 7 of the numeric contract). Otherwise by the formula,
+    with gradient Σy/Σa − y/a. 0·ln 0 = 0, so a row of zeros counts nothing but as a row. Nothing is clipped.
 
     Examples
     --------
@@ -384,18 +386,21 @@ def _categorical(y: Node, a: Node) -> Expression:
     target = matched_target(y, a)
     if a.operation == "softmax":
         return mean(Operation("softmax_cross_entropy", a.operand(0), a, target))
-    return mean(-sum(_times_log(target, a), axis=-1)) if a.dims else mean(-_times_log(target, a))
+    if not a.dims:
+        return mean(-_times_log(target, a))
+    return mean(-sum(_times_log(target, a, sum(a, axis=-1, keepdims=True)), axis=-1))
 
 
 def sparse_categorical_crossentropy(y_true: Any, y_pred: Any) -> Expression:
-    """−1/m Σ ln a[label]: over m rows of k classes, as in Keras.
+    """−1/m Σ ln(a[label] ÷ Σa): over m rows of k classes, as in Keras without its clipping.
 
     Parameters
     ----------
     y_true : expression
         Labels, whole numbers 0 … k − 1, of shape (m,) or (m, 1).
     y_pred : expression
-        The probabilities a, of shape (m, k).
+        The probabilities a, of shape (m, k), or numbers above 0 that become probabilities when each row is divided by
+        its sum Σa.
 
     Returns
     -------
@@ -409,8 +414,9 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any) -> Expression:
 
     Notes
     -----
-    Where `y_pred` is a softmax, it is computed from the logits, as −ln softmax, without overflow, with gradient
-    a − one_hot(label) at them (rule 7 of the numeric contract). Otherwise by the formula. Nothing is clipped.
+    Where `y_pred` is a softmax, whose rows sum to 1, it is computed from the logits, as −ln softmax, without overflow,
+    with gradient a − one_hot(label) at them and −one_hot(label)/a at the softmax (rule 7 of the numeric contract).
+    Otherwise by the formula, with gradient 1/Σa − one_hot(label)/a. Nothing is clipped.
 
     Examples
     --------
@@ -427,7 +433,7 @@ def _sparse(y: Node, a: Node) -> Expression:
     target = labels(y, a)
     if a.operation == "softmax":
         return mean(Operation("sparse_softmax_cross_entropy", a.operand(0), a, target))
-    return mean(-log(Operation("pick", a, target)))
+    return mean(-log(Operation("pick", a, target) / sum(a, axis=-1)))
 
 
 mse = mean_squared_error

@@ -80,6 +80,84 @@ def test_the_plain_forms_read_zero_times_log_zero_as_zero():
         assert np.isfinite(gradient).all()
 
 
+# --- outputs that are no softmax: each row is divided by its sum
+
+POSITIVE = RANDOM.uniform(0.05, 2.0, size=(6, 4))
+SHARES = POSITIVE / POSITIVE.sum(axis=1, keepdims=True)
+DISTRIBUTIONS = RANDOM.dirichlet(np.ones(4), size=6)
+WEIGHTED = ONE_HOT * RANDOM.uniform(0, 3, size=(6, 1))
+
+
+def of_outputs(loss, y, a, backend="reference", dtype="float64"):
+    """(value, gradient by a) of a loss of outputs that are an input."""
+    target, output = bp.input("y"), bp.input("a")
+    cost = bp.losses.LOSSES[loss](target, output)
+    return bp.function([target, output], cost, gradients=output, dtype=dtype, backend=backend)(y, a)
+
+
+CATEGORICAL = {
+    "labels": ("sparse_categorical_crossentropy", LABELS, ONE_HOT),
+    "a column of labels": ("sparse_categorical_crossentropy", LABELS[:, None], ONE_HOT),
+    "labels, categorical": ("categorical_crossentropy", LABELS, ONE_HOT),
+    "one-hot": ("categorical_crossentropy", ONE_HOT, ONE_HOT),
+    "distributions": ("categorical_crossentropy", DISTRIBUTIONS, DISTRIBUTIONS),
+    "weighted": ("categorical_crossentropy", WEIGHTED, WEIGHTED),
+}
+
+
+@pytest.mark.parametrize("case", CATEGORICAL)
+def test_a_categorical_loss_divides_each_row_of_outputs_by_its_sum(case):
+    loss, y, counts = CATEGORICAL[case]
+    value, gradient = of_outputs(loss, y, POSITIVE)
+    assert value == pytest.approx(-(counts * np.log(SHARES)).sum(axis=1).mean(), rel=1e-13)
+    totals = counts.sum(axis=1, keepdims=True) / POSITIVE.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(gradient, (totals - counts / POSITIVE) / 6, rtol=1e-12, atol=1e-14)
+    for index in np.ndindex(POSITIVE.shape):
+        step = np.zeros_like(POSITIVE)
+        step[index] = 1e-6
+        ends = [of_outputs(loss, y, POSITIVE + sign * step)[0] for sign in (1, -1)]
+        assert gradient[index] == pytest.approx((ends[0] - ends[1]) / 2e-6, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("case", CATEGORICAL)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_categorical_loss_of_outputs_has_equal_bits(case, dtype):
+    loss, y, _ = CATEGORICAL[case]
+    for outputs in (POSITIVE, SHARES, np.where(POSITIVE > 1, POSITIVE, 0)):
+        (value, gradient), (again, other) = (of_outputs(loss, y, outputs, b, dtype) for b in ("core", "reference"))
+        assert np.array_equal(value, again, equal_nan=True)
+        assert np.array_equal(gradient, other, equal_nan=True)
+
+
+@pytest.mark.parametrize("case", CATEGORICAL)
+def test_a_categorical_loss_does_not_depend_on_the_scale_of_a_row(case):
+    loss, y, _ = CATEGORICAL[case]
+    scales = 2.0 ** np.arange(6)[:, None]
+    assert of_outputs(loss, y, POSITIVE * scales)[0] == of_outputs(loss, y, POSITIVE)[0]
+
+
+def test_a_row_of_three_equal_outputs_has_the_loss_ln_3():
+    for loss, y in (("sparse_categorical_crossentropy", [1]), ("categorical_crossentropy", [[0, 1, 0]])):
+        assert of_outputs(loss, y, [[0.2, 0.2, 0.2]])[0] == pytest.approx(np.log(3), rel=1e-15)
+
+
+def test_a_network_of_sigmoids_learns_classes():
+    """The sum of a row in the loss makes the outputs compete; without it, all of them grow to 1."""
+    y = np.arange(300) % 3
+    x = np.array([[1.0, 0], [2, 2], [3, 0]])[y] + np.random.default_rng(0).normal(size=(300, 2)) / 4
+    net = bp.Sequential([bp.Dense(3, activation="sigmoid")])
+    net.compile(bp.SGD(0.5), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    net.fit(x, y, epochs=40, verbose=0)
+    assert net.evaluate(x, y)[1] > 0.98
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "cross_entropy", "categorical_crossentropy"])
+@pytest.mark.parametrize("target", [0.0, 1.0])
+def test_the_loss_of_outputs_that_are_not_a_number_is_not_a_number(loss, target):
+    value, _ = of_outputs(loss, [[target, target]], [[np.nan, np.nan]])
+    assert np.isnan(value)
+
+
 def test_targets_of_one_number_per_row_stand_for_one_output():
     z = Z[:, :1]
     assert value_of("mse", BINARY[:, 0], None, z=z) == pytest.approx(((z[:, 0] - BINARY[:, 0]) ** 2).mean())
