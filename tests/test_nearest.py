@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import fastbp as bp
 import pytest
-from fastbp._shared.nearest import look_up, nearest, unknown
+from fastbp._shared.nearest import look_up, look_up_either_way, nearest, unknown
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,21 @@ def test_look_up_returns_what_is_known_and_raises_otherwise() -> None:
     assert look_up("mode", "min", {"min": 1}) == 1
     with pytest.raises(ValueError, match="mode must be one of min, got 'mim': did you mean 'min'"):
         look_up("mode", "mim", {"min": 1})
+
+
+def test_a_name_is_found_as_a_function_or_as_a_class() -> None:
+    table = {"he_normal": 1, "l1": 2}
+    assert [look_up_either_way("x", name, table) for name in ("he_normal", "HeNormal", "l1", "L1")] == [1, 1, 2, 2]
+    with pytest.raises(ValueError, match="x must be one of he_normal, l1, got 'HeNorml': did you mean 'he_normal'"):
+        look_up_either_way("x", "HeNorml", table)
+
+
+def test_classes_are_found_by_their_own_names() -> None:
+    for cls in set(bp.initializers.INITIALIZERS.values()):
+        assert type(bp.initializers.get_initializer("kernel_initializer", cls.__name__)) is cls
+    for name in ("L1", "L2", "L1L2"):
+        assert type(bp.regularizers.get_regularizer("kernel_regularizer", name)).__name__ == name
+    assert isinstance(bp.constraints.get_constraint("kernel_constraint", "MaxNorm"), bp.MaxNorm)
+    assert bp.losses.get_loss("SparseCategoricalCrossentropy") is bp.sparse_categorical_crossentropy
+    assert bp.losses.get_loss("MSE") is bp.mse
+    assert isinstance(bp.optimizers.get_optimizer("RMSprop"), bp.RMSprop)

@@ -29,17 +29,24 @@ from . import (
 )
 from ._shared.hashing import weights_hash
 from .activations import (
+    celu,
     elu,
     gelu,
     hard_sigmoid,
+    hard_silu,
+    hard_swish,
+    hard_tanh,
     identity,
     leaky_relu,
+    log_sigmoid,
     mish,
     relu,
+    relu6,
     selu,
     sigmoid,
     silu,
     softplus,
+    softsign,
     swish,
     tanh,
 )
@@ -143,8 +150,8 @@ __all__ = [
     "hessian", "curvature", "draw", "Drawing", "linear_regression", "LinearRegression",
     "maximum", "minimum", "where_positive", "exp", "expm1", "log", "log1p", "sin", "cos", "erf", "sqrt", "square",
     "abs", "sum", "mean", "max", "argmax", "softmax", "log_softmax", "logsumexp", "concatenate", "reshape", "dropout",
-    "identity", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "swish", "mish", "softplus", "sigmoid", "tanh",
-    "hard_sigmoid",
+    "identity", "relu", "relu6", "leaky_relu", "elu", "celu", "selu", "gelu", "silu", "swish", "mish", "softplus",
+    "softsign", "sigmoid", "log_sigmoid", "tanh", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
     # losses and metrics
     "mean_squared_error", "mse", "mean_absolute_error", "mae", "binary_crossentropy", "categorical_crossentropy",
     "sparse_categorical_crossentropy", "quadratic", "cross_entropy", "gaussian_nll",

@@ -1,4 +1,7 @@
-"""The activations, with Keras 3's names, formulas and defaults, and how a layer finds them by name."""
+"""The activations, with Keras 3's names, formulas and defaults, and how a layer finds them by name.
+
+Keras has a few more: docs/coming-from-keras.md lists them.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Any
 from ._shared.arguments import known_keywords, truth
 from ._shared.nearest import look_up
 from .expressions.expression import Expression, Operation, as_expression
-from .expressions.functions import erf, exp, expm1, minimum, where_positive
+from .expressions.functions import abs, erf, exp, expm1, maximum, minimum, where_positive
 from .expressions.reductions import log_softmax, softmax
 
 SELU_ALPHA = 1.6732632423543772848170429916717
@@ -67,6 +70,32 @@ def relu(x: Any) -> Expression:
     array([0., 0., 2.], dtype=float32)
     """
     return Operation("relu", x)
+
+
+def relu6(x: Any) -> Expression:
+    """min(max(x, 0), 6), element by element.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Derivative: 1 where 0 < x ≤ 6, else 0. A. Krizhevsky, Convolutional Deep Belief Networks on CIFAR-10, 2010.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.relu6(x), backend="reference")([-1.0, 0.0, 2.0])
+    array([0., 0., 2.], dtype=float32)
+    """
+    return minimum(relu(x), 6.0)
 
 
 @known_keywords
@@ -127,6 +156,36 @@ def elu(x: Any, alpha: float = 1.0) -> Expression:
     """
     x = as_expression(x)
     return where_positive(x, x, alpha * expm1(minimum(x, 0.0)))
+
+
+@known_keywords
+def celu(x: Any, alpha: float = 1.0) -> Expression:
+    """x where x > 0, else alpha · (e^(x/alpha) − 1): slope 1 at 0 for any alpha.
+
+    Parameters
+    ----------
+    x : expression, number or array
+    alpha : float or expression
+        Other than 0. Default 1.
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    J. Barron, Continuously Differentiable Exponential Linear Units, 2017.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.celu(x), backend="reference")([-1.0, 0.0, 2.0])
+    array([-0.63212055,  0.        ,  2.        ], dtype=float32)
+    """
+    x = as_expression(x)
+    return where_positive(x, x, alpha * expm1(minimum(x, 0.0) / alpha))
 
 
 def selu(x: Any) -> Expression:
@@ -276,6 +335,34 @@ def softplus(x: Any) -> Expression:
     return Operation("softplus", x)
 
 
+def softsign(x: Any) -> Expression:
+    """x / (1 + |x|), element by element.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Derivative: 1/(1 + |x|)². X. Glorot and Y. Bengio, Understanding the Difficulty of Training Deep Feedforward Neural
+    Networks, 2010.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.softsign(x), backend="reference")([-1.0, 0.0, 2.0])
+    array([-0.5      ,  0.       ,  0.6666667], dtype=float32)
+    """
+    x = as_expression(x)
+    return x / (1.0 + abs(x))
+
+
 def sigmoid(x: Any) -> Expression:
     """1 / (1 + e^−x), element by element.
 
@@ -301,6 +388,32 @@ def sigmoid(x: Any) -> Expression:
     array([0.26894143, 0.5       , 0.8807971 ], dtype=float32)
     """
     return Operation("sigmoid", x)
+
+
+def log_sigmoid(x: Any) -> Expression:
+    """ln sigmoid(x) = −ln(1 + e^−x), element by element, without overflow.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    −softplus(−x). Derivative: sigmoid(−x).
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.log_sigmoid(x), backend="reference")([-1.0, 0.0, 2.0])
+    array([-1.3132616 , -0.6931472 , -0.12692802], dtype=float32)
+    """
+    return -softplus(-as_expression(x))
 
 
 def tanh(x: Any) -> Expression:
@@ -355,21 +468,84 @@ def hard_sigmoid(x: Any) -> Expression:
     return minimum(relu(as_expression(x) + 3.0), 6.0) / 6.0
 
 
+def hard_tanh(x: Any) -> Expression:
+    """x, kept within −1 … 1.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    Derivative: 1 where −1 ≤ x ≤ 1, else 0. R. Collobert, Large Scale Machine Learning, 2004.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.hard_tanh(x), backend="reference")([-1.0, 0.0, 2.0])
+    array([-1.,  0.,  1.], dtype=float32)
+    """
+    return minimum(maximum(x, -1.0), 1.0)
+
+
+def hard_silu(x: Any) -> Expression:
+    """x · hard_sigmoid(x), also known as hard_swish.
+
+    Parameters
+    ----------
+    x : expression, number or array
+
+    Returns
+    -------
+    Expression
+        Of the shape of `x`.
+
+    Notes
+    -----
+    A. Howard et al., Searching for MobileNetV3, 2019.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> x = bp.input("x")
+    >>> bp.function([x], bp.hard_silu(x), backend="reference")([-1.0, 0.0, 2.0])
+    array([-0.33333334,  0.        ,  1.6666666 ], dtype=float32)
+    """
+    x = as_expression(x)
+    return x * hard_sigmoid(x)
+
+
+hard_swish = hard_silu
+
+
 ACTIVATIONS: dict[str, Callable[..., Expression]] = {
     "identity": identity,
     "linear": identity,
     "relu": relu,
+    "relu6": relu6,
     "leaky_relu": leaky_relu,
     "elu": elu,
+    "celu": celu,
     "selu": selu,
     "gelu": gelu,
     "silu": silu,
     "swish": swish,
     "mish": mish,
     "softplus": softplus,
+    "softsign": softsign,
     "sigmoid": sigmoid,
+    "log_sigmoid": log_sigmoid,
     "tanh": tanh,
     "hard_sigmoid": hard_sigmoid,
+    "hard_silu": hard_silu,
+    "hard_swish": hard_swish,
+    "hard_tanh": hard_tanh,
     "softmax": softmax,
     "log_softmax": log_softmax,
     "exponential": exp,

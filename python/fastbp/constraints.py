@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ._shared.arguments import known_keywords, real, real_array
-from ._shared.nearest import look_up
+from ._shared.nearest import look_up_either_way
 
 
 class MaxNorm:
@@ -70,7 +70,7 @@ def get_constraint(argument: str, constraint: Any) -> MaxNorm | None:
     if constraint is None or isinstance(constraint, MaxNorm):
         return constraint
     if isinstance(constraint, str):
-        return look_up(argument, constraint.lower(), CONSTRAINTS)()
+        return look_up_either_way(argument, constraint, CONSTRAINTS)()
     if constraint is MaxNorm:
         return MaxNorm()
     raise TypeError(f"{argument} must be a name, a constraint such as bp.MaxNorm(3.0), or None, got {constraint!r}")

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ._shared.arguments import known_keywords, real
-from ._shared.nearest import look_up
+from ._shared.nearest import look_up, look_up_either_way
 from ._shared.pickling import Picklable
 
 BLOCK = 1 << 13  # numbers drawn at a time: 64 KB
@@ -28,10 +28,10 @@ class Initializer(Picklable):
 
     Notes
     -----
-    A layer takes an initialiser, its name ("glorot_uniform"), or any function of the shape that returns an array.
-    The values are float64, of + − × ÷ √ alone, rounded once to the dtype of the model. `stream` has ``uniform(n)`` in
-    [0, 1), ``normal(n)`` and ``truncated_normal(n)`` (cut off at ±2), n numbers each, the weight's own (rule 9 of the
-    numeric contract).
+    A layer takes an initialiser, its name ("glorot_uniform" or "GlorotUniform"), or any function of the shape that
+    returns an array. The values are float64, of + − × ÷ √ alone, rounded once to the dtype of the model. `stream`
+    has ``uniform(n)`` in [0, 1), ``normal(n)`` and ``truncated_normal(n)`` (cut off at ±2), n numbers each, the
+    weight's own (rule 9 of the numeric contract).
 
     Examples
     --------
@@ -504,7 +504,9 @@ class LectureNormal(VarianceScaling):
 
 INITIALIZERS: dict[str, Callable[[], Initializer]] = {
     "zeros": Zeros,
+    "zero": Zeros,
     "ones": Ones,
+    "one": Ones,
     "constant": Constant,
     "random_uniform": RandomUniform,
     "uniform": RandomUniform,
@@ -518,6 +520,7 @@ INITIALIZERS: dict[str, Callable[[], Initializer]] = {
     "lecun_uniform": LecunUniform,
     "lecun_normal": LecunNormal,
     "lecture_normal": LectureNormal,
+    "variance_scaling": VarianceScaling,
 }
 
 
@@ -540,7 +543,7 @@ class _FromFunction(Initializer):
 def get_initializer(argument: str, initializer: Any) -> Initializer:
     """The initialiser that a name, an instance, a class, or a function shape -> array stands for."""
     if isinstance(initializer, str):
-        found: Initializer = look_up(argument, initializer.lower(), INITIALIZERS)()
+        found: Initializer = look_up_either_way(argument, initializer, INITIALIZERS)()
         return found
     if isinstance(initializer, type) and issubclass(initializer, Initializer):
         return initializer()

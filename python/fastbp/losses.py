@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ._shared.arguments import real_array, truth
-from ._shared.nearest import look_up
+from ._shared.nearest import look_up_either_way
 from .expressions.expression import Expression, Operation, Shaped
 from .expressions.functions import abs, call, exp, log, maximum, reshape, square, where_positive
 from .expressions.reductions import mean, sum
@@ -456,7 +456,7 @@ LOSSES: dict[str, Loss] = {
 def get_loss(loss: Any) -> Loss:
     """The loss that a name or a function (y_true, y_pred) stands for."""
     if isinstance(loss, str):
-        function: Loss = look_up("loss", loss, LOSSES)
+        function: Loss = look_up_either_way("loss", loss, LOSSES)
         return function
     if callable(loss):
         return loss

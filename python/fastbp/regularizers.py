@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._shared.arguments import finite, known_keywords, truth
-from ._shared.nearest import look_up
+from ._shared.nearest import look_up_either_way
 from .expressions.expression import Expression
 from .expressions.functions import abs, square
 from .expressions.parameter import Parameter
@@ -161,7 +161,7 @@ def get_regularizer(argument: str, regularizer: Any) -> Any:
     if regularizer is None:
         return None
     if isinstance(regularizer, str):
-        return look_up(argument, regularizer.lower(), REGULARIZERS)()
+        return look_up_either_way(argument, regularizer, REGULARIZERS)()
     if isinstance(regularizer, type):
         return regularizer()
     if callable(regularizer):

@@ -63,15 +63,21 @@ ACTIVATIONS = {
     "identity": lambda x: x,
     "relu": lambda x: np.maximum(x, 0),
     "leaky_relu": lambda x: np.where(x > 0, x, 0.2 * x),
+    "relu6": lambda x: np.clip(x, 0, 6),
     "elu": numpy_elu,
+    "celu": lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0))),
     "selu": lambda x: 1.0507009873554805 * numpy_elu(x, 1.6732632423543772),
     "gelu": lambda x: x * special.ndtr(x),
     "silu": lambda x: x * special.expit(x),
     "mish": lambda x: x * np.tanh(np.logaddexp(0, x)),
     "softplus": lambda x: np.logaddexp(0, x),
+    "softsign": lambda x: x / (1 + abs(x)),
     "sigmoid": special.expit,
+    "log_sigmoid": special.log_expit,
     "tanh": np.tanh,
     "hard_sigmoid": lambda x: np.clip(x / 6 + 0.5, 0, 1),
+    "hard_silu": lambda x: x * np.clip(x / 6 + 0.5, 0, 1),
+    "hard_tanh": lambda x: np.clip(x, -1, 1),
     "softmax": lambda x: special.softmax(x, axis=-1),
     "log_softmax": lambda x: special.log_softmax(x, axis=-1),
 }
@@ -79,7 +85,7 @@ ACTIVATIONS = {
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_an_activation_has_keras_formula(name):
-    x = np.linspace(-5, 5, 24).reshape(6, 4)
+    x = np.linspace(-8, 8, 24).reshape(6, 4)
     np.testing.assert_allclose(
         compute(bp.activations.ACTIVATIONS[name], x, backend="reference"), ACTIVATIONS[name](x), rtol=1e-12, atol=1e-15
     )
@@ -88,6 +94,40 @@ def test_an_activation_has_keras_formula(name):
 def test_gelu_has_a_tanh_form():
     result = compute(lambda x: bp.gelu(x, approximate=True), X, backend="reference")
     np.testing.assert_allclose(result, keras_gelu(X), rtol=1e-12)
+
+
+def test_celu_has_the_slope_1_at_zero_for_any_alpha():
+    x = np.linspace(-5, 5, 25)
+    for alpha in (0.5, 2.0):
+        expected = np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0) / alpha))
+        value = compute(lambda e, alpha=alpha: bp.celu(e, alpha=alpha), x, backend="reference")
+        np.testing.assert_allclose(value, expected, rtol=1e-12)
+        a = bp.input("a")
+        slope = bp.function([a], bp.sum(bp.celu(a, alpha)), gradients=a, dtype="float64")([-1e-9, 1e-9, -1e6])[1]
+        np.testing.assert_allclose(slope, [1, 1, 0], rtol=1e-8)
+
+
+def test_log_sigmoid_is_exact_where_the_sigmoid_is_0_or_1():
+    far = np.array([-1e4, -800.0, 40.0, 800.0])
+    np.testing.assert_allclose(compute(bp.log_sigmoid, far), special.log_expit(far), rtol=1e-12)
+
+
+KINKS = {
+    "relu6": [-7.0, -0.1, 0.1, 5.9, 6.1, 9.0],
+    "softsign": [-7.0, -0.1, 0.1, 3.0],
+    "log_sigmoid": [-7.0, -0.1, 0.1, 3.0],
+    "celu": [-7.0, -0.1, 0.1, 3.0],
+    "hard_tanh": [-7.0, -1.1, -0.9, 0.9, 1.1],
+    "hard_silu": [-7.0, -3.1, -2.9, 0.1, 2.9, 3.1],
+}
+
+
+@pytest.mark.parametrize("name", KINKS)
+def test_an_activations_gradient_is_its_slope_on_every_piece(name, backend):
+    x, at = bp.input("x"), np.array(KINKS[name])
+    f = bp.function([x], bp.sum(bp.activations.ACTIVATIONS[name](x)), gradients=x, dtype="float64", backend=backend)
+    slope = (ACTIVATIONS[name](at + 1e-6) - ACTIVATIONS[name](at - 1e-6)) / 2e-6
+    np.testing.assert_allclose(f(at)[1], slope, rtol=1e-8, atol=1e-9)
 
 
 def test_elu_of_large_numbers_has_a_finite_gradient():

@@ -32,3 +32,14 @@ def look_up(argument: str, name: str, table: Mapping[str, Any]) -> Any:
     if name in table:
         return table[name]
     raise unknown(argument, name, table)
+
+
+def look_up_either_way(argument: str, name: str, table: Mapping[str, Any]) -> Any:
+    """As `look_up`, of a name as a function's ("he_normal") or as a class' ("HeNormal"), as Keras takes them.
+
+    >>> look_up_either_way("initializer", "HeNormal", {"he_normal": 1, "ones": 2})
+    1
+    """
+    of_class = {known.title().replace("_", ""): known for known in table}
+    found = of_class.get(name, name.lower())
+    return look_up(argument, found if found in table else name, table)

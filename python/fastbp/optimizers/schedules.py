@@ -216,20 +216,26 @@ class CosineDecay(LearningRateSchedule):
     Parameters
     ----------
     initial_learning_rate : float
-        η₀, at least 0.
+        η₀, at least 0. With a `warmup_target`, the rate of update 0, on the way up.
     decay_steps : int
-        At least 1.
+        Updates of the way down, at least 1.
     alpha : float
-        The last rate's share of η₀, 0 to 1. Default 0.
+        The last rate's share of the first on the way down, 0 to 1. Default 0.
+    warmup_target : float, optional
+        At least 0. First the rate goes straight from `initial_learning_rate` to it; then half a cosine leads down from
+        it. Default None: no such way.
+    warmup_steps : int
+        Updates of the way to `warmup_target`. Default 0.
 
     Raises
     ------
     TypeError, ValueError
-        If an argument is no number, or out of its range.
+        If an argument is no number, or out of its range, or there are `warmup_steps` without a `warmup_target`.
 
     Notes
     -----
-    I. Loshchilov and F. Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017. `Warmup` begins it gently.
+    I. Loshchilov and F. Hutter, SGDR: Stochastic Gradient Descent with Warm Restarts, 2017. The way up: P. Goyal et
+    al., Accurate, Large Minibatch SGD, 2017; `Warmup` puts one before any schedule.
 
     Examples
     --------
@@ -237,17 +243,34 @@ class CosineDecay(LearningRateSchedule):
     >>> decay = bp.CosineDecay(1.0, decay_steps=4)
     >>> [round(decay(t), 4) for t in range(6)]
     [1.0, 0.8536, 0.5, 0.1464, 0.0, 0.0]
+    >>> gentle = bp.CosineDecay(0.0, decay_steps=4, warmup_target=1.0, warmup_steps=2)
+    >>> [round(gentle(t), 4) for t in range(7)]
+    [0.0, 0.5, 1.0, 0.8536, 0.5, 0.1464, 0.0]
     """
 
     @known_keywords
-    def __init__(self, initial_learning_rate: float, decay_steps: int, alpha: float = 0.0) -> None:
+    def __init__(
+        self,
+        initial_learning_rate: float,
+        decay_steps: int,
+        alpha: float = 0.0,
+        warmup_target: float | None = None,
+        warmup_steps: int = 0,
+    ) -> None:
         self.initial_learning_rate = finite("initial_learning_rate", initial_learning_rate)
         self.decay_steps = at_least("decay_steps", decay_steps, 1)
         self.alpha = _share_or_1("alpha", alpha)
+        self.warmup_target = None if warmup_target is None else finite("warmup_target", warmup_target)
+        self.warmup_steps = at_least("warmup_steps", warmup_steps, 0)
+        if self.warmup_steps and warmup_target is None:
+            raise ValueError(f"warmup_steps={self.warmup_steps} needs a warmup_target, the rate that they lead to")
 
     def values(self, updates: Rates) -> Rates:
-        fraction = np.minimum(updates, self.decay_steps) / self.decay_steps
-        return self.initial_learning_rate * ((1.0 - self.alpha) * _half_cosine(fraction) + self.alpha)
+        first, up = self.initial_learning_rate, self.warmup_steps
+        top = first if self.warmup_target is None else self.warmup_target
+        fraction = np.clip(updates - up, 0, self.decay_steps) / self.decay_steps
+        falling = top * ((1.0 - self.alpha) * _half_cosine(fraction) + self.alpha)
+        return np.where(updates < up, (top - first) * (updates / up) + first, falling) if up else falling
 
 
 class CosineDecayRestarts(LearningRateSchedule):
