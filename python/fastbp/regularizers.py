@@ -1,4 +1,4 @@
-"""Penalties on a layer's weights, as in Keras: added to the loss, never divided by the rows."""
+"""Penalties on a layer's weights, as in Keras: added to the loss, never divided by the rows, while it is trained."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ class L1L2:
 
     Notes
     -----
-    As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows. The gradient
-    of |w| at 0 is 0.
+    As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows, and that of a
+    frozen weight is not. The gradient of |w| at 0 is 0.
 
     After the optimiser has moved a weight by the gradient of all the rest, the proximal step takes η·l1 from its
     magnitude, or makes it 0 if the magnitude is smaller (the soft threshold): N. Parikh and S. Boyd, Proximal
@@ -80,8 +80,9 @@ class L1(L1L2):
 
     Notes
     -----
-    As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows. The gradient
-    of |w| at 0 is 0: weights come close to 0 and then oscillate; with ``proximal=True`` they become exactly 0.
+    As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows, and that of a
+    frozen weight is not. The gradient of |w| at 0 is 0: weights come close to 0 and then oscillate; with
+    ``proximal=True`` they become exactly 0.
 
     Examples
     --------
@@ -113,7 +114,8 @@ class L2(L1L2):
 
     Notes
     -----
-    As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows.
+    As in Keras: the penalty of a layer's weight is added to the loss as it is, never divided by the rows, and that of a
+    frozen weight is not.
 
     Examples
     --------

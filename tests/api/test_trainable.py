@@ -107,6 +107,33 @@ def test_frozen_weights_are_not_penalised_and_keep_their_velocity(backend):
     assert with_kernel - frozen.evaluate(X, Y) == pytest.approx(3.0 / 40 * (kernel**2).sum(), rel=1e-4)
 
 
+@pytest.mark.parametrize("regularizer", [bp.L2(0.3), bp.L1(0.3), bp.L1(0.3, proximal=True), lambda w: bp.sum(w**4)])
+def test_the_loss_has_the_penalties_of_trained_weights_alone(backend, regularizer):
+    dense = [bp.Dense(2, kernel_regularizer=regularizer, bias_regularizer=regularizer, bias_initializer="ones")
+             for _ in range(2)]  # fmt: skip
+    net = bp.Sequential(dense, dtype="float64")
+    net.compile(bp.SGD(0.1), "mse", backend=backend)
+    y = Y[:, [0, 0]]
+    net.build((3,))
+    penalties = [float(bp.function([], regularizer(w), dtype="float64")()) for w in net.trainable_weights]
+    loss = ((net.predict(X) - y) ** 2).mean()
+    assert net.evaluate(X, y) == pytest.approx(loss + sum(penalties))
+    dense[0].trainable = False
+    assert net.evaluate(X, y) == pytest.approx(loss + sum(penalties[2:]))
+    frozen = net.loss_and_gradients(X, y)[1]
+    dense[1].bias.trainable = False
+    assert net.evaluate(X, y) == pytest.approx(loss + penalties[2])
+    net.trainable = False
+    assert net.evaluate(X, y) == pytest.approx(loss)
+    free = bp.Sequential([bp.Dense(2), bp.Dense(2)], dtype="float64")
+    free.build((3,))
+    free.set_weights(net.get_weights())
+    free.compile(loss="mse", backend=backend)
+    np.testing.assert_allclose(frozen[0], free.loss_and_gradients(X, y)[1][0], rtol=1e-12)
+    net.trainable = dense[0].trainable = dense[1].bias.trainable = True
+    assert net.evaluate(X, y) == pytest.approx(loss + sum(penalties))
+
+
 def test_momentum_set_between_targets_of_two_shapes_starts_at_zero(backend):
     labels = np.arange(20) % 3
     results = []

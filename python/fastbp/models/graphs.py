@@ -98,7 +98,8 @@ class TrainingGraph:
     """The graph of the cost for inputs and targets of given shapes, with its trainer, evaluation and gradients.
 
     The cost is the loss, then the layers' penalties in the order of the weights, then l1/m Σ|w| and l2/(2m) Σw²; the
-    penalties that proximal steps take care of come last. The descended cost is the cost without these.
+    penalties that proximal steps take care of come last. The descended cost is the cost without these. Weights that are
+    not trained have no penalty.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class TrainingGraph:
         self.lowering.lower([cost])
         self.trainable = self.lowering.trained()
         self._l1, self._l2 = factors
-        seen, proximal = self._penalties(list(self.lowering.parameters))
+        seen, proximal = self._penalties()
         for penalty in seen:
             cost = cost + penalty
         self._descended = self.lowering.node(cost)
@@ -139,10 +140,10 @@ class TrainingGraph:
         self._gradients: dict[bool, Any] = {}
         self._rows = 0  # m of the penalties
 
-    def _penalties(self, weights: Sequence[Parameter]) -> tuple[list[Expression], list[Expression]]:
-        """The penalties that are part of the descended cost, and those that proximal steps take care of."""
+    def _penalties(self) -> tuple[list[Expression], list[Expression]]:
+        """The trained weights' penalties: part of the descended cost, or left to proximal steps."""
         seen, proximal = [], []
-        for weight in weights:
+        for weight in self.trainable:
             first, second = split_penalty(weight)
             seen += [first] if first is not None else []
             proximal += [second] if second is not None else []
