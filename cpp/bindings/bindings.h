@@ -12,6 +12,7 @@ void register_plan(pybind11::module_& module);     // Parameters, Function
 void register_turn(pybind11::module_& module);     // Turn, take_turn()
 void register_train(pybind11::module_& module);    // Trainer
 void register_augment(pybind11::module_& module);  // augmented()
+void register_domain(pybind11::module_& module);   // first_outside()
 void register_testing(pybind11::module_& module);  // the submodule `testing`
 
 }  // namespace fastbp

@@ -11,5 +11,6 @@ PYBIND11_MODULE(_core, module) {
   fastbp::register_turn(module);
   fastbp::register_train(module);
   fastbp::register_augment(module);
+  fastbp::register_domain(module);
   fastbp::register_testing(module);
 }

@@ -19,6 +19,7 @@ from .expressions.expression import Expression, Operation, Shaped
 from .expressions.functions import abs, call, exp, log, maximum, reshape, square, where_positive
 from .expressions.reductions import mean, sum
 from .expressions.shape_rules import divided_by_rows, shape_text
+from .lowering import domains
 from .lowering.lowering import Node
 
 Loss = Callable[[Any, Any], Expression]
@@ -51,7 +52,7 @@ def labels(y_true: Node, y_pred: Node) -> Expression:
             f"{y_true.name or 'y_true'} must hold one label per row, of shape "
             f"{shape_text(y_pred.rows, expected)}, got {shape_text(y_true.rows, y_true.dims)}"
         )
-    y_true.expect_labels(classes)
+    y_true.expect(domains.labels(classes))
     return y_true if y_true.dims == expected else reshape(y_true, expected)
 
 
@@ -252,7 +253,7 @@ def cross_entropy(y_true: Any, y_pred: Any) -> Expression:
     Parameters
     ----------
     y_true : expression
-        The targets y, of the outputs' shape; (m,) stands for (m, 1). Any other shape is an error.
+        The targets y, probabilities 0 … 1, of the outputs' shape; (m,) stands for (m, 1). Any other shape is an error.
     y_pred : expression
         The outputs a, of shape (m, k) or (m,).
 
@@ -264,7 +265,8 @@ def cross_entropy(y_true: Any, y_pred: Any) -> Expression:
     Raises
     ------
     ValueError
-        If the targets' shape does not fit: when it is computed, since shapes are not known before.
+        If the targets' shape does not fit: when it is computed, since shapes are not known before. If a model or
+        `minimize` gets a target outside 0 … 1, by more than 1e-6; `function` computes the formula.
 
     Notes
     -----
@@ -285,7 +287,7 @@ def cross_entropy(y_true: Any, y_pred: Any) -> Expression:
 
 
 def _cross_entropy(y: Node, a: Node) -> Expression:
-    return Shaped(divided_by_rows, (sum(_binary_terms(y, a)), a), 1)
+    return Shaped(divided_by_rows, (sum(_binary_terms(y, a, "cross_entropy")), a), 1)
 
 
 def binary_crossentropy(y_true: Any, y_pred: Any) -> Expression:
@@ -294,7 +296,7 @@ def binary_crossentropy(y_true: Any, y_pred: Any) -> Expression:
     Parameters
     ----------
     y_true : expression
-        The targets y, of the outputs' shape; (m,) stands for (m, 1). Any other shape is an error.
+        The targets y, probabilities 0 … 1, of the outputs' shape; (m,) stands for (m, 1). Any other shape is an error.
     y_pred : expression
         The outputs a, of shape (m, k) or (m,).
 
@@ -306,7 +308,8 @@ def binary_crossentropy(y_true: Any, y_pred: Any) -> Expression:
     Raises
     ------
     ValueError
-        If the targets' shape does not fit: when it is computed, since shapes are not known before.
+        If the targets' shape does not fit: when it is computed, since shapes are not known before. If a model or
+        `minimize` gets a target outside 0 … 1, by more than 1e-6; `function` computes the formula.
 
     Notes
     -----
@@ -324,12 +327,13 @@ def binary_crossentropy(y_true: Any, y_pred: Any) -> Expression:
 
 
 def _binary(y: Node, a: Node) -> Expression:
-    return mean(_binary_terms(y, a))
+    return mean(_binary_terms(y, a, "binary_crossentropy"))
 
 
-def _binary_terms(y: Node, a: Node) -> Expression:
+def _binary_terms(y: Node, a: Node, loss: str) -> Expression:
     """−[y ln a + (1 − y) ln(1 − a)], element by element."""
     target = matched_target(y, a)
+    y.expect(domains.probabilities(loss))
     if a.operation == "sigmoid":
         return Operation("sigmoid_cross_entropy", a.operand(0), a, target)
     return -(_times_log(target, a) + _times_log(1.0 - target, 1.0 - a))
@@ -347,8 +351,8 @@ def categorical_crossentropy(y_true: Any, y_pred: Any) -> Expression:
     Parameters
     ----------
     y_true : expression
-        One-hot rows or other distributions, of the outputs' shape (m, k); or labels as for
-        `sparse_categorical_crossentropy`.
+        One-hot rows or other distributions, also times a weight of the row, of the outputs' shape (m, k); or labels as
+        for `sparse_categorical_crossentropy`.
     y_pred : expression
         The probabilities a, of shape (m, k), or numbers above 0 that become probabilities when each row is divided by
         its sum Σa.
@@ -361,7 +365,8 @@ def categorical_crossentropy(y_true: Any, y_pred: Any) -> Expression:
     Raises
     ------
     ValueError
-        If the targets' shape does not fit, or a label is not within 0 … k − 1: when it is computed.
+        If the targets' shape does not fit, or a label is not within 0 … k − 1: when it is computed. If a model or
+        `minimize` gets a negative target; `function` computes the formula.
 
     Notes
     -----
@@ -384,6 +389,7 @@ def _categorical(y: Node, a: Node) -> Expression:
     if is_labels(y, a):
         return _sparse(y, a)
     target = matched_target(y, a)
+    y.expect(domains.shares("categorical_crossentropy"))
     if a.operation == "softmax":
         return mean(Operation("softmax_cross_entropy", a.operand(0), a, target))
     if not a.dims:

@@ -12,7 +12,7 @@ from ._shared.arguments import at_least, known_keywords, truth
 from .expressions.expression import Expression, Input
 from .expressions.parameter import Parameter
 from .expressions.shape_rules import shape_text
-from .lowering.arrays import as_inputs, check_labels, checked_inputs, common_rows
+from .lowering.arrays import as_inputs, checked_inputs, common_rows
 from .lowering.backends import turns
 from .lowering.function import scalar_node
 from .lowering.lowering import Lowering, expressions_below
@@ -181,7 +181,7 @@ def minimize(
 def _lowered(
     cost: Expression, store: ParameterStore, inputs: list[Input], arrays: list[np.ndarray]
 ) -> tuple[Lowering, int]:
-    """The graph of the cost for data of these shapes, and the cost's node; checks labels."""
+    """The graph of the cost for data of these shapes, and the cost's node; checks labels and other targets."""
     for expression, array in zip(inputs, arrays):
         if expression.shape is not None and expression.shape != array.shape[1:]:
             raise ValueError(
@@ -191,6 +191,5 @@ def _lowered(
     slots = inputs or [Input("none", ())]
     lowering = Lowering(store, slots, [a.shape[1:] for a in arrays])
     node = scalar_node(lowering, cost, "cost")
-    for slot, classes in lowering.labels.items():
-        check_labels(arrays[slot], classes, slots[slot].name)
+    lowering.check(arrays)
     return lowering, node

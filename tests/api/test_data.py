@@ -3,7 +3,7 @@
 import fastbp as bp
 import numpy as np
 import pytest
-from fastbp.lowering import arrays
+from fastbp.lowering import arrays, domains
 
 VALUES = np.random.default_rng(8).integers(0, 2, size=(30, 4))
 
@@ -99,10 +99,9 @@ def test_check_finite_names_row_and_column(backend):
         net.fit(x, VALUES[:, 0], check_finite=True, verbose=0)
 
 
-def test_labels_are_checked_chunk_by_chunk(monkeypatch):
-    monkeypatch.setattr(arrays, "LABEL_CHUNK", 4)
-    labels = np.zeros(11)
-    arrays.check_labels(labels, 3, "y")
-    labels[9] = 3
-    with pytest.raises(ValueError, match=r"y must hold whole labels 0 … 2, got 3.0 in row 9"):
-        arrays.check_labels(labels, 3, "y")
+def test_labels_far_down_are_checked():
+    labels = np.zeros(200_000)
+    domains.labels(3).check(labels, "y")
+    labels[150_009] = 3
+    with pytest.raises(ValueError, match=r"y must hold whole labels 0 … 2, got 3.0 in row 150009"):
+        domains.labels(3).check(labels, "y")

@@ -15,7 +15,7 @@ from ..expressions.expression import Call, Constant, Expression, Input, Shaped
 from ..expressions.gradients import Gradient
 from ..expressions.parameter import Parameter
 from ..expressions.shape_rules import shape_text
-from ..lowering.arrays import as_inputs, check_labels, checked_inputs, common_rows
+from ..lowering.arrays import as_inputs, checked_inputs, common_rows
 from ..lowering.lowering import Lowering, expressions_below
 from ..lowering.parameter_store import ParameterStore
 from ..models.network import Network
@@ -282,8 +282,7 @@ class _Figures:
         self.values: dict[int, np.ndarray] = {}  # by box
         self.gradients: dict[int, np.ndarray] = {}
         self.edges: dict[tuple[int, int], np.ndarray] = {}  # the gradients, by (box, place of the operand in it)
-        for slot, classes in lowering.labels.items():
-            check_labels(arrays[slot], classes, lowering.inputs[slot].name)
+        lowering.check_labels(arrays)
         places: list[tuple[dict[Any, np.ndarray], Any, int]]  # (table, key in it, node)
         places = [(self.values, i, box.node) for i, box in enumerate(boxes)]
         if len(outputs) == 1 and lowering.shape(outputs[0]) == (False, ()):

@@ -15,7 +15,6 @@ from ..expressions.expression import Input
 Dims = tuple[int, ...]
 
 READ_IN_PLACE = "?bBhHiIlLqQefd"  # real dtypes of at most 64 bits, by NumPy's characters
-LABEL_CHUNK = 1 << 16  # labels checked at a time, so that a memory map is never read as a whole
 
 
 def is_read_in_place(value: Any) -> bool:
@@ -146,22 +145,6 @@ def check_dims(array: np.ndarray, name: str, expected: Dims | None, what: str) -
     raise ValueError(
         f"{name} has the shape {array.shape}, but {what} was built for {('rows', *expected)}".replace("'", "")
     )
-
-
-def check_labels(array: np.ndarray, classes: int, name: str) -> None:
-    """Raises a ValueError unless all labels are whole and within 0 … classes−1; reads them in chunks."""
-    if array.dtype.kind == "b" and classes >= 2:
-        return
-    for start in range(0, len(array), LABEL_CHUNK):
-        chunk = array[start : start + LABEL_CHUNK]
-        wrong = ~((chunk >= 0) & (chunk < classes))
-        if chunk.dtype.kind == "f":
-            wrong |= np.floor(chunk) != chunk
-        if wrong.any():
-            at = np.unravel_index(int(np.argmax(wrong)), wrong.shape)
-            raise ValueError(
-                f"{name} must hold whole labels 0 … {classes - 1}, got {chunk[at]} in row {start + int(at[0])}"
-            )
 
 
 def batches(rows: int, batch_size: int) -> Iterable[tuple[int, slice]]:

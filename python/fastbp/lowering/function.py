@@ -11,7 +11,7 @@ import numpy as np
 from .._shared.arguments import known_keywords
 from ..expressions.expression import Expression, Input, as_expression
 from ..expressions.shape_rules import shape_text
-from .arrays import as_array, check_labels, checked_inputs, common_rows
+from .arrays import as_array, checked_inputs, common_rows
 from .lowering import Lowering, lower
 from .parameter_store import ParameterStore
 
@@ -58,9 +58,8 @@ class CompiledFunction:
         arrays = [as_array(a, name, self._store.dtype) for a, name in zip(arguments, names)]
         common_rows(arrays, names)
         self._function, lowering = self._for_shapes(arrays)
-        for slot, classes in lowering.labels.items():
-            check_labels(arrays[slot], classes, names[slot])
-        as_they_came = arrays and all(map(operator.is_, arrays, arguments)) and not lowering.labels
+        lowering.check_labels(arrays)
+        as_they_came = arrays and all(map(operator.is_, arrays, arguments)) and not lowering.has_labels
         self._accepted = [(array.dtype, array.shape[1:]) for array in arrays] if as_they_came else None
         return self._evaluated(arrays)
 

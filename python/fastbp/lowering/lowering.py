@@ -7,11 +7,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from .._shared.arguments import finite
 from ..expressions.builder import FunctionCall, GraphBuilder
 from ..expressions.expression import Expression, Input, as_expression
 from ..expressions.parameter import Parameter
 from ..expressions.shape_rules import shape_text
+from .domains import Domain
 from .layer_names import Scope
 from .parameter_store import ParameterStore
 
@@ -49,13 +52,15 @@ class Node(Expression):
     def operand(self, i: int) -> Node:
         return Node(self.lowering, self.lowering.graph.inputs(self.index)[i])
 
-    def expect_labels(self, classes: int) -> None:
-        """Says that the data of this node are labels 0 … classes−1; `check_labels` checks them when data come."""
+    def expect(self, domain: Domain) -> None:
+        """Says which numbers the data of this node may hold, if it is an input; they are checked when data come."""
         node = self
         while node.operation == "reshape":
             node = node.operand(0)
         if node.operation == "input":
-            self.lowering.labels[self.lowering.graph.integers(node.index)[0]] = classes
+            expected = (int(self.lowering.graph.integers(node.index)[0]), domain)
+            if expected not in self.lowering.domains:
+                self.lowering.domains.append(expected)
 
     def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
         if builder is not self.lowering:
@@ -98,7 +103,7 @@ class Lowering:
         self.inputs = list(inputs)
         self.scope = scope or Scope()
         self.nodes: dict[Expression, int] = {}
-        self.labels: dict[int, int] = {}  # slot -> number of classes
+        self.domains: list[tuple[int, Domain]] = []  # of the data, by slot; see `check`
         self.calls: list[LayerCall] = []
         self.parameters: list[Parameter] = []  # in the order of their nodes
         self.made: list[Any] = []  # layers and models that this lowering built
@@ -149,6 +154,22 @@ class Lowering:
         if rows or dims:
             shape = shape_text(rows, dims)
             raise ValueError(f"{argument} must be a scalar, got the shape {shape}: bp.sum or bp.mean makes it one")
+
+    def check(self, arrays: Sequence[np.ndarray], prefix: str = "") -> None:
+        """Raises a ValueError for data that a loss cannot be meant for; `prefix` comes before names in messages."""
+        for slot, domain in self.domains:
+            domain.check(arrays[slot], self.inputs[slot].name, prefix)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether some data are labels."""
+        return any(domain.whole for _, domain in self.domains)
+
+    def check_labels(self, arrays: Sequence[np.ndarray]) -> None:
+        """`check` of labels alone: other data have a value by the formula, whatever the loss is meant for."""
+        for slot, domain in self.domains:
+            if domain.whole:
+                domain.check(arrays[slot], self.inputs[slot].name)
 
     def lower(self, outputs: Sequence[Expression]) -> list[int]:
         """The nodes of `outputs`. If this raises, all layers that it has built are unbuilt, so that none stays half

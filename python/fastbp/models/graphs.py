@@ -18,7 +18,6 @@ from ..expressions.functions import abs, square
 from ..expressions.parameter import Parameter
 from ..expressions.reductions import mean, sum
 from ..losses import Loss
-from ..lowering.arrays import check_labels
 from ..lowering.layer_names import Scope
 from ..lowering.lowering import Lowering
 from ..lowering.parameter_store import ParameterStore
@@ -116,6 +115,7 @@ class TrainingGraph:
         target = Input("y")
         self.inputs = [*inputs, target]
         self.lowering = Lowering(store, self.inputs, shapes, scope)
+        self.check = self.lowering.check  # raises a ValueError for targets that the loss or a metric is not meant for
         self.lowering.lower([output])
         cost = self._loss(target, output)
         self.lowering.lower([cost])
@@ -180,10 +180,6 @@ class TrainingGraph:
         """λ of the soft threshold ηλ of each trained weight: the net's l1/m (for decayed ones) plus the layer's l1."""
         shared = self.goal.l1 / rows if self.goal.proximal and rows else 0.0
         return [shared * weight.decay + proximal_l1(weight) for weight in self.trainable]
-
-    def check(self, arrays: Sequence[np.ndarray]) -> None:
-        for slot, classes in self.lowering.labels.items():
-            check_labels(arrays[slot], classes, self.inputs[slot].name)
 
     @property
     def is_current(self) -> bool:

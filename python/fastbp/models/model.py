@@ -184,16 +184,17 @@ class Model(CompiledNetwork):
             raise ValueError("validation_seed and stratify draw the rows of validation_split, which is not in use")
         if validation_data is None and validation_split:
             trained = split_rows(rows, validation_split)
+        training = self._training_for(arrays)
+        training.check(arrays)
         if drawn:
             kept, others = drawn_split(arrays[-1], validation_split, seed, bool(stratify))
             arrays, held_out, trained = [a[kept] for a in arrays], [a[others] for a in arrays], len(kept)
-        training = self._training_for(arrays)
         validate = None
         if validation_data is not None:
             if not isinstance(validation_data, (list, tuple)) or len(validation_data) != 2:
                 raise ValueError("validation_data must be a pair (x, y)")
             held_out, _ = self._data(validation_data[0], validation_data[1], "validation ")
-            self._training_for(held_out).check(held_out)
+            self._training_for(held_out).check(held_out, "validation ")
         elif trained < rows and not drawn:
             held_out = [array[trained:] for array in arrays]
         if validation_data is not None or trained < rows:
@@ -202,7 +203,6 @@ class Model(CompiledNetwork):
                 figures = self._evaluated(held_out, validation_batch, hooks, by_weights_to_leave=True)
                 return dict(zip(training.goal.names, figures))
 
-        training.check(arrays)
         job = Fit(
             self, training, arrays, trained, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
             shuffle=shuffle, check_finite=check_finite, verbose=verbose, callbacks=callbacks,

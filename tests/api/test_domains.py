@@ -1,0 +1,169 @@
+"""Targets outside the domain of their loss are refused where data come, with row, value and remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import fastbp as bp
+import numpy as np
+import pytest
+from fastbp._core import first_outside
+
+ROWS = 40
+X = np.random.default_rng(4).normal(size=(ROWS, 3)).astype(np.float32)
+BINARY = ["binary_crossentropy", "cross_entropy"]
+ANY_TARGET = ["mse", "mae", "quadratic", "gaussian_nll"]
+
+
+def network(loss: Any, units: int = 1, activation: Any = "sigmoid", **options: Any) -> bp.Sequential:
+    net = bp.Sequential([bp.Input((3,)), bp.Dense(units, activation=activation)])
+    net.compile(bp.SGD(0.1), loss, **options)
+    return net
+
+
+def doors(net: bp.Sequential, y: Any) -> dict[str, Callable[[], Any]]:
+    """All ways by which targets come to a model; the bad one of `y` is in its second half."""
+    good = np.zeros_like(y)
+    return {
+        "fit": lambda: net.fit(X, y, verbose=0),
+        "fit, drawn": lambda: net.fit(X, y, verbose=0, validation_split=0.5, validation_seed=1),
+        "fit, split": lambda: net.fit(X, y, verbose=0, validation_split=0.5),
+        "validation_data": lambda: net.fit(X, good, verbose=0, validation_data=(X, y)),
+        "evaluate": lambda: net.evaluate(X, y),
+        "train_on_batch": lambda: net.train_on_batch(X, y),
+        "train_on_batch, again": lambda: (net.train_on_batch(X, good), net.train_on_batch(X, y)),
+        "loss_and_gradients": lambda: net.loss_and_gradients(X, y),
+        "backpropagate": lambda: net.backpropagate(X, y),
+    }
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+@pytest.mark.parametrize("door", doors(network("mse"), np.zeros(ROWS)))
+def test_every_door_refuses_before_anything_is_trained(door: str, backend: str) -> None:
+    y = np.zeros((ROWS, 1), np.float32)
+    y[31] = -1
+    net = network("binary_crossentropy", backend=backend)
+    before = net.get_weights()
+    name = "validation y" if door == "validation_data" else "y"
+    with pytest.raises(
+        ValueError, match=rf"^{name} must hold probabilities 0 … 1 .*, got -1.0 in row 31: .*\(y \+ 1\)"
+    ):
+        doors(net, y)[door]()
+    if door != "train_on_batch, again":
+        assert net._steps == 0
+        assert all(map(np.array_equal, before, net.get_weights()))
+
+
+@pytest.mark.parametrize("loss", BINARY)
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "u1", "i8", ">f8", ">i4", "g"])
+@pytest.mark.parametrize(
+    ("value", "remedy"), [(-1, "(y + 1) / 2"), (2, "y - 1"), (255, "y / 255"), (7, "sparse_categ")]
+)
+def test_labels_of_other_kinds_get_their_remedy(loss: str, dtype: str, value: int, remedy: str) -> None:
+    y = np.zeros(ROWS, np.int64)
+    y[5] = value
+    y = y.astype(dtype)
+    if y[5] != value:
+        return  # -1 is no uint8, 255 no int8
+    with pytest.raises(ValueError, match="y must hold probabilities") as caught:
+        network(loss).fit(X, y, verbose=0)
+    assert f"for {loss}, got {y[5]} in row 5" in str(caught.value)
+    assert remedy in str(caught.value)
+
+
+@pytest.mark.parametrize("loss", BINARY)
+def test_several_outputs_name_the_column(loss: str) -> None:
+    y = np.zeros((ROWS, 4))
+    y[8, 2] = 1.5
+    with pytest.raises(ValueError, match=r"got 1.5 in row 8, column 2"):
+        network(loss, 4).evaluate(X, y)
+
+
+@pytest.mark.parametrize("loss", BINARY)
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.25, -0.0, 1 + 1e-7, -1e-7])
+def test_probabilities_are_taken_also_where_a_sum_has_rounded(loss: str, value: float) -> None:
+    assert np.isfinite(network(loss).evaluate(X, np.full(ROWS, value)))
+    assert np.isfinite(network(loss, activation=lambda z: 0.5 + 0.4 * bp.tanh(z)).evaluate(X, np.full(ROWS, value)))
+
+
+def test_a_categorical_loss_takes_weighted_rows_but_nothing_negative() -> None:
+    y = np.eye(3)[np.arange(ROWS) % 3] * np.linspace(0, 5, ROWS)[:, None]
+    net = network("categorical_crossentropy", 3, "softmax")
+    assert np.isfinite(net.fit(X, y, verbose=0).history["loss"]).all()
+    y[30, 1] = -1
+    with pytest.raises(ValueError, match=r"y must hold numbers of at least 0 .*, got -1.0 in row 30, column 1"):
+        net.fit(X, y, verbose=0)
+
+
+@pytest.mark.parametrize("loss", ANY_TARGET)
+def test_other_losses_take_any_target(loss: str) -> None:
+    assert np.isfinite(network(loss).evaluate(X, np.linspace(-300, 300, ROWS)))
+
+
+def test_a_metric_refuses_too_and_labels_of_both_are_checked() -> None:
+    y = np.full(ROWS, 3.0)
+    with pytest.raises(ValueError, match=r"for binary_crossentropy, got 3.0 in row 0"):
+        network("mse", metrics=["binary_crossentropy"]).evaluate(X, y)
+
+
+def test_what_the_user_makes_of_y_is_not_restricted() -> None:
+    def hinged(y: Any, a: Any) -> Any:
+        return bp.binary_crossentropy((y + 1) / 2, a)
+
+    assert np.isfinite(network(hinged).evaluate(X, np.where(X[:, 0] > 0, 1.0, -1.0)))
+
+
+def test_minimize_refuses_and_function_computes_the_formula() -> None:
+    y, z, w = bp.input("y"), bp.input("z"), bp.parameter(1.0)
+    cost = bp.binary_crossentropy(y, bp.sigmoid(w * z))
+    with pytest.raises(ValueError, match=r"^y must hold probabilities .* got -1 in row 1"):
+        bp.minimize(cost, {"y": [1, -1], "z": [0.5, 1.0]})
+    value = bp.function([y, z], cost, dtype="float64")([-1.0], [2.0])
+    assert np.isclose(value, np.log1p(np.exp(-2.0)) + 2 * 2.0)  # −[−ln σ(2) + 2 ln(1 − σ(2))]
+
+
+@pytest.mark.parametrize("value", [np.nan])
+def test_nan_is_left_to_check_finite(value: float) -> None:
+    y = np.zeros(ROWS)
+    y[3] = value
+    net = network("binary_crossentropy")
+    with pytest.raises(bp.NonFiniteError):
+        net.fit(X, y, verbose=0)
+    with pytest.raises(ValueError, match="must be finite, row 3"):
+        net.fit(X, y, verbose=0, check_finite=True)
+
+
+LAYOUTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "plain": lambda a: a,
+    "fortran": np.asfortranarray,
+    "reversed": lambda a: a[::-1].copy()[::-1],
+    "strided": lambda a: np.repeat(np.repeat(a, 2, axis=0), 3, axis=1)[::2, ::3],
+    "unaligned": lambda a: np.frombuffer(b"x" + a.tobytes(), np.uint8)[1:].view(a.dtype).reshape(a.shape),
+    "three axes": lambda a: a.reshape(len(a), 1, -1),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", ">f4", ">i8"])
+@pytest.mark.parametrize("shape", [(1, 1), (7, 3), (70_000, 1), (300, 700), (2, 70_001)])
+def test_the_first_element_outside_is_found(shape: tuple[int, int], dtype: str, layout: str) -> None:
+    values = np.zeros(shape, dtype)
+    assert first_outside(LAYOUTS[layout](values), 0.0, 0.5, False) == -1
+    for place in (values.size - 1, values.size // 2, 0):  # from the end, so that it is the first
+        values.reshape(-1)[place] = 1
+        assert first_outside(LAYOUTS[layout](values), 0.0, 0.5, False) == place
+        assert first_outside(LAYOUTS[layout](values), -1.0, 0.5, True) == place
+        assert first_outside(LAYOUTS[layout](values), 0.0, 1.0, True) == -1
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_whole_numbers_are_told_from_others(dtype: str) -> None:
+    for value, whole_is_outside in [(0.5, True), (np.nan, True), (2.0, False), (-0.0, False)]:
+        values = np.array([1, value], dtype)
+        assert first_outside(values, 0.0, 2.0, True) == (1 if whole_is_outside else -1)
+        assert first_outside(values, 0.0, 2.0, False) == -1
+    for value in (np.inf, -np.inf):
+        assert first_outside(np.array([1, value], dtype), 0.0, 2.0, False) == 1
+    assert first_outside(np.zeros((0, 3), dtype), 0.0, 2.0, False) == -1
+    assert first_outside(np.zeros((3, 0), dtype), 0.0, 2.0, False) == -1
