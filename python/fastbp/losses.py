@@ -20,6 +20,7 @@ from .expressions.functions import abs, call, exp, log, maximum, reshape, square
 from .expressions.reductions import mean, sum
 from .expressions.shape_rules import divided_by_rows, shape_text
 from .lowering import domains
+from .lowering.identities import below_identities
 from .lowering.lowering import Node
 
 Loss = Callable[[Any, Any], Expression]
@@ -61,6 +62,17 @@ def is_labels(y_true: Node, y_pred: Node) -> bool:
     if y_true.dims == y_pred.dims or not y_pred.dims or y_pred.dims == (1,):
         return False
     return y_true.dims in (y_pred.dims[:-1], (*y_pred.dims[:-1], 1))
+
+
+def logits(a: Node, function: str) -> Expression | None:
+    """The z of which `a` has the values function(z), in the shape of `a`: function is "sigmoid" or "softmax".
+
+    Nodes between that change no value are looked through; those after a softmax must keep its last axis.
+    """
+    p = below_identities(a, a.lowering.training)
+    if p.operation != function or (function == "softmax" and p.dims[-1:] != a.dims[-1:]):
+        return None
+    return reshape(p.operand(0), a.dims)
 
 
 def mean_squared_error(y_true: Any, y_pred: Any) -> Expression:
@@ -334,8 +346,9 @@ def _binary_terms(y: Node, a: Node, loss: str) -> Expression:
     """−[y ln a + (1 − y) ln(1 − a)], element by element."""
     target = matched_target(y, a)
     y.expect(domains.probabilities(loss))
-    if a.operation == "sigmoid":
-        return Operation("sigmoid_cross_entropy", a.operand(0), a, target)
+    z = logits(a, "sigmoid")
+    if z is not None:
+        return Operation("sigmoid_cross_entropy", z, a, target)
     return -(_times_log(target, a) + _times_log(1.0 - target, 1.0 - a))
 
 
@@ -390,8 +403,9 @@ def _categorical(y: Node, a: Node) -> Expression:
         return _sparse(y, a)
     target = matched_target(y, a)
     y.expect(domains.shares("categorical_crossentropy"))
-    if a.operation == "softmax":
-        return mean(Operation("softmax_cross_entropy", a.operand(0), a, target))
+    z = logits(a, "softmax")
+    if z is not None:
+        return mean(Operation("softmax_cross_entropy", z, a, target))
     if not a.dims:
         return mean(-_times_log(target, a))
     return mean(-sum(_times_log(target, a, sum(a, axis=-1, keepdims=True)), axis=-1))
@@ -437,8 +451,9 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any) -> Expression:
 
 def _sparse(y: Node, a: Node) -> Expression:
     target = labels(y, a)
-    if a.operation == "softmax":
-        return mean(Operation("sparse_softmax_cross_entropy", a.operand(0), a, target))
+    z = logits(a, "softmax")
+    if z is not None:
+        return mean(Operation("sparse_softmax_cross_entropy", z, a, target))
     return mean(-log(Operation("pick", a, target) / sum(a, axis=-1)))
 
 

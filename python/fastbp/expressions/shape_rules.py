@@ -125,7 +125,7 @@ def slice_features(builder: GraphBuilder, x: int, key: tuple[Any, ...]) -> int:
         if (start, stop, step) != (0, size, 1):
             x = builder.add("slice", [x], (axis, start, stop, step))
         axis += 1
-    return x if builder.shape(x)[1] == tuple(result) else builder.add("reshape", [x], result)
+    return reshape(builder, x, tuple(result))
 
 
 def _axes(rows: bool, dims: Dims, axis: Any) -> tuple[bool, Dims]:
@@ -154,7 +154,7 @@ def reduction(builder: GraphBuilder, x: int, operation: str, axis: Any, keepdims
         out = builder.add("divide_by_count", [out], (math.prod(dims[a] for a in over), int(over_rows)))
     if keepdims:
         kept = [1 if a in over else d for a, d in enumerate(dims)]
-        out = builder.add("reshape", [out], ([1] if over_rows else []) + kept)
+        out = reshape(builder, out, tuple(([1] if over_rows else []) + kept))
     return out
 
 
@@ -188,7 +188,7 @@ def reshape(builder: GraphBuilder, x: int, shape: Dims) -> int:
             f"shape {shape} must hold the {have} features of {shape_text(rows, dims)}, "
             f"got room for {math.prod(dims_out)} (the rows are not part of it)"
         )
-    return builder.add("reshape", [x], dims_out)
+    return x if tuple(dims_out) == dims else builder.add("reshape", [x], dims_out)
 
 
 def flatten(builder: GraphBuilder, x: int) -> int:
@@ -211,9 +211,12 @@ def concatenate(builder: GraphBuilder, *arguments: Any) -> int:
         node if r or not rows else builder.add("broadcast", [node], (1, *dims))
         for node, (r, dims) in zip(nodes, shapes)
     ]
+    if len(nodes) == 1:
+        return int(nodes[0])
     return builder.add("concatenate", nodes, (index - rows,))
 
 
 def dropout(builder: GraphBuilder, x: int, rate: float, per_batch: bool, exact: bool, unscaled: bool) -> int:
     """Adds a dropout with an ordinal of its own, so that each dropout of a graph draws numbers of its own."""
-    return builder.add("dropout", [x], (builder.next_dropout(), per_batch, exact, unscaled), (rate,))
+    ordinal = builder.next_dropout()
+    return builder.add("dropout", [x], (ordinal, per_batch, exact, unscaled), (rate,)) if rate else x

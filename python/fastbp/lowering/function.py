@@ -93,7 +93,7 @@ class CompiledFunction:
                         f"{expression.name} must have the shape {shape_text(True, expression.shape)}, "
                         f"got {shape_text(True, dims)}"
                     )
-            lowering, nodes = lower(self._outputs, self._store, self._inputs, key)
+            lowering, nodes = lower(self._outputs, self._store, self._inputs, key, self._training)
             if self._wanted is not None:
                 cost = scalar_node(lowering, self._outputs[0], "an output with gradients")
                 nodes = nodes + list(lowering.graph.gradients(cost, [lowering.node(e) for e in self._wanted]))

@@ -49,6 +49,14 @@ class Node(Expression):
     def operation(self) -> str:  # type: ignore[override]
         return str(self.lowering.graph.operation(self.index))
 
+    @property
+    def integers(self) -> tuple[int, ...]:
+        return tuple(self.lowering.graph.integers(self.index))
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        return tuple(self.lowering.graph.numbers(self.index))
+
     def operand(self, i: int) -> Node:
         return Node(self.lowering, self.lowering.graph.inputs(self.index)[i])
 
@@ -58,7 +66,7 @@ class Node(Expression):
         while node.operation == "reshape":
             node = node.operand(0)
         if node.operation == "input":
-            expected = (int(self.lowering.graph.integers(node.index)[0]), domain)
+            expected = (node.integers[0], domain)
             if expected not in self.lowering.domains:
                 self.lowering.domains.append(expected)
 
@@ -93,12 +101,20 @@ class Lowering:
         The shape of one row of each.
     scope : Scope, optional
         The names of the outermost layers.
+    training : bool
+        Whether dropout may drop where the graph is used. Default True.
     """
 
     def __init__(
-        self, store: ParameterStore, inputs: Sequence[Input], shapes: Sequence[Dims], scope: Scope | None = None
+        self,
+        store: ParameterStore,
+        inputs: Sequence[Input],
+        shapes: Sequence[Dims],
+        scope: Scope | None = None,
+        training: bool = True,
     ) -> None:
         self.store = store
+        self.training = training
         self.graph = store.backend.Graph()
         self.inputs = list(inputs)
         self.scope = scope or Scope()
@@ -274,9 +290,10 @@ def lower(
     store: ParameterStore,
     inputs: Sequence[Input],
     shapes: Sequence[Dims],
+    training: bool = True,
 ) -> tuple[Lowering, list[int]]:
     """The lowering of `outputs`, and their nodes."""
-    lowering = Lowering(store, inputs, shapes)
+    lowering = Lowering(store, inputs, shapes, training=training)
     return lowering, lowering.lower(outputs)
 
 

@@ -11,7 +11,9 @@ from enum import Enum, auto
 from typing import Any
 
 from ..expressions.expression import Expression, Input, Operation
-from ..lowering.lowering import Lowering
+from ..expressions.functions import reshape
+from ..lowering.identities import below_identities
+from ..lowering.lowering import Lowering, Node
 
 
 class Kind(Enum):
@@ -69,10 +71,8 @@ class ComposedMetrics:
 
     Parameters
     ----------
-    lowering : Lowering
-        Of the model's training graph.
-    output : int
-        The node of the model's output there.
+    output : Node
+        The model's output, in a graph where nothing is dropped.
     inputs : list of Input
         The model's, then the target.
     shapes : list of tuple of int
@@ -83,22 +83,24 @@ class ComposedMetrics:
 
     def __init__(
         self,
-        lowering: Lowering,
-        output: int,
+        output: Node,
         inputs: Sequence[Input],
         shapes: Sequence[tuple[int, ...]],
         metrics: Sequence[Callable[[Expression, Expression], Expression]],
     ) -> None:
-        graph = lowering.graph
-        operation = graph.operation(output)
-        repeated = operation in ("softmax", "sigmoid")
-        self.predicted = graph.inputs(output)[0] if repeated else output  # the node whose values `function` takes
+        store, last = output.lowering.store, below_identities(output, training=False)
+        repeated = last.operation in ("softmax", "sigmoid")
+        taken = last.operand(0) if repeated else output
         values = Input("predictions")
-        prediction: Expression = Operation(operation, values) if repeated else values
-        whole = Lowering(lowering.store, [*inputs, values], [*shapes, lowering.shape(self.predicted)[1]])
+        prediction: Expression = values
+        if repeated:
+            prediction = Operation(last.operation, values)
+            prediction = prediction if last.dims == output.dims else reshape(prediction, output.dims)
+        whole = Lowering(store, [*inputs, values], [*shapes, taken.dims], training=False)
         whole.lower([prediction])
+        self.predicted = taken.index  # the node whose values `function` takes
         self._nodes = whole.lower([metric(inputs[-1], prediction) for metric in metrics])
-        self._graph, self._backend = whole.graph, lowering.store.backend
+        self._graph, self._backend = whole.graph, store.backend
 
     def function(self, values: Any) -> Any:
         """Of the inputs, the targets and the predicted values, by a backend's parameters: each metric."""

@@ -18,8 +18,9 @@ from ..expressions.functions import abs, square
 from ..expressions.parameter import Parameter
 from ..expressions.reductions import mean, sum
 from ..losses import Loss
+from ..lowering.identities import below_identities
 from ..lowering.layer_names import Scope
-from ..lowering.lowering import Lowering
+from ..lowering.lowering import Lowering, Node
 from ..lowering.parameter_store import ParameterStore
 from ..optimizers.optimizer_state import AveragedValues
 from ..regularizers import proximal_l1, split_penalty
@@ -127,11 +128,13 @@ class TrainingGraph:
         self._descended = self.lowering.node(cost)
         for penalty in proximal:
             cost = cost + penalty
+        self._cost, self._scope = cost, scope
         self.cost = self.lowering.node(cost)
         rows, dims = self.lowering.shape(self.cost)
         if rows or dims:
             raise ValueError(f"a regulariser must give a scalar, got the shape {shape_rules.shape_text(rows, dims)}")
-        self.figures = self.lowering.lower([self._scalar(f, target, output, name) for name, f in goal.metrics])
+        self._metrics = [self._scalar(f, target, output, name) for name, f in goal.metrics]
+        self.figures = self.lowering.lower(self._metrics)
         self._freezable = self.lowering.freezable()
         self._stamp = ChangeStamp.now if all(map(are_settings, self._freezable)) else None
         self._flags = [*map(_trained_how, self._freezable)]
@@ -240,15 +243,15 @@ class TrainingGraph:
         return evaluation
 
     def _evaluation_by(self, values: Any) -> Evaluation:
+        lowering, figures = self._without_dropout
         places, composed = self._composed
-        figures = [self.cost, *self.figures]
-        return Evaluation(self.store.backend, self.lowering.graph, figures, values, composed, places)
+        return Evaluation(self.store.backend, lowering.graph, figures, values, composed, places)
 
     @cached_property
     def _composed(self) -> tuple[list[int], ComposedMetrics | None]:
         """The metrics that are no means over rows, and their places among the figures."""
-        graph = self.lowering.graph
-        places = [1 + i for i, node in enumerate(self.figures) if not is_mean_over_rows(graph, node)]
+        lowering, (_, *figures) = self._without_dropout
+        places = [1 + i for i, node in enumerate(figures) if not is_mean_over_rows(lowering.graph, node)]
         if not places:
             return places, None
 
@@ -256,8 +259,20 @@ class TrainingGraph:
             name, function = self.goal.metrics[place - 1]
             return lambda target, prediction: self._scalar(function, target, prediction, name)
 
-        output = self.lowering.node(self.output)
-        return places, ComposedMetrics(self.lowering, output, self.inputs, self.shapes, [metric(p) for p in places])
+        output = Node(lowering, lowering.node(self.output))
+        return places, ComposedMetrics(output, self.inputs, self.shapes, [metric(p) for p in places])
+
+    @cached_property
+    def _without_dropout(self) -> tuple[Lowering, list[int]]:
+        """The graph for use where nothing is dropped, and its nodes of the cost and the figures.
+
+        It is the one that is trained, unless its outputs are dropped: a loss then knows no softmax in them.
+        """
+        output = Node(self.lowering, self.lowering.node(self.output))
+        if below_identities(output, training=False).index == below_identities(output, training=True).index:
+            return self.lowering, [self.cost, *self.figures]
+        lowering = Lowering(self.store, self.inputs, self.shapes, self._scope, training=False)
+        return lowering, lowering.lower([self.output, self._cost, *self._metrics])[1:]
 
     @cached_property
     def backpropagation(self) -> BackwardPass:
@@ -272,8 +287,9 @@ class TrainingGraph:
     def gradients(self, weights: Sequence[Parameter], training: bool) -> Any:
         """A Function of the cost and its gradients by `weights`, made once with dropout and once without."""
         if training not in self._gradients:
-            nodes = self.lowering.graph.gradients(self.cost, [self.lowering.node(w) for w in weights])
+            lowering, (cost, *_) = (self.lowering, [self.cost]) if training else self._without_dropout
+            nodes = lowering.graph.gradients(cost, [lowering.node(w) for w in weights])
             self._gradients[training] = self.store.backend.Function(
-                self.lowering.graph, [self.cost, *nodes], self.store.values, training=training, seed=self.store.seed
+                lowering.graph, [cost, *nodes], self.store.values, training=training, seed=self.store.seed
             )
         return self._gradients[training]
