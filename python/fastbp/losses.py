@@ -30,6 +30,7 @@ HALF_LOG_TWO_PI = 0.9189385332046727  # ½ ln 2π
 
 def matched_target(y_true: Node, y_pred: Node) -> Expression:
     """y_true in the shape of y_pred, or an error: targets are not broadcast."""
+    _expect_choice(y_pred, per_class=False)
     if y_true.shape == y_pred.shape:
         return y_true
     if y_true.rows == y_pred.rows and y_true.dims == () and y_pred.dims == (1,):
@@ -46,6 +47,7 @@ def labels(y_true: Node, y_pred: Node) -> Expression:
         raise ValueError(
             f"a categorical loss needs outputs of shape (rows, classes), got {shape_text(y_pred.rows, y_pred.dims)}"
         )
+    _expect_choice(y_pred, per_class=True)
     *leading, classes = y_pred.dims
     expected = tuple(leading)
     if y_true.rows != y_pred.rows or y_true.dims not in (expected, (*expected, 1)):
@@ -55,6 +57,22 @@ def labels(y_true: Node, y_pred: Node) -> Expression:
         )
     y_true.expect(domains.labels(classes))
     return y_true if y_true.dims == expected else reshape(y_true, expected)
+
+
+def _expect_choice(y_pred: Node, per_class: bool) -> None:
+    """Objects to outputs that are no choice between classes: a softmax over one unit, or one output, if `per_class`."""
+    remedy = "use a sigmoid with binary_crossentropy for two classes, or one unit for each class"
+    p = below_identities(y_pred, y_pred.lowering.training)
+    if p.operation == "softmax" and p.dims[-1:] == (1,):
+        y_pred.lowering.objections.append(f"the softmax over one unit{_where(p)} is always 1: {remedy}")
+    elif per_class and y_pred.dims[-1:] == (1,):
+        y_pred.lowering.objections.append(
+            f"a categorical loss needs an output for each class, got one{_where(y_pred)}: {remedy}"
+        )
+
+
+def _where(node: Node) -> str:
+    return f" in {node.name!r}" if node.name else ""
 
 
 def is_labels(y_true: Node, y_pred: Node) -> bool:
@@ -402,6 +420,7 @@ def _categorical(y: Node, a: Node) -> Expression:
     if is_labels(y, a):
         return _sparse(y, a)
     target = matched_target(y, a)
+    _expect_choice(a, per_class=True)
     y.expect(domains.shares("categorical_crossentropy"))
     z = logits(a, "softmax")
     if z is not None:

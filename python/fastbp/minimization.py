@@ -191,5 +191,6 @@ def _lowered(
     slots = inputs or [Input("none", ())]
     lowering = Lowering(store, slots, [a.shape[1:] for a in arrays])
     node = scalar_node(lowering, cost, "cost")
+    lowering.raise_objections()
     lowering.check(arrays)
     return lowering, node

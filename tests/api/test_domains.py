@@ -9,6 +9,8 @@ import fastbp as bp
 import numpy as np
 import pytest
 from fastbp._core import first_outside
+from fastbp.expressions.expression import Operation
+from fastbp.losses import LOSSES
 
 ROWS = 40
 X = np.random.default_rng(4).normal(size=(ROWS, 3)).astype(np.float32)
@@ -167,3 +169,73 @@ def test_whole_numbers_are_told_from_others(dtype: str) -> None:
         assert first_outside(np.array([1, value], dtype), 0.0, 2.0, False) == 1
     assert first_outside(np.zeros((0, 3), dtype), 0.0, 2.0, False) == -1
     assert first_outside(np.zeros((3, 0), dtype), 0.0, 2.0, False) == -1
+
+
+# --- outputs and losses that nothing can be trained with
+
+ONE_UNIT = {
+    "alone": [],
+    "Flatten": [bp.Flatten()],
+    "Rescaling(1)": [bp.Rescaling(1)],
+    "a reshape": [bp.Activation(lambda x: bp.reshape(x, ()))],
+}
+
+
+@pytest.mark.parametrize("door", ["fit", "evaluate", "train_on_batch", "loss_and_gradients"])
+@pytest.mark.parametrize("behind", ONE_UNIT)
+@pytest.mark.parametrize("loss", sorted(set(LOSSES)))
+def test_a_softmax_over_one_unit_is_no_classification(loss: str, behind: str, door: str) -> None:
+    net = bp.Sequential([bp.Dense(1, activation="softmax"), *ONE_UNIT[behind]])
+    net.compile("sgd", loss)
+    match = "the softmax over one unit in 'dense' is always 1: use a sigmoid"
+    if behind == "a reshape" and loss == "sparse_categorical_crossentropy":
+        match = "a categorical loss needs outputs of shape"
+    with pytest.raises(ValueError, match=match):
+        getattr(net, door)(X, np.zeros(ROWS))
+    assert net._steps == 0
+
+
+@pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
+@pytest.mark.parametrize("activation", ["sigmoid", "linear", "relu"])
+def test_a_categorical_loss_needs_an_output_for_each_class(activation: str, loss: str) -> None:
+    with pytest.raises(
+        ValueError, match="needs an output for each class, got one in 'dense': use a sigmoid with binary"
+    ):
+        network(loss, 1, activation).fit(X, np.zeros(ROWS), verbose=0)
+
+
+def test_a_softmax_over_one_unit_inside_a_network_is_left_alone() -> None:
+    """Attention over a sequence of one is 1, and right."""
+    net = bp.Sequential([bp.Dense(1, activation="softmax"), bp.Dense(1)])
+    net.compile("sgd", "mse")
+    assert np.isfinite(net.fit(X, np.zeros(ROWS), verbose=0).history["loss"]).all()
+
+
+INDEPENDENT: dict[str, Callable[[Any, Any], Any]] = {
+    "a constant": lambda y, a: bp.identity(3.0),
+    "the targets": lambda y, a: bp.mean(bp.square(y)),
+    "accuracy": bp.accuracy,
+    "binary accuracy": bp.binary_accuracy,
+    "a sign": lambda y, a: bp.mean(bp.Activation(lambda x: Operation("sign", x))(a)),
+}
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+@pytest.mark.parametrize("loss", INDEPENDENT)
+def test_a_loss_that_does_not_depend_on_the_outputs_is_refused(loss: str, backend: str) -> None:
+    for door in ("fit", "evaluate", "train_on_batch", "loss_and_gradients"):
+        net = network(INDEPENDENT[loss], activation=None, backend=backend)
+        with pytest.raises(ValueError, match="the loss does not depend on the outputs"):
+            getattr(net, door)(X, np.zeros(ROWS))
+        assert net._steps == 0
+
+
+def test_a_loss_may_depend_on_a_weight_or_an_inner_value_alone() -> None:
+    x = bp.input("x", (3,))
+    hidden = bp.Dense(2)(x)
+    w = bp.parameter(2.0)
+    losses = [lambda y, a: bp.mean(bp.square(hidden)), lambda y, a: bp.square(w), lambda y, a: bp.mean(bp.abs(a))]
+    for loss in losses:
+        net = bp.Model(x, bp.Dense(1)(hidden))
+        net.compile(bp.SGD(0.1), loss)
+        assert np.isfinite(net.fit(X, np.zeros(ROWS), verbose=0).history["loss"]).all()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,8 @@ from .layer_names import Scope
 from .parameter_store import ParameterStore
 
 Dims = tuple[int, ...]
+
+WITHOUT_GRADIENT = frozenset(["argmax", "equal", "first_max", "greater", "one_hot", "sign"])  # of operations
 
 
 class Node(Expression):
@@ -120,6 +122,7 @@ class Lowering:
         self.scope = scope or Scope()
         self.nodes: dict[Expression, int] = {}
         self.domains: list[tuple[int, Domain]] = []  # of the data, by slot; see `check`
+        self.objections: list[str] = []  # of losses, why nothing can be trained with what they are given
         self.calls: list[LayerCall] = []
         self.parameters: list[Parameter] = []  # in the order of their nodes
         self.made: list[Any] = []  # layers and models that this lowering built
@@ -170,6 +173,24 @@ class Lowering:
         if rows or dims:
             shape = shape_text(rows, dims)
             raise ValueError(f"{argument} must be a scalar, got the shape {shape}: bp.sum or bp.mean makes it one")
+
+    def passes_gradients(self, cost: int, wanted: Container[int]) -> bool:
+        """Whether the cost depends on a wanted node by operations that have gradients."""
+        stack, seen = [cost], {cost}
+        while stack:
+            node = stack.pop()
+            if node in wanted:
+                return True
+            if self.graph.operation(node) not in WITHOUT_GRADIENT:
+                operands = set(self.graph.inputs(node)) - seen
+                seen |= operands
+                stack += operands
+        return False
+
+    def raise_objections(self) -> None:
+        """Raises a ValueError if a loss objects: where a cost is trained. A function computes the formula."""
+        if self.objections:
+            raise ValueError(self.objections[0])
 
     def check(self, arrays: Sequence[np.ndarray], prefix: str = "") -> None:
         """Raises a ValueError for data that a loss cannot be meant for; `prefix` comes before names in messages."""

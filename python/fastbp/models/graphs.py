@@ -120,6 +120,7 @@ class TrainingGraph:
         self.lowering.lower([output])
         cost = self._loss(target, output)
         self.lowering.lower([cost])
+        self._check_dependence(cost)
         self.trainable = self.lowering.trained()
         self._l1, self._l2 = factors
         seen, proximal = self._penalties()
@@ -135,6 +136,7 @@ class TrainingGraph:
             raise ValueError(f"a regulariser must give a scalar, got the shape {shape_rules.shape_text(rows, dims)}")
         self._metrics = [self._scalar(f, target, output, name) for name, f in goal.metrics]
         self.figures = self.lowering.lower(self._metrics)
+        self.lowering.raise_objections()
         self._freezable = self.lowering.freezable()
         self._stamp = ChangeStamp.now if all(map(are_settings, self._freezable)) else None
         self._flags = [*map(_trained_how, self._freezable)]
@@ -142,6 +144,16 @@ class TrainingGraph:
         self._settings: dict[str, Any] = {}  # the trainer's hyperparameters
         self._gradients: dict[bool, Any] = {}
         self._rows = 0  # m of the penalties
+
+    def _check_dependence(self, loss: Expression) -> None:
+        """Raises a ValueError if the loss depends neither on the outputs nor on a weight: nothing could be trained."""
+        nodes = self.lowering.nodes
+        wanted = {nodes[expression] for expression in (self.output, *self.lowering.parameters)}
+        if not self.lowering.passes_gradients(nodes[loss], wanted):
+            raise ValueError(
+                "the loss does not depend on the outputs, so nothing can be trained: use y_pred in it, not only by "
+                "argmax, comparisons or signs, which have no gradient"
+            )
 
     def _penalties(self) -> tuple[list[Expression], list[Expression]]:
         """The trained weights' penalties: part of the descended cost, or left to proximal steps."""
