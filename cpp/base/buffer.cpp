@@ -128,7 +128,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 
 Buffer::~Buffer() { release(data_, bytes_, use_); }
 
-void fail_allocation_after(Index n) { allocations_until_failure.store(n, std::memory_order_relaxed); }
+Index fail_allocation_after(Index n) { return allocations_until_failure.exchange(n, std::memory_order_relaxed); }
 
 Allocated allocated() {
   return {bytes_now.load(std::memory_order_relaxed), bytes_at_most.load(std::memory_order_relaxed)};

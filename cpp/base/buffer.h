@@ -38,8 +38,9 @@ class Buffer {
   Use use_ = Use::partly;
 };
 
-// Tests: the n-th allocation from now (1 = the next) fails; 0 switches it off.
-void fail_allocation_after(Index n);
+// Tests: the n-th allocation from now (1 = the next) fails; 0 switches it off. Returns how many were left until that of
+// the call before: 0 if it failed.
+Index fail_allocation_after(Index n);
 
 // Tests: the bytes that all buffers hold, and the most that they have held at a time since `forget_most_allocated`.
 struct Allocated {

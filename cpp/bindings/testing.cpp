@@ -421,7 +421,8 @@ void register_testing(py::module_& module) {
       "Between two barriers the threads of a team run all at once ('any') or one after another, from the first on "
       "('ascending') or from the last on ('descending').");
   testing.def("fail_allocation_after", &fail_allocation_after, arg("n"),
-              "The n-th allocation from now fails; 0: none does.");
+              "The n-th allocation from now fails; 0: none does. Returns how many were left until that of the call "
+              "before: 0 if it failed.");
   testing.def(
       "allocated", [] { return std::pair(allocated().now, allocated().most); },
       "Bytes that the core's buffers hold: now, and the most at a time since forget_most_allocated.");

@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -96,10 +97,15 @@ class AnyTrainer {
     if (!request.inputs.empty()) check_images(request.augmentation, request.inputs.front());
     const Turn turn = take_turn();
     FitResult result;
+    const py::ssize_t figures = std::visit([](auto& trainer) { return trainer->figures(); }, trainer_);
+    constexpr Index kRoom = 1 << 12;  // epochs whose figures have their memory before training, so that none are lost
+    py::array_t<double> room({static_cast<py::ssize_t>(std::min(epochs, kRoom)), figures});
     const auto means = [&] {
-      const int figures = std::visit([](auto& trainer) { return trainer->figures(); }, trainer_);
-      py::array_t<double> copied({static_cast<py::ssize_t>(result.epochs), static_cast<py::ssize_t>(figures)});
-      std::copy(result.means.begin(), result.means.end(), copied.mutable_data());
+      const py::ssize_t done = static_cast<py::ssize_t>(result.epochs);
+      if (done > room.shape(0)) room = py::array_t<double>({done, figures});
+      std::copy_n(result.means.begin(), done * figures, room.mutable_data());
+      const py::array_t<double> copied =
+          done == room.shape(0) ? room : py::array_t<double>({done, figures}, room.data(), room);
       if (finished) finished->append(copied);
       return copied;
     };

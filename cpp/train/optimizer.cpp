@@ -115,7 +115,7 @@ void Optimizer<T>::set_proximal_l1(const std::vector<double>& lambdas) {
 }
 
 template <class T>
-T* Optimizer<T>::state(const std::string& name, std::size_t i) const {
+T* Optimizer<T>::state(std::string_view name, std::size_t i) const {
   for (const State& state : states_)
     if (state.name == name) return state.values[i].template as<T>();
   return nullptr;

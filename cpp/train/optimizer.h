@@ -3,6 +3,7 @@
 
 #include <limits>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/buffer.h"
@@ -91,7 +92,7 @@ class Optimizer {
 
   std::vector<std::string> needed_states(const OptimizerSettings& settings) const;
   State begun(const std::string& name, const OptimizerSettings& settings) const;
-  T* state(const std::string& name, std::size_t i) const;
+  T* state(std::string_view name, std::size_t i) const;
   void point_at_states();
   void begin_update(double gradients);
   void fill(std::size_t i, double learning_rate, double gradients);

@@ -179,6 +179,8 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
   bool stop = false;
   for (Index e = 0; e < request.epochs && !stop; ++e) {
     if (request.shuffle && !shuffle_rows(run)) break;
+    if (result.means.capacity() - result.means.size() < run.sums.size())  // now, not when the epoch is trained
+      result.means.reserve(2 * (result.means.size() + run.sums.size()));
     std::fill(run.sums.begin(), run.sums.end(), 0.0);
     run.rows_done = 0;
     for (Index step = 0; run.rows_done < request.rows && !stop; ++step) {
@@ -299,7 +301,7 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   own_writes_ = parameters_->writes;
   if (!run.finite) throw NonFinite(epoch, steps, first_non_finite(run, {}));
   ++steps;
-  return run.figures;
+  return std::move(run.figures);  // a copy might fail, after the step
 }
 
 template <class T>

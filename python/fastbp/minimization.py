@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ._shared.arguments import at_least, known_keywords, truth
+from .errors import NonFiniteError
 from .expressions.expression import Expression, Input
 from .expressions.parameter import Parameter
 from .expressions.shape_rules import shape_text
@@ -134,63 +135,66 @@ def minimize(
     if not inputs:  # a cost of parameters alone: one row, which nothing reads
         arrays, rows = [np.zeros(1, np.float32)], 1
     batch_size = rows if batch_size is None else min(at_least("batch_size", batch_size, 1), rows)
-    lowering, node = _lowered(cost, store, inputs, arrays)
-    trained = lowering.trained()
-    if not trained:
-        raise ValueError("cost depends on no trainable parameter: make one with bp.parameter(value)")
     every = epochs if evaluate_every is None else at_least("evaluate_every", evaluate_every, 1)
-    trainer = store.backend.Trainer(
-        lowering.graph,
-        node,
-        [],
-        store.values,
-        [lowering.nodes[p] for p in trained],
-        configuration,
-        [p.decay * lowering.multiplier(p, "weight_decay_multiplier") for p in trained],
-        seed,
-        [lowering.multiplier(p, "learning_rate_multiplier") for p in trained],
-    )
-    run = Minimization({"cost": []}, trained)
-    averaged = AveragedValues(store) if configuration["use_ema"] else None
-    evaluate: Any = None
-    if evaluate_every is not None:
-        run.history["full_cost"] = []
-        values = store.values if averaged is None else averaged.values
-        evaluate = store.backend.Function(lowering.graph, [node], values)
+    lowering = Lowering(store, inputs or [Input("none", ())], [a.shape[1:] for a in arrays])
+    trainer: Any = None
+    try:
+        node = _lowered(cost, lowering, inputs, arrays)
+        trained = lowering.trained()
+        if not trained:
+            raise ValueError("cost depends on no trainable parameter: make one with bp.parameter(value)")
+        trainer = store.backend.Trainer(
+            lowering.graph,
+            node,
+            [],
+            store.values,
+            [lowering.nodes[p] for p in trained],
+            configuration,
+            [p.decay * lowering.multiplier(p, "weight_decay_multiplier") for p in trained],
+            seed,
+            [lowering.multiplier(p, "learning_rate_multiplier") for p in trained],
+        )
+        run = Minimization({"cost": []}, trained)
+        averaged = AveragedValues(store) if configuration["use_ema"] else None
+        evaluate: Any = None
+        if evaluate_every is not None:
+            run.history["full_cost"] = []
+            values = store.values if averaged is None else averaged.values
+            evaluate = store.backend.Function(lowering.graph, [node], values)
 
-    def descend() -> None:
-        done = 0
-        while done < epochs:
-            count = min(every, epochs - done)
-            options = {"batch_size": batch_size, "epochs": count, "shuffle": shuffle}
-            run.history["cost"] += store.train(trainer, trainer.fit, arrays, **options)[:, 0].tolist()
-            done += count
-            if done == epochs:
-                store.train(trainer, trainer.finish)  # before the last evaluation, so that it sees the last update
-            if evaluate is not None and count == every:
-                if averaged is not None:
-                    averaged.refresh(trainer, trained)
-                run.history["full_cost"].append(float(evaluate(arrays)[0]))
-        if averaged is not None:
-            overwrite_with_average(trainer, store, trained)
+        def descend() -> None:
+            done = 0
+            while done < epochs:
+                count = min(every, epochs - done)
+                options = {"batch_size": batch_size, "epochs": count, "shuffle": shuffle}
+                run.history["cost"] += store.train(trainer, trainer.fit, arrays, **options)[:, 0].tolist()
+                done += count
+                if done == epochs:
+                    store.train(trainer, trainer.finish)  # before the last evaluation, so that it sees the last update
+                if evaluate is not None and count == every:
+                    if averaged is not None:
+                        averaged.refresh(trainer, trained)
+                    run.history["full_cost"].append(float(evaluate(arrays)[0]))
+            if averaged is not None:
+                overwrite_with_average(trainer, store, trained)
 
-    turns().take_turn(store.turn, "minimize", descend)
+        turns().take_turn(store.turn, "minimize", descend)
+    except Exception as error:
+        if trainer is None or (trainer.steps == 0 and not isinstance(error, NonFiniteError)):
+            lowering.undo()
+        raise
     return run
 
 
-def _lowered(
-    cost: Expression, store: ParameterStore, inputs: list[Input], arrays: list[np.ndarray]
-) -> tuple[Lowering, int]:
-    """The graph of the cost for data of these shapes, and the cost's node; checks labels and other targets."""
+def _lowered(cost: Expression, lowering: Lowering, inputs: list[Input], arrays: list[np.ndarray]) -> int:
+    """The cost's node for data of these shapes; checks labels and other targets."""
     for expression, array in zip(inputs, arrays):
         if expression.shape is not None and expression.shape != array.shape[1:]:
             raise ValueError(
                 f"{expression.name} must have the shape {shape_text(True, expression.shape)}, "
                 f"got {shape_text(True, array.shape[1:])}"
             )
-    slots = inputs or [Input("none", ())]
-    lowering = Lowering(store, slots, [a.shape[1:] for a in arrays])
     node = scalar_node(lowering, cost, "cost")
     lowering.raise_objections()
     lowering.check(arrays)
-    return lowering, node
+    return node

@@ -29,6 +29,8 @@ def unknown(argument: str, name: str, known: Iterable[str]) -> ValueError:
 
 def look_up(argument: str, name: str, table: Mapping[str, Any]) -> Any:
     """``table[name]``, or an error that names the argument and the nearest known name."""
+    if not isinstance(name, str):
+        raise TypeError(f"{argument} must be one of {', '.join(sorted(table))}, got {type(name).__name__}")
     if name in table:
         return table[name]
     raise unknown(argument, name, table)

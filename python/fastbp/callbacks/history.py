@@ -35,15 +35,24 @@ class History(Callback):
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
+        # What the last `on_epoch_end` appends: list, place in it, number. Done twice, it gives what it gives once.
+        self._last: list[tuple[list[Any], int, Any]] = []
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickles and copies hold the figures, not the model."""
-        return {**vars(self), "model": None}
+        return {**vars(self), "model": None, "_last": []}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
-        self.epoch.append(epoch)
-        for name, value in (logs or {}).items():
-            self.history.setdefault(name, []).append(value)
+        figures = logs or {}
+        lists: list[list[Any]] = [self.epoch, *(self.history.get(name, []) for name in figures)]
+        self.history.update(zip(figures, lists[1:]))
+        self._last = [(kept, len(kept), value) for kept, value in zip(lists, (epoch, *figures.values()))]
+        self.complete()
+
+    def complete(self) -> None:
+        """Ends an `on_epoch_end` that an interrupt has cut short."""
+        for kept, place, value in self._last:
+            kept[place:] = [value]
 
     def put(self, first_epoch: int, names: Sequence[str], figures: np.ndarray) -> None:
         """Puts epochs from the first one on: ``figures`` has a row for each, a column for each of ``names``.

@@ -167,19 +167,37 @@ class Parameter(Expression):
 
 
 def set_values(values: Sequence[tuple[Parameter, np.ndarray]]) -> None:
-    """Sets several parameters of the values' shapes: all of them or none, as far as one backend has them."""
-    own: list[tuple[Parameter, np.ndarray]] = []
+    """Sets several parameters of the values' shapes: all of them or none."""
+    own: list[tuple[Parameter, np.ndarray, int]] = []
     by_backend: dict[Any, list[tuple[Any, int, np.ndarray]]] = {}
     for parameter, value in values:
         if parameter.home is None:
-            own.append((parameter, value.copy()))
+            own.append((parameter, value.copy(), parameter._version + 1))
         else:
             store, slot = parameter.home
             by_backend.setdefault(store.backend, []).append((store.values, slot, value))
+    if len(by_backend) + bool(own) < 2:
+        _set(own, by_backend)
+        return
+    for parts in by_backend.values():  # converted in advance, so that none fails when others are set
+        parts[:] = [
+            (target, slot, np.asarray(value, target.get(slot, copy=False).dtype)) for target, slot, value in parts
+        ]
+    try:
+        _set(own, by_backend)
+    except BaseException:  # an interrupt
+        _set(own, by_backend)
+        raise
+
+
+def _set(
+    own: Sequence[tuple[Parameter, np.ndarray, int]], by_backend: dict[Any, list[tuple[Any, int, np.ndarray]]]
+) -> None:
+    """Done twice, it gives what it gives once."""
     for backend, parts in by_backend.items():
         backend.set_all(parts)
-    for parameter, copied in own:
-        parameter._value, parameter._version = copied, parameter._version + 1
+    for parameter, value, version in own:
+        parameter._value, parameter._version = value, version
 
 
 @known_keywords

@@ -44,38 +44,39 @@ class CompiledFunction:
         self._store = ParameterStore(backend, dtype)
         self._compiled: dict[tuple[tuple[int, ...], ...], tuple[Any, Lowering]] = {}
         self._calls = 0
-        self._function: Any = None  # for the shapes of the last call
-        # Dtype and row shape of that call's arrays, if they were used without a copy and held no labels to check.
-        self._accepted: list[tuple[np.dtype[Any], tuple[int, ...]]] | None = None
+        # Of the last call, if its arrays were used without a copy and held no labels to check: their dtypes and row
+        # shapes, and the function for these.
+        self._last: tuple[list[tuple[np.dtype[Any], tuple[int, ...]]], Any] | None = None
 
     def __call__(self, *arguments: Any) -> Any:
         """The outputs for `arguments`; with gradients, (value, gradients)."""
-        if self._accepts(arguments):
-            return self._evaluated(arguments)
+        last = self._last
+        if last is not None and _are_like(arguments, last[0]):
+            return self._evaluated(last[1], arguments)
         names = [i.name for i in self._inputs]
         if len(arguments) != len(names):
             raise TypeError(f"the function takes {len(names)} arrays ({', '.join(names)}), got {len(arguments)}")
         arrays = [as_array(a, name, self._store.dtype) for a, name in zip(arguments, names)]
         common_rows(arrays, names)
-        self._function, lowering = self._for_shapes(arrays)
-        lowering.check_labels(arrays)
-        as_they_came = arrays and all(map(operator.is_, arrays, arguments)) and not lowering.has_labels
-        self._accepted = [(array.dtype, array.shape[1:]) for array in arrays] if as_they_came else None
-        return self._evaluated(arrays)
+        key = tuple(a.shape[1:] for a in arrays)
+        known = self._compiled.get(key)
+        function, lowering = known or self._for_shapes(key)
+        try:
+            lowering.check_labels(arrays)
+            result = self._evaluated(function, arrays)
+        except Exception:
+            if known is None:
+                lowering.undo()
+            raise
+        self._compiled[key] = function, lowering
+        if arrays and all(map(operator.is_, arrays, arguments)) and not lowering.has_labels:
+            self._last = [(array.dtype, array.shape[1:]) for array in arrays], function
+        return result
 
-    def _accepts(self, arguments: Sequence[Any]) -> bool:
-        """Whether the arguments are arrays like those of the last call, which needed no copy and no check of labels."""
-        if self._accepted is None or len(arguments) != len(self._accepted):
-            return False
-        for array, accepted in zip(arguments, self._accepted):
-            if type(array) is not np.ndarray or not array.shape or (array.dtype, array.shape[1:]) != accepted:
-                return False
-        return len(arguments) == 1 or len(set(map(len, arguments))) == 1
-
-    def _evaluated(self, arrays: Sequence[np.ndarray]) -> Any:
+    def _evaluated(self, function: Any, arrays: Sequence[np.ndarray]) -> Any:
         self._store.refresh()
         # pybind11 interns a string for each keyword that is passed: expensive next to a small function.
-        values = self._function(arrays, counter=self._calls) if self._calls else self._function(arrays)
+        values = function(arrays, counter=self._calls) if self._calls else function(arrays)
         results = [r if r.ndim else r[()] for r in values]
         self._calls += self._training
         count = len(self._outputs)
@@ -84,24 +85,35 @@ class CompiledFunction:
             return value
         return value, results[count] if self._single_gradient else tuple(results[count:])
 
-    def _for_shapes(self, arrays: Sequence[np.ndarray]) -> tuple[Any, Lowering]:
-        key = tuple(a.shape[1:] for a in arrays)
-        if key not in self._compiled:
-            for expression, dims in zip(self._inputs, key):
-                if expression.shape is not None and expression.shape != dims:
-                    raise ValueError(
-                        f"{expression.name} must have the shape {shape_text(True, expression.shape)}, "
-                        f"got {shape_text(True, dims)}"
-                    )
-            lowering, nodes = lower(self._outputs, self._store, self._inputs, key, self._training)
+    def _for_shapes(self, shapes: Sequence[tuple[int, ...]]) -> tuple[Any, Lowering]:
+        for expression, dims in zip(self._inputs, shapes):
+            if expression.shape is not None and expression.shape != dims:
+                raise ValueError(
+                    f"{expression.name} must have the shape {shape_text(True, expression.shape)}, "
+                    f"got {shape_text(True, dims)}"
+                )
+        lowering, nodes = lower(self._outputs, self._store, self._inputs, shapes, self._training)
+        try:
             if self._wanted is not None:
                 cost = scalar_node(lowering, self._outputs[0], "an output with gradients")
                 nodes = nodes + list(lowering.graph.gradients(cost, [lowering.node(e) for e in self._wanted]))
-            compiled = self._store.backend.Function(
+            function = self._store.backend.Function(
                 lowering.graph, nodes, self._store.values, training=self._training, seed=self._store.seed
             )
-            self._compiled[key] = compiled, lowering
-        return self._compiled[key]
+        except Exception:
+            lowering.undo()
+            raise
+        return function, lowering
+
+
+def _are_like(arrays: Sequence[Any], accepted: Sequence[tuple[np.dtype[Any], tuple[int, ...]]]) -> bool:
+    """Whether they are arrays of these dtypes and row shapes, with one number of rows."""
+    if len(arrays) != len(accepted):
+        return False
+    for array, kind in zip(arrays, accepted):
+        if type(array) is not np.ndarray or not array.shape or (array.dtype, array.shape[1:]) != kind:
+            return False
+    return len(arrays) == 1 or len(set(map(len, arrays))) == 1
 
 
 @known_keywords

@@ -214,9 +214,13 @@ class Lowering:
         try:
             return [self.node(output) for output in outputs]
         except BaseException:
-            for layer in self.made:
-                layer._unbuild()
+            self.undo()
             raise
+
+    def undo(self) -> None:
+        """Unbuilds the layers and models that this lowering has built."""
+        for layer in self.made:
+            layer._unbuild()
 
     def inline(self, output: Expression, operands: Mapping[Expression, int]) -> int:
         """The node of another network's `output`, with `operands` as its inputs; it shares this graph's parameters."""

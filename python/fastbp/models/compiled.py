@@ -156,11 +156,16 @@ class CompiledNetwork(Predictor):
         function = get_loss(loss)
         goal = Goal(function, get_metrics(metrics, function), l1, l2, proximal)
         chosen = get_optimizer(optimizer)
-        past = Past(first_epoch=self._epochs, first_step=self._steps)
-        self.optimizer, self._goal, self._past = chosen, goal, past  # no call in between, where an interrupt could come
-        self._trainings, self._repeated = {}, None
+        changed: dict[str, Any] = {"optimizer": chosen, "_goal": goal, "_trainings": {}, "_repeated": None}
         if backend != self._backend:  # the new backend's store is made when it is needed
-            self._backend, self._store, self._prediction = backend, None, None
+            changed |= {"_backend": backend, "_store": None, "_prediction": None}
+        changed["_past"] = Past(first_epoch=self._epochs, first_step=self._steps)
+        vars(self).update(changed)  # one call, which an interrupt finds done or not done
+
+    def _unmake(self) -> None:
+        if self._steps == 0:
+            super()._unmake()
+            self._past, self._trainings, self._repeated, self._applied = Past(), {}, None, None
 
     def direction_of(self, figure: str) -> str:
         """Whether a figure of the history gets better downwards ("min") or upwards ("max").

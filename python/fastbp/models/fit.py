@@ -75,31 +75,31 @@ class Fit:
             self.options["on_batch"] = self._on_batch
         self.sums: np.ndarray  # of figure × rows in this epoch, float64
         self.seen = 0
+        self.one_by_one = self.wants_batches or validate is not None or self.callbacks.wants_epochs
         self.trainer: Any = None  # once an epoch has begun
-        self.finished: list[Any] = []  # figures of the epochs that `_several` finished: the trainer appends them
+        self.finished: list[Any] = []  # figures of the epochs of each call of the trainer, which appends them
 
     def run(self) -> History:
-        model, epoch = self.model, self.initial_epoch
-        model.stop_training = False
-        history, steps = model.history, model._steps
-        model.history = self.history
+        model = self.model
+        steps, before = model._steps, (model.history, model.stop_training, model._trained_rows)
         try:
-            return self._run(epoch)
+            model.history, model.stop_training, model._trained_rows = self.history, False, self.rows
+            self.training.set_rows(self.rows)
+            return self._run(self.initial_epoch)
         except BaseException:
-            self._note_several()  # again: an interrupt may have come in between
+            self._note_finished()
             if model._steps == steps:  # nothing was trained
-                model.history = history
+                model.history, model.stop_training, model._trained_rows = before
             raise
 
     def _run(self, epoch: int) -> History:
         model = self.model
-        one_by_one = self.wants_batches or self.validate is not None or self.callbacks.wants_epochs
         logs: dict[str, float] = {}
         self.callbacks.call("on_train_begin", logs)
         try:
             while epoch < self.epochs and not model.stop_training:
-                count = 1 if one_by_one else self.epochs - epoch
-                logs = self._epoch(epoch) if one_by_one else self._several(epoch, count)
+                count = 1 if self.one_by_one else self.epochs - epoch
+                logs = self._epoch(epoch) if self.one_by_one else self._several(epoch, count)
                 epoch += count
             self._finish()
         finally:  # after an exception no hook is called: it might replace the weights of the last good step
@@ -115,7 +115,7 @@ class Fit:
         self.sums, self.seen = np.zeros(len(self.names)), 0
         if self.wants_batches:
             self.callbacks.call("on_train_batch_begin", 0, {})
-        figures = self._train(1, self._on_progress if self.verbose else None, [])
+        figures = self._train(1, self._on_progress if self.verbose else None)
         logs = self._logs(figures[-1]) if len(figures) else self._running()
         if epoch + 1 == self.epochs or self.model.stop_training:
             self._finish()  # before the validation, so that it sees the last update
@@ -143,10 +143,21 @@ class Fit:
 
         self.progress.begin_epoch(epoch)
         try:
-            self._train(count, on_progress if self.verbose else None, self.finished)
+            self._train(count, on_progress if self.verbose else None)
         finally:
             figures = self._note_several()
         return self._logs(figures[-1]) if len(figures) else {}
+
+    def _note_finished(self) -> None:
+        """Completes the history: with the epochs that the trainer finished before Ctrl-C, an error of a callback or of
+        the validation."""
+        if not self.one_by_one:
+            self._note_several()
+            return
+        self.history.complete()
+        means = [row for figures in self.finished for row in figures]
+        for number in range(len(self.history.epoch), len(means)):
+            self.history.on_epoch_end(self.initial_epoch + number, self._logs(means[number]))
 
     def _note_several(self) -> Any:
         """Puts the epochs that `_several` finished, also before Ctrl-C or an error, into the history."""
@@ -156,12 +167,12 @@ class Fit:
             self.history.put(self.initial_epoch, self.names, figures)
         return figures
 
-    def _train(self, epochs: int, on_progress: Callable[..., bool] | None, finished: list[Any]) -> np.ndarray:
+    def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
         trainer = self.trainer = self.model._trainer_of(self.training)
         options = {"epochs": epochs, **self.options}
         if on_progress is not None:
             options["on_progress"] = on_progress
-        return np.asarray(self.training.store.train(trainer, trainer.fit, self.arrays, finished, **options))
+        return np.asarray(self.training.store.train(trainer, trainer.fit, self.arrays, self.finished, **options))
 
     def _finish(self) -> None:
         """Makes the update that accumulated gradients still wait for, if this fit has made a step."""

@@ -187,6 +187,7 @@ class TrainingGraph:
         if self.goal.l1 or self.goal.l2:
             self.store.refresh()
         if rows != self._rows:
+            self._rows = 0  # if this is interrupted, it is done again
             if self._trainer is not None and self.goal.proximal:
                 self._trainer.set_proximal_l1(self._proximal_l1(rows))
             self._rows = rows
@@ -235,6 +236,7 @@ class TrainingGraph:
             trainer.set_proximal_l1(self._proximal_l1(self._rows))
             self._trainer = trainer
         elif self._settings != settings:
+            self._settings = {}  # if this is interrupted, nobody knows which they are
             self._trainer.set_optimizer(settings)
         self._settings = settings
         return self._trainer

@@ -17,7 +17,7 @@ from .compiled import CompiledNetwork
 from .fit import MOST_EPOCHS, Fit, figures_in_order, validated_epochs
 from .progress import Line
 from .splits import drawn_split, split_rows
-from .turns import alone
+from .turns import alone, tentative
 
 
 class Model(CompiledNetwork):
@@ -208,8 +208,6 @@ class Model(CompiledNetwork):
             shuffle=shuffle, check_finite=check_finite, verbose=verbose, callbacks=callbacks,
             validate=validate, is_validated=is_validated, augment=request,
         )  # fmt: skip
-        self._trained_rows = trained
-        training.set_rows(trained)
         return job.run()
 
     @alone
@@ -262,7 +260,7 @@ class Model(CompiledNetwork):
         figures = training.store.train(trainer, trainer.step, arrays)
         return figures_in_order(training.goal.names, figures, as_dict)
 
-    @known_keywords
+    @tentative
     def loss_and_gradients(self, x: Any, y: Any, training: bool = True) -> tuple[float, list[np.ndarray]]:
         """The loss of these rows, penalties included, and its gradients in the order of `get_weights`.
 
@@ -304,6 +302,7 @@ class Model(CompiledNetwork):
             self._turns.while_idle(self._count_step)  # else it would count as a step of that training
         return float(loss), [np.asarray(g) for g in gradients]
 
+    @tentative
     def backpropagate(self, x: Any, y: Any) -> Backpropagation:
         """The backward pass as the textbook writes it: z, a and δ of every layer, and the loss' gradients.
 
@@ -360,7 +359,7 @@ class Model(CompiledNetwork):
         training.check(arrays)
         return training.backpropagation(arrays)
 
-    @known_keywords
+    @tentative
     def evaluate(
         self,
         x: Any,

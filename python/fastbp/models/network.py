@@ -44,6 +44,10 @@ class Network(Picklable):
     def __init__(
         self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
     ) -> None:
+        self.outputs: list[Expression]
+        self.layers: list[Any]
+        self._scope: Scope
+        self._shapes: list[Dims | None]  # of one row; inferred if not declared
         self.inputs = checked_inputs([inputs] if isinstance(inputs, Expression) else list(inputs))
         self.seed = at_least("seed", seed, 0, 2**64 - 1)
         self.dtype = dtype_name(dtype)
@@ -57,25 +61,25 @@ class Network(Picklable):
         self._trainable = True
         self._turns = ModelTurns()
         self._single = isinstance(outputs, Expression)
-        self._set_outputs([outputs] if self._single else list(outputs))
+        self._set_outputs([outputs] if self._single else list(outputs), self.inputs)
 
-    def _set_outputs(self, outputs: Sequence[Expression]) -> None:
-        """Sets the outputs and names their layers: dense, dense_1, …"""
+    def _set_outputs(self, outputs: Sequence[Expression], inputs: Sequence[Input]) -> None:
+        """Sets inputs and outputs, and names the layers: dense, dense_1, …"""
         for output in outputs:
             if not isinstance(output, Expression):
                 raise TypeError(f"outputs must be expressions, got {output!r}")
         found = expressions_below(outputs)
         for expression in found:
-            if isinstance(expression, Input) and expression not in set(self.inputs):
+            if isinstance(expression, Input) and expression not in set(inputs):
                 raise ValueError(f"outputs depend on the input {expression.name!r}, which is not among the inputs")
         calls = [e for e in found if isinstance(e, Call) and e.layer is not None]
         layers = list(dict.fromkeys(call.layer for call in calls))
         scope = Scope()
         scope.add(layers)
-        self.outputs = list(outputs)
-        self.layers: list[Any] = layers
-        self._scope = scope
-        self._shapes: list[Dims | None] = [i.shape for i in self.inputs]  # of one row; inferred if not declared
+        vars(self).update({  # one call, which an interrupt finds done or not done
+            "inputs": list(inputs), "outputs": list(outputs), "layers": layers, "_scope": scope,
+            "_shapes": [i.shape for i in inputs],
+        })  # fmt: skip
 
     # As a layer of another network
 
@@ -175,6 +179,14 @@ class Network(Picklable):
             self._store, self._built = store, True
             self._prediction = prediction  # last: an interrupt before it makes the next call do all of this again
         return prediction
+
+    def _unmake(self) -> None:
+        """Undoes `_make`, after a call that failed."""
+        prediction, self._prediction = self._prediction, None
+        if prediction is not None:
+            prediction.lowering.undo()
+        self._store, self._weights, self._built = None, [], False
+        self._unbuild()
 
     def _ready(self) -> PredictionGraph:
         """The graph of the outputs; a ValueError if the shapes are not known."""

@@ -17,6 +17,7 @@ from ..lowering.arrays import as_inputs, batches, check_dims, common_rows
 from .network import Network
 from .progress import Line
 from .summary import parameter_count, summary_lines
+from .turns import tentative
 
 
 class Predictor(Network):
@@ -24,6 +25,10 @@ class Predictor(Network):
 
     # Dtype and row shape of the last array that was used without a copy. Most calls pass an array like the last one.
     _accepted: tuple[np.dtype[Any], tuple[int, ...]] | None = None
+
+    def _unmake(self) -> None:
+        super()._unmake()
+        self._accepted = None
 
     @property
     def weights(self) -> list[Parameter]:
@@ -206,7 +211,7 @@ class Predictor(Network):
             else:
                 print_fn(line)
 
-    @known_keywords
+    @tentative
     def predict(
         self,
         x: Any,

@@ -90,16 +90,14 @@ class Sequential(Model):
         if isinstance(layer, Input):
             if self.layers:
                 raise ValueError(f"an input comes before all layers, got {layer.name!r} after {self.layers[-1]!r}")
-            self._set_input(layer)
+            self._set_outputs([layer], [layer])
             return
         shape = getattr(_checked(layer), "input_shape", None)
         if not self.layers and self.inputs[0].shape is None and shape is not None:
-            self._set_input(input(self.inputs[0].name, shape))
-        self._set_outputs([layer(self.outputs[0])])
-
-    def _set_input(self, first: Input) -> None:
-        self.inputs = [first]
-        self._set_outputs([first])
+            first = input(self.inputs[0].name, shape)
+            self._set_outputs([layer(first)], [first])
+        else:
+            self._set_outputs([layer(self.outputs[0])], self.inputs)
 
 
 def _checked(layer: Any) -> Any:

@@ -13,6 +13,7 @@ class Trainee(Protocol):
 
     stop_training: bool
     history: History | None
+    _trained_rows: int  # m of the penalties: the rows of the last `fit`
 
     @property
     def _steps(self) -> int:

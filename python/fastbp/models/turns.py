@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from .._shared.arguments import keywords_of, unknown_keyword
+from ..errors import NonFiniteError
 from ..lowering.backends import turns
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -38,18 +39,53 @@ class ModelTurns:
 
 
 def alone(method: Method) -> Method:
-    """Decorator of a model's method: `known_keywords`, and it holds the turn of training.
+    """Decorator of a model's method: `tentative`, and it holds the turn of training.
 
     Other threads and callbacks get a RuntimeError. If they waited, two models whose callbacks train each other, or a
     callback that waits for a thread which trains its model, would wait for ever.
     """
-    name, known = method.__name__, keywords_of(method)
+    name, known, attempt = method.__name__, keywords_of(method), _attempt(method)
 
     @functools.wraps(method)
     def holding_the_turn(self: Any, *arguments: Any, **keywords: Any) -> Any:
         for keyword in keywords:
             if keyword not in known:
                 raise unknown_keyword(keyword, method, (self, *arguments))
-        return self._turns.train(name, method, self, *arguments, **keywords)
+        return self._turns.train(name, method if self._built else attempt, self, *arguments, **keywords)
 
     return cast(Method, holding_the_turn)
+
+
+def tentative(method: Method) -> Method:
+    """Decorator of a model's method: `known_keywords`, and if it fails, it has not built the model.
+
+    Data that do not fit must not fix the shapes.
+    """
+    known, attempt = keywords_of(method), _attempt(method)
+
+    @functools.wraps(method)
+    def checked(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        for keyword in keywords:
+            if keyword not in known:
+                raise unknown_keyword(keyword, method, (self, *arguments))
+        return (method if self._built else attempt)(self, *arguments, **keywords)
+
+    return cast(Method, checked)
+
+
+def _attempt(method: Callable[..., Any]) -> Callable[..., Any]:
+    def attempt(self: Any, *arguments: Any, **keywords: Any) -> Any:
+        """Calls the method of a model that is not built; if it fails before a step, the model is not built after it."""
+        try:
+            return method(self, *arguments, **keywords)
+        except NonFiniteError:  # the weights can be looked at
+            raise
+        except Exception:
+            turns = self._turns
+            if turns.training.is_mine:
+                self._unmake()
+            elif not turns.is_training:  # else another thread trains what was built
+                turns.train("undo", self._unmake)
+            raise
+
+    return attempt
