@@ -7,6 +7,7 @@ import os
 import pickle
 import sys
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -456,6 +457,118 @@ def test_set_weights_of_several_homes_sets_all_or_none() -> None:
     assert bits(both) == before
     both.set_weights(new)
     assert all(np.array_equal(a, b) for a, b in zip(both.get_weights(), new))
+
+
+# --- copies
+
+
+COPIES: dict[str, Callable[[bp.Model], Any]] = {
+    "pickle": lambda net: pickle.loads(pickle.dumps(net)),
+    "deepcopy": copy.deepcopy,
+    "copy": copy.copy,
+}
+BUSY = (
+    "the model cannot be copied or pickled while another thread trains it: wait for its end, or let one of its "
+    "callbacks do it"
+)
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_model_in_training_is_not_copied_by_another_thread(backend: str, how: str) -> None:
+    net = network(backend)
+    sharing = bp.Sequential([bp.Input((3,)), *net.layers])
+    sharing.build()
+
+    def act() -> None:
+        for model in (net, sharing):
+            with pytest.raises(RuntimeError, match=whole(BUSY)):
+                COPIES[how](model)
+
+    beside_a_fit(net, act, "on_train_batch_end")
+    copied = COPIES[how](net)
+    assert bits(copied) == bits(net)
+    assert copied._steps == net._steps == 6
+
+
+@pytest.mark.parametrize("how", COPIES)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_callback_copies_its_model_between_two_steps(backend: str, how: str) -> None:
+    net, twin, copies = network(backend), network(backend), []
+
+    def take(batch: int, logs: object) -> None:
+        if batch == 1:
+            copies.append(COPIES[how](net))
+
+    def stop(batch: int, logs: object) -> None:
+        twin.stop_training = batch == 1
+
+    net.fit(X, Y, batch_size=8, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=take)])
+    twin.fit(X, Y, batch_size=8, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=stop)])
+    (copied,) = copies
+    assert copied._steps == twin._steps == 2
+    if how == "copy":  # which shares the weights
+        assert bits(copied) == bits(net)
+        return
+    assert bits(copied) == bits(twin)
+    assert copied.fit(X, Y, verbose=0).history == twin.fit(X, Y, verbose=0).history
+    assert bits(copied) == bits(twin)
+
+
+@pytest.mark.parametrize("how", ["pickle", "deepcopy"])
+def test_a_copy_that_a_training_has_overtaken_is_refused(how: str) -> None:
+    class Slow:
+        """Something of a layer that takes its time to be copied, while another thread makes a step."""
+
+        def __reduce__(self) -> Any:
+            thread = threading.Thread(target=net.train_on_batch, args=(X, Y))
+            thread.start()
+            thread.join()
+            return list, ()
+
+    net = network()
+    net.layers[0].kept = Slow()
+    with pytest.raises(RuntimeError, match=whole(BUSY)):
+        COPIES[how](net)
+    assert net._steps == 1
+
+
+def test_copies_beside_trainings_are_of_whole_steps() -> None:
+    """Threads predict, evaluate and copy while one trains: no copy is torn, whoever wins."""
+    net, twin = network(), network()
+    after, taken, errors, over = [bits(twin)], [], set[str](), threading.Event()
+    steps = 400
+
+    def trains() -> None:
+        for _ in range(steps):
+            net.train_on_batch(X, Y)
+            time.sleep(0)
+        over.set()
+
+    def copies(how: str) -> Callable[[], None]:
+        def work() -> None:
+            while not over.is_set():
+                try:
+                    copied = COPIES[how](net)
+                except RuntimeError as error:
+                    errors.add(str(error))
+                else:
+                    taken.append((copied._steps, bits(copied)))
+
+        return work
+
+    def uses() -> None:
+        while not over.is_set():
+            assert np.isfinite(net.predict(X)).all()
+            assert np.isfinite(net.evaluate(X, Y))
+
+    in_threads([trains, copies("pickle"), copies("deepcopy"), uses])
+    for _ in range(steps):
+        twin.train_on_batch(X, Y)
+        after.append(bits(twin))
+    assert errors <= {BUSY}
+    assert bits(net) == after[steps]
+    assert all(weights == after[step] for step, weights in taken)
 
 
 # --- the objects themselves

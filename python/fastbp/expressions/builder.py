@@ -19,6 +19,10 @@ class ParameterHome(Protocol):
     dtype: str
     values: Any  # a backend's Parameters
 
+    @property
+    def is_busy_elsewhere(self) -> bool:
+        """Whether another thread trains them."""
+
     def slot(self, parameter: Any) -> int:
         """The slot of a parameter. A new one is copied here, or drawn from its initialiser if it has no value yet."""
 

@@ -109,6 +109,12 @@ class ParameterStore:
         """Whether a trainer is at work on its parameters, or another thread is about to train them."""
         return self.values.is_training or (self.turn.is_taken and not self.turn.is_mine)
 
+    @property
+    def is_busy_elsewhere(self) -> bool:
+        """Whether another thread trains its parameters."""
+        training = self.values.is_training and not self.values.is_training_here
+        return training or (self.turn.is_taken and not self.turn.is_mine)
+
     def train(self, trainer: Any, call: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """Calls a method of the trainer as the home of all parameters; for who holds the turn.
 

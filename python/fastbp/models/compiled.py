@@ -19,7 +19,7 @@ from ..optimizers.optimizer_state import OptimizerState, averages, overwrite_wit
 from .evaluation import Evaluation
 from .graphs import Goal, TrainingGraph, penalty_factors
 from .predictor import Predictor
-from .turns import alone
+from .turns import Watch, alone
 
 _FIXED = (float, int, bool, type(None))  # types of hyperparameters that change only by being set
 
@@ -286,9 +286,16 @@ class CompiledNetwork(Predictor):
     def __copy__(self) -> CompiledNetwork:
         """A copy that shares the layers and their weights, but has an optimiser state of its own."""
         copied = type(self).__new__(type(self))
-        copied._restore(self._state(copy=True))
+        state = self._state(copy=True)
+        state["_watch"].look()
+        copied._restore(state)
         return copied
 
     def _state(self, copy: bool = False) -> dict[str, Any]:
+        watch = Watch(self._turns, self._weights)
         past = Past(self._past.state(copy), first_epoch=self._epochs, first_step=self._steps)
-        return {**super()._state(), "_past": past, "_trainings": {}, "_applied": None, "_repeated": None}
+        changed: dict[str, Any] = {"_past": past, "_trainings": {}, "_applied": None, "_repeated": None}
+        return {**super()._state(), **changed, "_watch": watch}
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        super()._restore({name: value for name, value in state.items() if name != "_watch"})

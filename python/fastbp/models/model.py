@@ -54,7 +54,8 @@ class Model(CompiledNetwork):
     -----
     Models pickle and copy deeply with weights, counters and the optimiser's state: training goes on to the same bits.
     A pickle holds functions (a loss, an activation) by name: lambdas are a TypeError. What a callback holds is not part
-    of it.
+    of it. While another thread trains the model, copying and pickling it is a RuntimeError; callbacks of that training
+    may do it.
 
     Models that share layers compute with the newest weights, each in its own dtype.
 

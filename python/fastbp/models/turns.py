@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from .._shared.arguments import keywords_of, unknown_keyword
 from ..errors import NonFiniteError
+from ..expressions.parameter import Parameter
 from ..lowering.backends import turns
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -36,6 +37,39 @@ class ModelTurns:
         if not self.training.is_taken:
             with contextlib.suppress(RuntimeError):  # a training has begun since
                 self.train("", function, *arguments)
+
+
+class Watch:
+    """Sees to it that no other thread trains a model while it is copied or pickled, which takes many steps of Python.
+
+    It is the last entry of the model's state: pickle and deepcopy come to it when they have the rest. A callback of
+    the training itself may copy: it is between two steps.
+    """
+
+    def __init__(self, turns: ModelTurns, weights: Sequence[Parameter]) -> None:
+        self._turn, self._weights = turns.training, weights
+        self._versions = [weight.version for weight in weights]
+        self.look()
+
+    def look(self) -> None:
+        """Raises a RuntimeError if another thread trains the weights, or has changed them since."""
+        stores = {weight.store for weight in self._weights}
+        if (
+            (self._turn.is_taken and not self._turn.is_mine)
+            or any(store.is_busy_elsewhere for store in stores if store is not None)
+            or self._versions != [weight.version for weight in self._weights]
+        ):
+            raise RuntimeError(
+                "the model cannot be copied or pickled while another thread trains it: wait for its end, or let one of "
+                "its callbacks do it"
+            )
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> None:
+        self.look()
+
+    def __reduce__(self) -> Any:
+        self.look()
+        return dict, ()  # nothing is left of it in the pickle
 
 
 def alone(method: Method) -> Method:
