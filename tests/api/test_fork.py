@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import os
 import signal
@@ -112,12 +113,69 @@ def test_multiprocessing_by_fork() -> None:
 CAMPAIGN = Path(__file__).resolve().parents[2] / "tools" / "campaigns" / "forks.py"
 
 
-@pytest.mark.parametrize("options", [["--count", "18"], ["--count", "5", "--callback"]], ids=["threads", "callbacks"])
+@pytest.mark.parametrize("options", [["--count", "17"], ["--count", "8", "--callback"]], ids=["threads", "callbacks"])
 def test_forks_at_any_moment_leave_no_child_that_waits(options: list[str]) -> None:
     """Beside every public call of another thread, and from a callback whose child returns into `fit`."""
     result = subprocess.run([sys.executable, str(CAMPAIGN), *options], capture_output=True, text=True, timeout=300)
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"{options[1]} forks, 0 failures" in result.stdout
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+def test_a_child_builds_what_another_thread_was_building(backend: str) -> None:
+    inside, over = threading.Event(), threading.Event()
+
+    class Slow(bp.Dense):
+        def build(self, input_shape: tuple[int | None, ...]) -> None:
+            super().build(input_shape)
+            inside.set()
+            over.wait(SECONDS)
+
+    def model(last: type[bp.Dense]) -> bp.Sequential:
+        net = bp.Sequential([bp.Dense(4, activation="tanh"), last(1)], seed=5)
+        net.compile(bp.SGD(0.1), "mse", backend=backend)
+        return net
+
+    def fitted(net: bp.Sequential) -> list[bytes]:
+        net.fit(X[:8], Y[:8], verbose=0)
+        return [w.tobytes() for w in net.get_weights()]
+
+    net, expected = model(Slow), fitted(model(bp.Dense))
+    thread = threading.Thread(target=net.predict, args=(X,))
+    thread.start()
+    assert inside.wait(SECONDS)
+
+    def builds() -> bool:
+        over.set()  # the child's own copy of it
+        return fitted(net) == expected
+
+    try:
+        assert in_child(builds)
+    finally:
+        over.set()
+        thread.join()
+    assert fitted(net) == expected
+
+
+def test_a_child_trains_and_copies_what_another_thread_was_training() -> None:
+    net, inside, over = network(), threading.Event(), threading.Event()
+
+    def wait(batch: int, logs: object) -> None:
+        inside.set()
+        over.wait(SECONDS)
+
+    callback = bp.LambdaCallback(on_train_batch_end=wait)
+    thread = threading.Thread(target=lambda: net.fit(X, Y, batch_size=30, verbose=0, callbacks=[callback]))
+    thread.start()
+    assert inside.wait(SECONDS)
+    try:  # the thread, and its training, do not exist in the child
+        assert in_child(lambda: trained(copy.deepcopy(net)) == trained(net))
+        with pytest.raises(RuntimeError, match="another thread trains"):
+            copy.deepcopy(net)
+    finally:
+        over.set()
+        thread.join()
+    assert net._steps == 2
 
 
 def test_a_child_of_a_callback_knows_that_its_threads_are_missing() -> None:
