@@ -11,7 +11,7 @@ from ._shared.nearest import look_up_either_way
 
 
 class MaxNorm:
-    """The weights into a unit have at most this norm, as in Keras.
+    """The weights into a unit have at most this norm.
 
     Parameters
     ----------
@@ -28,9 +28,10 @@ class MaxNorm:
     Notes
     -----
     After every step each column of a kernel of shape (fan_in, units), the weights into one unit, whose norm ‖w‖ is
-    above c is multiplied by c/‖w‖; the others stay as they are. In general the norm is taken over axis 0. The momentum
-    and other states of an optimiser stay as they are. N. Srebro and A. Shraibman, Rank, Trace-Norm and Max-Norm, 2005;
-    with dropout: N. Srivastava et al., Dropout, 2014. The order of the roundings is rule 10 of the numeric contract.
+    above c is multiplied by c/‖w‖; the others stay as they are. (Keras shrinks those by some 1e-7, too.) In general the
+    norm is taken over axis 0. The momentum and other states of an optimiser stay as they are. N. Srebro and A.
+    Shraibman, Rank, Trace-Norm and Max-Norm, 2005; with dropout: N. Srivastava et al., Dropout, 2014. The order of the
+    roundings is rule 10 of the numeric contract.
 
     Examples
     --------

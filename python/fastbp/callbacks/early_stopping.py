@@ -28,7 +28,6 @@ class EarlyStopping(Monitor):
         figure training begins with a ValueError that asks for the mode.
     baseline : float, optional
         Epochs whose figure is not better than this count as epochs without improvement, even while the figure improves.
-        (Keras goes on as long as it improves.)
     restore_best_weights : bool
         Whether the weights at the end are those of the best epoch rather than of the last. Default False.
     start_from_epoch : int
@@ -58,7 +57,8 @@ class EarlyStopping(Monitor):
 
     Notes
     -----
-    L. Prechelt, Early Stopping - But When?, 1998. A figure that is not among those of the epoch is a warning, and the
+    docs/coming-from-keras.md says where it differs from Keras: `baseline`, NaN, figures that are not there. L.
+    Prechelt, Early Stopping - But When?, 1998. A figure that is not among those of the epoch is a warning, and the
     epoch is not looked at.
 
     Examples

@@ -27,7 +27,7 @@ class ReduceLROnPlateau(Monitor):
         What counts as an improvement must be larger than this. Default 1e-4.
     cooldown : int
         Epochs after a reduction in which no epoch counts as one without improvement; better figures still become the
-        best. Default 0. (Keras counts the last of them.)
+        best. Default 0.
     min_lr : float
         The rate does not go below this. Default 0.
 
@@ -37,6 +37,10 @@ class ReduceLROnPlateau(Monitor):
         If an argument is of the wrong kind; while training, if the optimiser's learning rate is a schedule.
     ValueError
         If one is out of its range.
+
+    Notes
+    -----
+    docs/coming-from-keras.md says where it differs from Keras: `cooldown`, NaN, no "learning_rate" in the history.
 
     Examples
     --------

@@ -53,9 +53,9 @@ class Optimizer(Picklable):
 
     Notes
     -----
-    Names, defaults and meanings are those of Keras 3, but for these: the average moves with updates alone, not with
-    steps that only accumulate; accumulated gradients do not wait for another `fit`; `weight_decay` is 0 where Keras
-    says None. All of it is rule 10 of the numeric contract.
+    Names, defaults and meanings are those of Keras 3, but for what docs/coming-from-keras.md lists: biases that decay
+    spares, averages and schedules that count updates, accumulated gradients at the end of a fit, functions as rates.
+    All of it is rule 10 of the numeric contract.
     The decay: I. Loshchilov and F. Hutter, Decoupled Weight Decay Regularization, 2019. Clipping by a norm: R. Pascanu
     et al., On the Difficulty of Training Recurrent Neural Networks, 2013. The average: B. Polyak and A. Juditsky,
     Acceleration of Stochastic Approximation by Averaging, 1992.

@@ -54,8 +54,8 @@ class LearningRateSchedule(Picklable):
     Notes
     -----
     Calling a schedule with an update's number, from 0, gives its learning rate. With gradient accumulation it is the
-    updates that count, not the steps. The engine fetches 1024 rates at a time; a plain function as `learning_rate` is
-    called before every update instead, in order.
+    updates that count, not the steps (in Keras the steps). The engine fetches 1024 rates at a time; a plain function as
+    `learning_rate` is called before every update instead, in order.
 
     Examples
     --------

@@ -1,0 +1,348 @@
+"""Where fastbp differs from Keras on purpose: each test shows both sides of a row in docs/coming-from-keras.md.
+
+`shows` names the row; tests/test_coming_from_keras.py compares the names with the page's.
+"""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import fastbp as bp
+import numpy as np
+import pytest
+from beside_keras import START, keras_optimized, load_keras, optimized
+
+pytestmark = pytest.mark.filterwarnings("default")
+keras, jax = load_keras()
+
+RANDOM = np.random.default_rng(11)
+X = RANDOM.normal(size=(40, 3))
+GRADIENTS = RANDOM.normal(size=(12, 7))
+
+
+def shows(row: str) -> Callable[[Any], Any]:
+    """Says which row of the page a test shows."""
+    assert row
+    return lambda test: test
+
+
+def network(library: Any, units: int = 1, activation: str | None = None) -> Any:
+    dense = bp.Dense if library is bp else keras.layers.Dense
+    return library.Sequential([library.Input((3,)), dense(units, activation)])
+
+
+def callbacks(library: Any) -> Any:
+    return bp if library is bp else keras.callbacks
+
+
+def optimizers(library: Any) -> Any:
+    return bp if library is bp else keras.optimizers
+
+
+def compiled(library: Any, loss: str = "mse", optimizer: Any = "sgd", **options: Any) -> Any:
+    net = network(library, **options)
+    net.compile(optimizer, loss)
+    return net
+
+
+# --- losses
+
+
+@shows("probabilities near 0 and 1")
+def test_keras_clips_what_fastbp_does_not() -> None:
+    y, a, z = bp.input("y"), bp.input("a"), bp.input("z")
+    plain = bp.function([y, a], bp.binary_crossentropy(y, a), dtype="float64")
+    assert plain([1.0], [1e-12]) == pytest.approx(-np.log(1e-12))
+    assert float(keras.losses.binary_crossentropy(np.ones(1), np.array([1e-12]))) == pytest.approx(-np.log(1e-7))
+    slope = jax.grad(lambda p: keras.losses.binary_crossentropy(np.ones(1), p))
+    assert slope(np.array([1e-12])) == 0
+    assert slope(np.array([1e-6])) < 0
+    stable = bp.function([y, z], bp.categorical_crossentropy(y, bp.softmax(z)), dtype="float64")
+    logits, target = np.array([[0.0, 1000.0]]), np.array([[1.0, 0.0]])
+    assert stable(target, logits) == 1000
+    softmax = keras.ops.softmax(logits)
+    assert float(keras.losses.categorical_crossentropy(target, softmax)[0]) == pytest.approx(-np.log(1e-7))
+
+
+@shows("targets of another shape")
+def test_keras_broadcasts_targets_that_fastbp_refuses() -> None:
+    assert compiled(keras, units=3).evaluate(X, X[:, :1], verbose=0) > 0
+    with pytest.raises(ValueError, match=r"y must have the shape \(rows, 3\) of the outputs, got \(rows, 1\)"):
+        compiled(bp, units=3).evaluate(X, X[:, :1])
+
+
+@shows("labels that are no class")
+@pytest.mark.parametrize("label", [7, -1])
+def test_a_label_that_is_no_class_costs_nothing_in_keras(label: int) -> None:
+    options = {"loss": "sparse_categorical_crossentropy", "units": 2, "activation": "softmax"}
+    assert compiled(keras, **options).evaluate(X, np.full(40, label), verbose=0) == 0
+    with pytest.raises(ValueError, match=f"y must hold whole labels 0 … 1, got {label} in row 0"):
+        compiled(bp, **options).evaluate(X, np.full(40, label))
+
+
+@shows("labels for `categorical_crossentropy`")
+def test_categorical_crossentropy_takes_labels_in_fastbp() -> None:
+    options = {"loss": "categorical_crossentropy", "units": 2, "activation": "softmax"}
+    labels = np.arange(40) % 2
+    net = compiled(bp, **options)
+    assert net.evaluate(X, labels) == net.evaluate(X, np.eye(2)[labels])
+    with pytest.raises(ValueError, match="must have the same shape"):
+        compiled(keras, **options).evaluate(X, labels, verbose=0)
+
+
+@shows("NaN while training")
+def test_keras_goes_on_with_nan() -> None:
+    trained = compiled(keras, optimizer=keras.optimizers.SGD(1e200))
+    assert np.isnan(trained.fit(X, X[:, 0], epochs=3, verbose=0).history["loss"][1:]).all()
+    assert np.isnan(trained.get_weights()[0]).all()
+    net = bp.Sequential([bp.Dense(1)], dtype="float64")
+    net.compile(bp.SGD(1e200), "mse")
+    with pytest.raises(bp.NonFiniteError):
+        net.fit(X, X[:, 0], epochs=3, verbose=0)
+    assert np.isfinite(net.get_weights()[0]).all()
+
+
+# --- optimisers
+
+
+@shows("`weight_decay` and biases")
+@pytest.mark.parametrize("rule", ["SGD", "AdamW", "Lion"])
+def test_keras_decays_biases_too(rule: str) -> None:
+    settings = {"learning_rate": 0.1, "weight_decay": 0.2}
+    theirs = keras_optimized(getattr(keras.optimizers, rule)(**settings), GRADIENTS)[-1]
+    np.testing.assert_allclose(optimized(getattr(bp, rule)(**settings), GRADIENTS), theirs, rtol=2e-6)
+    spared = optimized(getattr(bp, rule)(**settings), GRADIENTS, decay=False)  # as a bias
+    assert abs(spared - theirs).min() > 1e-3
+    excluded = getattr(keras.optimizers, rule)(**settings)
+    excluded.exclude_from_weight_decay(var_names=["variable"])
+    np.testing.assert_allclose(spared, keras_optimized(excluded, GRADIENTS)[-1], rtol=2e-6)
+    net = bp.Sequential([bp.Input((3,)), bp.Dense(2)])
+    assert [weight.decay for weight in net.weights] == [True, False]
+
+
+@shows("schedules under accumulation")
+def test_a_schedule_counts_updates_in_fastbp_and_steps_in_keras() -> None:
+    theirs = keras.optimizers.SGD(
+        keras.optimizers.schedules.PiecewiseConstantDecay([1, 2, 3], [8.0, 4.0, 2.0, 1.0]),
+        gradient_accumulation_steps=2,
+    )
+    ours = bp.SGD(bp.PiecewiseConstantDecay([1, 2, 3], [8.0, 4.0, 2.0, 1.0]), gradient_accumulation_steps=2)
+    ones = np.ones((4, 7))
+    assert (START - optimized(ours, ones)).round(6).tolist() == [16] * 7  # updates 0 and 1: 8 + 8
+    assert (START - keras_optimized(theirs, ones)[-1]).round(6).tolist() == [10] * 7  # steps 1 and 3: 8 + 2
+
+
+@shows("the average under accumulation")
+def test_the_average_moves_with_updates_in_fastbp_and_with_steps_in_keras() -> None:
+    settings = {"learning_rate": 1.0, "gradient_accumulation_steps": 2, "use_ema": True, "ema_momentum": 0.5}
+    ones = np.ones((6, 7))  # the weights w become w − 1, w − 2, w − 3 at steps 2, 4, 6
+    behind = START - optimized(bp.SGD(**settings), ones)
+    assert behind.round(6).tolist() == [2.25] * 7  # of 1, 2, 3, each once: ½·(½·1 + ½·2) + ½·3
+    behind = START - keras_optimized(keras.optimizers.SGD(**settings), ones)[-1]
+    assert behind.round(6).tolist() == [2.375] * 7  # 2 counts a second time at step 5
+
+
+@shows("a function as `learning_rate`")
+def test_a_learning_rate_function_gets_the_update_in_fastbp() -> None:
+    rates = [1.0, 0.5, 0.25]
+    ones = np.ones((3, 7))
+    assert (START - optimized(bp.SGD(lambda update: rates[update]), ones)).round(6).tolist() == [1.75] * 7
+    assert float(keras.optimizers.SGD(lambda: 0.5).learning_rate) == 0.5
+    with pytest.raises(TypeError, match="missing 1 required positional argument"):
+        float(keras.optimizers.SGD(lambda update: rates[update]).learning_rate)
+
+
+@shows("`compile` with the same optimiser again")
+def test_compile_starts_the_optimiser_anew_in_fastbp() -> None:
+    for library, starts_anew in ((bp, True), (keras, False)):
+        optimizer = optimizers(library).SGD(0.1, momentum=0.9)
+        net = compiled(library, optimizer=optimizer)
+        net.fit(X, X[:, 0], shuffle=False, verbose=0)
+        weights = net.get_weights()
+        net.compile(optimizer, "mse")
+        net.fit(X, X[:, 0], shuffle=False, verbose=0)
+        fresh = compiled(library, optimizer=optimizers(library).SGD(0.1, momentum=0.9))
+        fresh.set_weights(weights)
+        fresh.fit(X, X[:, 0], shuffle=False, verbose=0)
+        assert np.allclose(net.get_weights()[0], fresh.get_weights()[0]) == starts_anew
+
+
+@shows("`MaxNorm` below its limit")
+def test_keras_max_norm_shrinks_every_column_a_little() -> None:
+    w = np.array([[0.5], [0.5]])
+    assert np.array_equal(bp.MaxNorm(2.0)(w), w)
+    shrunk = np.asarray(keras.constraints.MaxNorm(2.0)(w))
+    assert 0 < abs(shrunk - w).max() < 1e-6
+
+
+@shows("arguments that switch off")
+def test_what_switches_clipping_and_accumulation_off() -> None:
+    keras.optimizers.SGD(clipnorm=0.0)
+    keras.optimizers.SGD(use_ema=True, ema_overwrite_frequency=0)
+    for wrong in ({"clipnorm": 0.0}, {"use_ema": True, "ema_overwrite_frequency": 0}):
+        with pytest.raises(ValueError, match="must be"):
+            bp.SGD(**wrong)
+    bp.SGD(1, gradient_accumulation_steps=1)
+    for wrong in ({"learning_rate": 1}, {"gradient_accumulation_steps": 1}):
+        with pytest.raises(ValueError, match=r"learning_rate|gradient_accumulation_steps"):
+            keras.optimizers.SGD(**wrong)
+
+
+@shows("the default optimiser")
+def test_the_default_optimiser() -> None:
+    assert inspect.signature(keras.Model.compile).parameters["optimizer"].default == "rmsprop"
+    assert inspect.signature(bp.Model.compile).parameters["optimizer"].default == "sgd"
+
+
+# --- penalties
+
+
+@shows('the name "L1L2"')
+def test_l1l2_by_name_penalises_nothing_in_keras() -> None:
+    assert keras.regularizers.get("L1L2").get_config() == {"l1": 0.0, "l2": 0.0}
+    ours = bp.regularizers.get_regularizer("kernel_regularizer", "L1L2")
+    assert (ours.l1, ours.l2) == (0.01, 0.01)
+    assert (bp.L1L2().l1, bp.L1L2().l2) == (0, 0)
+
+
+# --- callbacks
+
+
+def fed(callback: Any, figures: list[float], epochs: int = 0) -> tuple[int, list[float]]:
+    """The last epoch and the learning rates, fed with the figure of each epoch."""
+    model = SimpleNamespace(
+        stop_training=False,
+        metrics=(),
+        optimizer=SimpleNamespace(learning_rate=1.0),
+        get_weights=lambda: epoch,
+        set_weights=lambda weights: None,
+    )
+    rates = []
+    callback.set_model(model)
+    callback.on_train_begin()
+    for epoch, figure in enumerate(figures):
+        callback.on_epoch_end(epoch, {"loss": figure})
+        rates.append(model.optimizer.learning_rate)
+        if model.stop_training:
+            break
+    return epoch, rates
+
+
+@shows("`ReduceLROnPlateau(cooldown=n)`")
+def test_cooldown_waits_one_epoch_less_in_keras() -> None:
+    flat = [1.0] * 12
+
+    def drops(library: Any, cooldown: int) -> list[int]:
+        plateau = callbacks(library).ReduceLROnPlateau("loss", 0.5, patience=2, cooldown=cooldown)
+        rates = fed(plateau, flat)[1]
+        return [epoch for epoch in range(1, 12) if rates[epoch] < rates[epoch - 1]]
+
+    assert [drops(bp, n) for n in (0, 1, 2)] == [[2, 4, 6, 8, 10], [2, 5, 8, 11], [2, 6, 10]]
+    assert [drops(keras, n) for n in (0, 1, 2)] == [[2, 4, 6, 8, 10], [2, 4, 6, 8, 10], [2, 5, 8, 11]]
+
+
+@shows("`EarlyStopping(baseline=…)`")
+def test_a_baseline_ends_training_that_improves_in_fastbp_alone() -> None:
+    improving = [5.0 - epoch / 10 for epoch in range(20)]  # never below 1
+    assert fed(bp.EarlyStopping("loss", patience=4, baseline=1.0), improving)[0] == 3
+    assert fed(keras.callbacks.EarlyStopping("loss", patience=4, baseline=1.0), improving)[0] == 19
+
+
+@shows("NaN as the first figure")
+def test_nothing_beats_a_first_nan_in_keras() -> None:
+    figures = [np.nan, 5.0, 4.0, 3.0, 2.0]
+    ours, theirs = (callbacks(library).EarlyStopping("loss", patience=3) for library in (bp, keras))
+    assert fed(ours, figures)[0] == 4
+    assert ours.best == 2.0
+    assert fed(theirs, figures)[0] == 3
+    assert np.isnan(theirs.best)
+
+
+@shows('`mode="auto"`')
+def test_auto_knows_the_direction_of_losses_and_accuracies() -> None:
+    for library in (bp, keras):
+        net = network(library)
+        mean = bp.mean if library is bp else keras.ops.mean
+
+        def own(y: Any, a: Any, mean: Any = mean) -> Any:
+            return mean(a)
+
+        net.compile("sgd", "mse", metrics=[own])
+        with pytest.raises(ValueError, match="mode"):
+            net.fit(X, X[:, 0], verbose=0, callbacks=[callbacks(library).EarlyStopping("own")])
+    assert bp.EarlyStopping("val_accuracy").mode == "max"
+
+
+@shows("a figure that is not there")
+def test_a_missing_figure_is_one_warning_in_fastbp_and_one_per_epoch_in_keras() -> None:
+    for library, expected in ((bp, 1), (keras, 3)):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            compiled(library).fit(X, X[:, 0], epochs=3, verbose=0, callbacks=[callbacks(library).EarlyStopping()])
+        assert len([w for w in caught if "val_loss" in str(w.message)]) == expected
+
+
+@shows("the learning rate in the history")
+def test_keras_history_has_the_learning_rate_of_a_plateau() -> None:
+    for library, expected in ((bp, {"loss"}), (keras, {"loss", "learning_rate"})):
+        plateau = callbacks(library).ReduceLROnPlateau("loss")
+        run = compiled(library).fit(X, X[:, 0], epochs=2, verbose=0, callbacks=[plateau])
+        assert {*run.history} == expected
+    net, rates = compiled(bp), []
+    note = bp.LambdaCallback(on_epoch_end=lambda epoch, logs: rates.append(net.optimizer.learning_rate))
+    net.fit(X, X[:, 0], epochs=2, verbose=0, callbacks=[note])
+    assert rates == [0.01, 0.01]
+
+
+@shows("logs that a callback changes")
+def test_each_callback_has_logs_of_its_own_in_fastbp() -> None:
+    for library, seen in ((bp, {"loss"}), (keras, {"loss", "mine"})):
+        add = callbacks(library).LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(mine=1.0))
+        assert {*compiled(library).fit(X, X[:, 0], verbose=0, callbacks=[add]).history} == seen
+
+
+# --- fit
+
+
+@shows("`validation_split`")
+def test_validation_split_counts_with_the_decimal_number() -> None:
+    x = np.ones((1000, 3))
+    for library, expected in ((bp, 100), (keras, 99)):
+        steps: list[int] = []
+        count = callbacks(library).LambdaCallback(on_train_batch_end=lambda batch, logs, steps=steps: steps.append(1))
+        compiled(library).fit(x, x[:, 0], batch_size=1, validation_split=0.9, verbose=0, callbacks=[count])
+        assert len(steps) == expected
+
+
+@shows("truth values")
+@pytest.mark.parametrize("shuffle", ["batch", "no", 1])
+def test_true_and_false_alone_are_truth_values_in_fastbp(shuffle: Any) -> None:
+    compiled(keras).fit(X, X[:, 0], shuffle=shuffle, verbose=0)
+    with pytest.raises(TypeError, match="shuffle must be True or False"):
+        compiled(bp).fit(X, X[:, 0], shuffle=shuffle, verbose=0)
+
+
+@shows("seeds")
+def test_fastbp_begins_with_the_same_weights_every_time() -> None:
+    first, second = (network(bp).get_weights()[0] for _ in range(2))
+    assert np.array_equal(first, second)
+    assert not np.array_equal(*(network(keras).get_weights()[0] for _ in range(2)))
+
+
+@shows("dtype")
+def test_the_dtype_is_a_models_in_fastbp_and_global_in_keras() -> None:
+    assert network(bp).get_weights()[0].dtype == np.float32
+    assert bp.Sequential([bp.Input((3,)), bp.Dense(1)], dtype="float64").get_weights()[0].dtype == np.float64
+    assert keras.config.floatx() == "float64"
+    assert network(keras).get_weights()[0].dtype == np.float64
+
+
+@shows("`Dropout(1.0)`")
+def test_dropping_everything_is_refused() -> None:
+    keras.layers.Dropout(1.0)
+    with pytest.raises(ValueError, match="rate must be at least 0 and below 1, got 1"):
+        bp.Dropout(1.0)
