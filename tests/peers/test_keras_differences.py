@@ -346,3 +346,24 @@ def test_dropping_everything_is_refused() -> None:
     keras.layers.Dropout(1.0)
     with pytest.raises(ValueError, match="rate must be at least 0 and below 1, got 1"):
         bp.Dropout(1.0)
+
+
+# --- what surprises in both
+
+
+@pytest.mark.parametrize("library", ["fastbp", "keras"])
+def test_gradients_without_an_update_wait_for_the_next_fit(library: str) -> None:
+    chosen = bp if library == "fastbp" else keras
+    net = compiled(chosen, optimizer=optimizers(chosen).SGD(0.1, gradient_accumulation_steps=2))
+    before = net.get_weights()[0]
+    for moves in (False, True):
+        net.fit(X, X[:, 0], batch_size=40, verbose=0)
+        assert np.array_equal(net.get_weights()[0], before) != moves
+
+
+@pytest.mark.parametrize("library", ["fastbp", "keras"])
+def test_the_epochs_figures_are_those_of_the_weights_not_of_their_average(library: str) -> None:
+    chosen = bp if library == "fastbp" else keras
+    net = compiled(chosen, optimizer=optimizers(chosen).SGD(0.1, use_ema=True, ema_momentum=0.9))
+    run = net.fit(X, X[:, 0], epochs=5, validation_data=(X, X[:, 0]), verbose=0)
+    assert net.evaluate(X, X[:, 0], verbose=0) > run.history["val_loss"][-1] * 1.05
