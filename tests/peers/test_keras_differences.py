@@ -146,6 +146,76 @@ def test_the_average_moves_with_updates_in_fastbp_and_with_steps_in_keras() -> N
     assert behind.round(6).tolist() == [2.375] * 7  # 2 counts a second time at step 5
 
 
+def offset(library: Any, optimizer: Any, metrics: Any = None) -> Any:
+    """A network of one weight, a bias that begins at 0."""
+    dense = bp.Dense if library is bp else keras.layers.Dense
+    net = library.Sequential([library.Input((1,)), dense(1, kernel_initializer="zeros")])
+    net.compile(optimizer, "mse", metrics=metrics)
+    return net
+
+
+@shows("gradients that wait at the end of `fit`")
+def test_keras_lets_gradients_wait_for_the_next_fit() -> None:
+    zeros, ones = np.zeros((3, 1)), np.ones((3, 1))
+    biases = []
+    for library in (bp, keras):
+        net = offset(library, optimizers(library).SGD(0.25, gradient_accumulation_steps=4))
+        net.fit(zeros, ones, batch_size=1, verbose=0)
+        biases.append(float(net.get_weights()[1][0]))
+    assert biases == [0.5, 0.0]  # the gradient is −2 in all three steps
+
+
+@shows("figures with `use_ema`")
+def test_keras_validates_the_weights_that_the_average_replaces() -> None:
+    zeros, ones = np.zeros((4, 1)), np.ones((4, 1))
+    last, left = [], []
+    for library in (bp, keras):
+        net = offset(library, optimizers(library).SGD(0.25, use_ema=True, ema_momentum=0.5))
+        run = net.fit(zeros, ones, epochs=2, verbose=0, validation_data=(zeros, ones))
+        last.append(run.history["val_loss"][-1])
+        left.append(float(net.evaluate(zeros, ones, verbose=0)))
+    # The bias is 1/2, then 3/4; the average 1/2, then 5/8.
+    np.testing.assert_allclose(last, [(3 / 8) ** 2, (1 / 4) ** 2], rtol=1e-6)
+    np.testing.assert_allclose(left, [(3 / 8) ** 2] * 2, rtol=1e-6)
+
+
+@shows("metric functions that are no means over rows")
+def test_keras_averages_a_root_of_means_over_batches() -> None:
+    def root(library: Any) -> Callable[[Any, Any], Any]:
+        if library is bp:
+            return lambda y, a: bp.sqrt(bp.mean(bp.square(y - a)))
+        return lambda y, a: keras.ops.sqrt(keras.ops.mean(keras.ops.square(y - a)))
+
+    x, y = np.zeros((4, 1)), np.array([[1.0], [1.0], [7.0], [7.0]])
+    found = [
+        offset(library, "sgd", metrics=[root(library)]).evaluate(x, y, batch_size=2, verbose=0)[1]
+        for library in (bp, keras)
+    ]
+    np.testing.assert_allclose(found, [5.0, 4.0], rtol=1e-6)  # √((1 + 1 + 49 + 49) / 4) and (1 + 7) / 2
+
+
+@shows('"accuracy" of several outputs with `binary_crossentropy`')
+def test_keras_takes_the_accuracy_of_several_binary_outputs_by_their_largest() -> None:
+    y, a = np.array([[1.0, 1.0, 0.0]]), np.array([[0.9, 0.2, 0.1]])
+    for library, expected in ((bp, 2 / 3), (keras, 1.0)):
+        x = library.Input((3,)) if library is keras else bp.input("x", (3,))
+        out = keras.layers.Rescaling(1.0)(x) if library is keras else x * 1.0
+        net = library.Model(x, out)
+        net.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+        assert net.evaluate(a, y, verbose=0)[1] == pytest.approx(expected, rel=1e-6)
+
+
+@shows("the accuracy of NaN")
+def test_keras_counts_nan_as_the_first_class() -> None:
+    nan = np.full((2, 3), np.nan)
+    labels = bp.input("y")
+    outputs = bp.input("a")
+    f = bp.function([labels, outputs], bp.sparse_categorical_accuracy(labels, outputs))
+    assert np.isnan(f([0, 1], nan))
+    theirs = keras.metrics.sparse_categorical_accuracy(np.array([[0], [1]]), nan)
+    assert np.asarray(theirs).tolist() == [1.0, 0.0]
+
+
 @shows("a function as `learning_rate`")
 def test_a_learning_rate_function_gets_the_update_in_fastbp() -> None:
     rates = [1.0, 0.5, 0.25]
