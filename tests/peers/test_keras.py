@@ -292,6 +292,8 @@ class FakeModel:
     def get_weights(self) -> int:
         return self.epoch
 
+    _weights_to_leave = get_weights  # what fastbp's callback asks for
+
     def set_weights(self, epoch: int) -> None:
         self.epoch = epoch
 

@@ -118,8 +118,8 @@ def _attempt(method: Callable[..., Any]) -> Callable[..., Any]:
             turns = self._turns
             if turns.training.is_mine:
                 self._unmake()
-            elif not turns.is_training:  # else another thread trains what was built
-                turns.train("undo", self._unmake)
+            else:
+                turns.while_idle(self._unmake)  # not while another thread trains what was built
             raise
 
     return attempt
