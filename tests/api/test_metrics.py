@@ -231,6 +231,35 @@ def test_composed_metrics_of_a_cross_entropy_keep_its_stable_form() -> None:
         assert net.evaluate(logits, targets)[1] == np.float32(np.sqrt(300.0))
 
 
+@pytest.mark.parametrize("backend", ["core", "reference"])
+@pytest.mark.parametrize("penalties", [{}, {"l1": 0.2, "l2": 0.3}, {"l1": 0.2, "proximal": True}], ids=str)
+def test_a_loss_that_is_no_mean_over_rows_is_of_all_rows(penalties: dict[str, Any], backend: str) -> None:
+    x, y = RNG.normal(size=(50, 3)), RNG.normal(size=(50, 1))
+    layers = [bp.Input((3,)), bp.Dropout(0.5), bp.Dense(1, kernel_regularizer=bp.L2(0.25))]
+    net = bp.Sequential(layers, dtype="float64")
+    net.compile(bp.SGD(0.01), rmse, metrics=["mae", rmse], backend=backend, **penalties)
+    history = net.fit(x, y, batch_size=50, verbose=0, validation_data=(x, y), validation_batch_size=8).history
+    kernel, error = net.get_weights()[0], net.predict(x) - y
+    loss = np.sqrt(np.mean(error**2)) + 0.25 * np.sum(kernel**2)
+    loss += penalties.get("l1", 0.0) / 50 * np.abs(kernel).sum() + penalties.get("l2", 0.0) / 100 * np.sum(kernel**2)
+    found = [net.evaluate(x, y, batch_size=size) for size in (1, 7, 32, 50)]
+    assert {figures[0] for figures in found} == {history["val_loss"][-1]}  # bit for bit
+    for figures in found:
+        np.testing.assert_allclose(figures, [loss, np.abs(error).mean(), np.sqrt(np.mean(error**2))], rtol=1e-12)
+
+
+def test_the_figures_of_outputs_that_depend_on_other_rows_are_those_of_predict() -> None:
+    x, y = RNG.normal(size=(50, 3)), RNG.normal(size=(50, 1))
+    a = bp.input("a", (3,))
+    net = bp.Model(a, bp.Dense(1)(a - bp.mean(a, axis=0)), dtype="float64")
+    net.compile("sgd", "mse")
+    net.build()
+    expected = np.mean(((x - x.mean(axis=0)) @ net.get_weights()[0] - y) ** 2)
+    for size in (7, 50):
+        np.testing.assert_allclose(np.mean((net.predict(x, batch_size=size) - y) ** 2), expected, rtol=1e-12)
+        np.testing.assert_allclose(net.evaluate(x, y, batch_size=size), expected, rtol=1e-12)
+
+
 def test_a_composed_metric_may_read_inputs_and_weights() -> None:
     x, y = RNG.normal(size=(50, 3)), RNG.normal(size=(50, 1))
     a = bp.input("a", (3,))

@@ -123,8 +123,8 @@ class CompiledNetwork(Predictor):
             A name of `fastbp.losses.LOSSES`, or any function of expressions; a result per row is averaged.
         metrics : list of str or functions
             "accuracy", names of losses, functions of expressions. In training they are means over batches, weighted by
-            rows; in `evaluate` and validation a metric that is no mean over rows, such as the root of a mean, is
-            computed once, from all predictions. Default: none.
+            rows; in `evaluate` and validation a metric or loss that is no mean over rows, such as the root of a mean,
+            is computed once, from all predictions. Default: none.
         l1, l2 : float
             λ of the lecture's penalties λ/m Σ|w| and λ/(2m) Σw², with m the rows that `fit` trains on; weights that are
             trained only, never biases. Default 0.

@@ -1,4 +1,4 @@
-"""Metrics that are no means over rows, such as the root of a mean: they are computed once, from all predictions.
+"""Figures that are no means over rows, such as the root of a mean: they are computed once, from all predictions.
 
 A mean over rows may be computed batch by batch: the batches' values, weighted by their rows, make that of all rows. The
 root of a mean, a quotient of sums or a maximum may not.
@@ -64,7 +64,7 @@ def _kind_of(graph: Any, node: int, operands: list[Kind]) -> Kind:
 
 
 class ComposedMetrics:
-    """Some metrics of a model, as a graph of its inputs, its targets and the predictions of all rows.
+    """Some metrics of a model, or its loss, as a graph of its inputs, its targets and the predictions of all rows.
 
     A softmax or sigmoid at the end of the model is computed again in this graph, from the logits, so that cross
     entropies take their stable form here too.

@@ -22,7 +22,7 @@ class Evaluation:
     values : Parameters
         The weights to compute with.
     composed : ComposedMetrics, optional
-        The metrics that are no means over rows.
+        The loss and metrics that are no means over rows.
     places : list of int
         Their places among the figures.
     """
@@ -51,7 +51,7 @@ class Evaluation:
         return [float(mean) for mean in self._figures.means(list(arrays), batch_size=batch_size)]
 
     def corrected(self, figures: Sequence[float], arrays: Sequence[np.ndarray], batch_size: int) -> list[float]:
-        """Means of batches with the composed metrics, computed from the predictions of all rows, in their places."""
+        """Means of batches with the composed figures, computed from the predictions of all rows, in their places."""
         corrected = list(figures)
         if self._places:
             (predicted,) = self._predicted(list(arrays), batch_size=batch_size)

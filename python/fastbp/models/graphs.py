@@ -118,19 +118,17 @@ class TrainingGraph:
         self.lowering = Lowering(store, self.inputs, shapes, scope)
         self.check = self.lowering.check  # raises a ValueError for targets that the loss or a metric is not meant for
         self.lowering.lower([output])
-        cost = self._loss(target, output)
-        self.lowering.lower([cost])
-        self._check_dependence(cost)
+        loss = self._loss(target, output)
+        self.lowering.lower([loss])
+        self._check_dependence(loss)
         self.trainable = self.lowering.trained()
         self._l1, self._l2 = factors
         seen, proximal = self._penalties()
-        for penalty in seen:
-            cost = cost + penalty
-        self._descended = self.lowering.node(cost)
-        for penalty in proximal:
-            cost = cost + penalty
-        self._cost, self._scope = cost, scope
-        self.cost = self.lowering.node(cost)
+        descended = _total(loss, seen)
+        self._descended = self.lowering.node(descended)
+        self._cost, self._scope = _total(descended, proximal), scope
+        self._all_penalties = [*seen, *proximal]
+        self.cost = self.lowering.node(self._cost)
         rows, dims = self.lowering.shape(self.cost)
         if rows or dims:
             raise ValueError(f"a regulariser must give a scalar, got the shape {shape_rules.shape_text(rows, dims)}")
@@ -263,18 +261,20 @@ class TrainingGraph:
 
     @cached_property
     def _composed(self) -> tuple[list[int], ComposedMetrics | None]:
-        """The metrics that are no means over rows, and their places among the figures."""
-        lowering, (_, *figures) = self._without_dropout
-        places = [1 + i for i, node in enumerate(figures) if not is_mean_over_rows(lowering.graph, node)]
+        """The loss and metrics that are no means over rows, and their places among the figures."""
+        lowering, figures = self._without_dropout
+        places = [i for i, node in enumerate(figures) if not is_mean_over_rows(lowering.graph, node)]
         if not places:
             return places, None
 
-        def metric(place: int) -> Callable[[Expression, Expression], Expression]:
+        def figure(place: int) -> Callable[[Expression, Expression], Expression]:
+            if place == 0:
+                return lambda target, prediction: _total(self._loss(target, prediction), self._all_penalties)
             name, function = self.goal.metrics[place - 1]
             return lambda target, prediction: self._scalar(function, target, prediction, name)
 
         output = Node(lowering, lowering.node(self.output))
-        return places, ComposedMetrics(output, self.inputs, self.shapes, [metric(p) for p in places])
+        return places, ComposedMetrics(output, self.inputs, self.shapes, [figure(p) for p in places])
 
     @cached_property
     def _without_dropout(self) -> tuple[Lowering, list[int]]:
@@ -307,3 +307,10 @@ class TrainingGraph:
                 lowering.graph, [cost, *nodes], self.store.values, training=training, seed=self.store.seed
             )
         return self._gradients[training]
+
+
+def _total(value: Expression, penalties: Sequence[Expression]) -> Expression:
+    """The sum, in this order."""
+    for penalty in penalties:
+        value = value + penalty
+    return value

@@ -378,8 +378,8 @@ class Model(CompiledNetwork):
         y : array
             The targets.
         batch_size : int
-            Rows at a time. Figures are means over batches, weighted by rows; a metric that is no mean over rows, such
-            as the root of a mean, is computed once, from all predictions. Default 32.
+            Rows at a time. Figures are means over batches, weighted by rows; a metric or loss that is no mean over
+            rows, such as the root of a mean, is computed once, from all predictions. Default 32.
         verbose : 0, 1, 2 or "auto"
             0 prints nothing, all others one line at the end: rows, seconds, rows/s and the figures. Default 0.
         callbacks : list of Callback
