@@ -7,6 +7,7 @@ from typing import Any
 import fastbp as bp
 import numpy as np
 import pytest
+from fastbp.metrics import METRICS
 
 RNG = np.random.default_rng(4)
 PROBABILITIES = RNG.dirichlet(np.ones(4), size=50)
@@ -108,6 +109,27 @@ def test_nan_predictions_have_no_accuracy(backend: str) -> None:
     net = bp.Sequential([bp.Input((2,)), bp.Activation("softmax")])
     net.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"], backend=backend)
     assert np.isnan(net.evaluate(np.array([[np.nan, np.nan], [1.0, 2.0]]), [0, 1])[1])
+
+
+@pytest.mark.parametrize("place", ["the target's class", "another class"])
+@pytest.mark.parametrize("end", [lambda a: a, bp.sigmoid, bp.softmax], ids=["plain", "sigmoid", "softmax"])
+@pytest.mark.parametrize("name", METRICS)
+def test_one_nan_makes_every_figure_nan(name: str, end: Any, place: str) -> None:
+    """Also where its target is 0, and 0·ln a would be left out."""
+    column = LABELS[7] if place == "the target's class" else 3 - LABELS[7]
+    figure = lambda y, a: METRICS[name](y, end(a))  # noqa: E731
+    targets = LABELS if name.startswith("sparse") else ONE_HOT
+    outputs = PROBABILITIES.copy()
+    assert np.isfinite(value(figure, targets, outputs))
+    outputs[7, column] = np.nan
+    assert np.isnan(value(figure, targets, outputs))
+    missing = targets.astype(float)
+    missing[(7,) if targets is LABELS else (7, column)] = np.nan
+    if targets is LABELS:
+        with pytest.raises(ValueError, match="y must hold whole labels 0 … 3, got nan"):
+            value(figure, missing, PROBABILITIES)
+    else:
+        assert np.isnan(value(figure, missing, PROBABILITIES))
 
 
 # --- the accuracy of a model is chosen by its loss, then by the shapes
