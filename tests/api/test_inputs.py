@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,50 @@ def test_a_column_without_numbers_is_named() -> None:
         network().fit([[1.0], [2.0]], pandas.Series(["a", "b"], dtype="category"), verbose=0)
     with pytest.raises(TypeError, match="x must hold real numbers, got LazyFrame"):
         network().predict(polars.DataFrame(columns).lazy())
+
+
+NOW, DAY = datetime.datetime(2020, 1, 1, 12), datetime.timedelta(1)
+TIMES = {"date": [NOW.date()] * 2, "datetime": [NOW, NOW + DAY], "duration": [DAY, DAY], "time": [NOW.time()] * 2}
+
+
+@pytest.mark.parametrize("beside", [True, False], ids=["beside numbers", "alone"])
+@pytest.mark.parametrize("kind", TIMES)
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_dates_and_times_are_no_numbers(library: str, kind: str, beside: bool) -> None:
+    """polars makes numbers of them: days, microseconds or nanoseconds."""
+    frames = pytest.importorskip(library)
+    columns = {"size": [1.0, 2.0], "when": TIMES[kind]}
+    x = frames.DataFrame(columns if beside else {"when": TIMES[kind]})
+    known = library == "polars" or kind in ("datetime", "duration")  # pandas keeps the others as objects
+    hint = "pass numbers, such as days since a date" if known else "for labels"
+    with pytest.raises(TypeError, match=rf"x must hold real numbers, got .* in column 'when'; {hint}"):
+        network().fit(x, [1.0, 2.0], verbose=0)
+    with pytest.raises(TypeError, match=f"y must hold real numbers, got .*; {hint}"):
+        network().fit([[1.0], [2.0]], frames.Series(TIMES[kind]), verbose=0)
+
+
+def test_numbers_that_pandas_keeps_as_objects_are_named() -> None:
+    pandas = pytest.importorskip("pandas")
+    x = pandas.DataFrame({"a": [1.0, 2.0], "b": np.array([1, 2], object)})
+    with pytest.raises(TypeError, match=r"got object in column 'b'; .* for numbers, convert the column with astype"):
+        network().predict(x)
+    dates = pandas.DataFrame({"a": pandas.Categorical(pandas.to_datetime([NOW, NOW + DAY]))})
+    with pytest.raises(TypeError, match="got category in column 'a'; pass numbers, such as days"):
+        network().predict(dates)
+
+
+def test_a_polars_series_of_arrays_is_rows_of_numbers() -> None:
+    polars = pytest.importorskip("polars")
+    rows = polars.Series([[1.0, 2.0], [3.0, 4.0]], dtype=polars.Array(polars.Float64, 2))
+    np.testing.assert_array_equal(arrays.as_array(rows, "x"), [[1, 2], [3, 4]])
+    nested = polars.Series([[[1, 2]], [[3, 4]]], dtype=polars.Array(polars.Array(polars.Int16, 2), 1))
+    np.testing.assert_array_equal(arrays.as_array(nested, "x"), [[[1, 2]], [[3, 4]]])
+    empty = polars.DataFrame({"a": [1, 2], "b": [None, None]})
+    np.testing.assert_array_equal(arrays.as_array(empty, "x"), [[1, np.nan], [2, np.nan]])
+    days = polars.Series([TIMES["date"]], dtype=polars.Array(polars.Date, 2))
+    for wrong in (days, polars.Series([{"a": 1}, {"a": 2}])):
+        with pytest.raises(TypeError, match=r"x must hold real numbers, got (Array|Struct)"):
+            arrays.as_array(wrong, "x")
 
 
 # --- invalid data: the same errors in both backends

@@ -53,16 +53,9 @@ def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
 
 def _of_frame(frame: Any, name: str) -> np.ndarray:
     """The numbers of a data frame or series: float64 if its columns are of several kinds or lack values (NaN)."""
+    _check_kinds(frame, name)  # before to_numpy, which makes numbers of polars' dates and times
     array = np.asarray(frame.to_numpy())
-    if array.dtype.kind in "biuf" or not (hasattr(frame, "dtypes") or hasattr(frame, "dtype")):
-        return array
-    columns = zip(frame.columns, frame.dtypes) if array.ndim == 2 else [(None, frame.dtype)]
-    for column, dtype in columns:
-        if not _is_number(dtype):
-            where = "" if column is None else f" in column {column!r}"
-            hint = "; for labels, pass whole numbers 0 … classes - 1"
-            raise TypeError(f"{name} must hold real numbers, got {dtype}{where}{hint}")
-    if array.dtype.kind != "O":
+    if array.dtype.kind != "O" or not (hasattr(frame, "dtypes") or hasattr(frame, "dtype")):
         return array
     try:
         return np.asarray(frame.to_numpy(dtype=np.float64, na_value=np.nan))
@@ -70,12 +63,39 @@ def _of_frame(frame: Any, name: str) -> np.ndarray:
         return array.astype(np.float64)
 
 
+def _check_kinds(frame: Any, name: str) -> None:
+    """Raises a TypeError that names the first column without numbers."""
+    if hasattr(frame, "columns") and hasattr(frame, "dtypes"):
+        columns = zip(frame.columns, frame.dtypes)
+    else:
+        columns = zip([None], [frame.dtype] if hasattr(frame, "dtype") else [])
+    for column, dtype in columns:
+        if not _is_number(dtype):
+            where = "" if column is None else f" in column {column!r}"
+            raise TypeError(f"{name} must hold real numbers, got {dtype}{where}; {_instead_of(dtype)}")
+
+
 def _is_number(dtype: Any) -> bool:
     """Whether a column of this dtype, of pandas or polars, holds numbers or truth values."""
-    if hasattr(dtype, "is_numeric"):
-        return bool(dtype.is_numeric()) or str(dtype) == "Boolean"
-    kind = getattr(getattr(dtype, "categories", dtype), "dtype", dtype).kind  # a category is of its labels' kind
-    return kind in "biuf"
+    if not hasattr(dtype, "is_numeric"):
+        return _kind(dtype) in "biuf"
+    while type(dtype).__name__ == "Array":  # in polars: rows of so many numbers
+        dtype = dtype.inner
+    return bool(dtype.is_numeric()) or str(dtype) in ("Boolean", "Null")
+
+
+def _kind(dtype: Any) -> str:
+    """NumPy's character for the kind of a column of pandas; a category is of its labels' kind."""
+    return str(getattr(getattr(dtype, "categories", dtype), "dtype", dtype).kind)
+
+
+def _instead_of(dtype: Any) -> str:
+    """What to pass instead of a column of this dtype."""
+    if dtype.is_temporal() if hasattr(dtype, "is_temporal") else _kind(dtype) in "mM":
+        return "pass numbers, such as days since a date"
+    if str(dtype) == "object":
+        return "for labels, pass whole numbers 0 … classes - 1; for numbers, convert the column with astype(float)"
+    return "for labels, pass whole numbers 0 … classes - 1"
 
 
 def _what_came(value: Any, array: np.ndarray) -> str:
