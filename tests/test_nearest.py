@@ -23,6 +23,13 @@ def test_the_nearest_name_is_found_whatever_its_case(name: str, expected: str | 
     assert nearest(name, ["relu", "tanh", "SGD", "Dense"]) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"), [("lr", "learning_rate"), ("decay", "weight_decay"), ("wd", "weight_decay"), ("steps", None)]
+)
+def test_initials_and_parts_of_a_name_are_like_it(name: str, expected: str | None) -> None:
+    assert nearest(name, ["epochs", "learning_rate", "weight_decay", "l2"], cutoff=0.6) == expected
+
+
 def test_of_nothing_nothing_is_near() -> None:
     assert nearest("relu", []) is None
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from ._shared.arguments import at_least, finite, known_keywords, real
+from ._shared.known_attributes import KnownAttributes
 from .lowering.arrays import as_array, common_rows
 from .lowering.backends import dtype_name, get_backend
 
@@ -31,7 +32,7 @@ Step = tuple[str, tuple[float, ...]]
 LEAST_SIGMA, MOST_SIGMA = 1e-3, 1e4
 
 
-class Transform:
+class Transform(KnownAttributes):
     """Base of all transforms: they are called on images, and `fit` takes them as ``augment``.
 
     Parameters

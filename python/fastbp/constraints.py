@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from ._shared.arguments import known_keywords, real, real_array
+from ._shared.known_attributes import KnownAttributes
 from ._shared.nearest import look_up_either_way
 
 
-class MaxNorm:
+class MaxNorm(KnownAttributes):
     """The weights into a unit have at most this norm.
 
     Parameters

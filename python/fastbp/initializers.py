@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ._shared.arguments import known_keywords, real
+from ._shared.known_attributes import KnownAttributes
 from ._shared.nearest import look_up, look_up_either_way
 from ._shared.pickling import Picklable
 
@@ -23,7 +24,7 @@ LOWER_TAIL, UPPER_TAIL = 0.022750131948179207, 0.9772498680518208
 TRUNCATED_DEVIATION = 0.87962566103423978  # of a standard normal cut off at ±2
 
 
-class Initializer(Picklable):
+class Initializer(KnownAttributes, Picklable):
     """Base of the initialisers: derive from it, with ``draw(shape, stream)`` for the values.
 
     Notes

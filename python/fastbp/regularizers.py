@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ._shared.arguments import finite, known_keywords, truth
+from ._shared.known_attributes import KnownAttributes
 from ._shared.nearest import look_up_either_way
 from .expressions.expression import Expression
 from .expressions.functions import abs, square
@@ -12,7 +13,7 @@ from .expressions.parameter import Parameter
 from .expressions.reductions import sum
 
 
-class L1L2:
+class L1L2(KnownAttributes):
     """l1·Σ|w| + l2·Σw²
 
     Parameters

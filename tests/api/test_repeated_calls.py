@@ -101,7 +101,7 @@ def test_labels_are_checked_in_every_call() -> None:
         loss(np.zeros((2, 3)), np.array([0, 3]))
 
 
-def test_settings_of_the_optimiser_hold_and_are_checked_from_the_next_call_on() -> None:
+def test_settings_of_the_optimiser_hold_from_the_next_call_on_and_are_checked_at_once() -> None:
     net = bp.Sequential([bp.Input((1,)), bp.Dense(1, use_bias=False, kernel_initializer="zeros")])
     net.compile(bp.SGD(0.25), "mse")
     x, y = np.ones((1, 1), np.float32), np.ones((1, 1), np.float32)
@@ -111,9 +111,10 @@ def test_settings_of_the_optimiser_hold_and_are_checked_from_the_next_call_on() 
     net.train_on_batch(x, y)
     assert net.get_weights()[0].item() == 1.0
     for wrong in (-1.0, "fast", np.nan):
-        net.optimizer.learning_rate = wrong
         with pytest.raises((TypeError, ValueError), match="learning_rate must be"):
-            net.train_on_batch(x, y)
+            net.optimizer.learning_rate = wrong
+    net.train_on_batch(x, y)
+    assert net.get_weights()[0].item() == 1.0
 
 
 def test_weights_set_between_steps_are_looked_at_before_an_update() -> None:
@@ -144,9 +145,9 @@ ACTIONS: dict[str, Callable[[bp.Model, bp.Model, np.random.Generator], Any]] = {
     "fit": lambda net, _, rng: net.fit(*batch(rng, 8), batch_size=3, verbose=0).history["loss"],
     "gradients": lambda net, _, rng: net.loss_and_gradients(*batch(rng, 6))[0],
     "rate": lambda net, _, rng: setattr(net.optimizer, "learning_rate", float(rng.uniform(0.01, 0.1))),
-    "another": lambda net, _, rng: setattr(net, "optimizer", [net.first, net.second][rng.integers(2)]),
+    "another": lambda net, _, rng: setattr(net, "optimizer", [net._first, net._second][rng.integers(2)]),
     "goal": lambda net, _, rng: net.compile(net.optimizer, rng.choice(["mse", "mae"]).item(), backend=net._backend),
-    "penalty": lambda net, _, rng: net.compile(net.first, "mse", l2=float(rng.integers(2)), backend=net._backend),
+    "penalty": lambda net, _, rng: net.compile(net._first, "mse", l2=float(rng.integers(2)), backend=net._backend),
     "freeze": lambda net, _, rng: setattr(net.layers[0], "trainable", bool(rng.integers(2))),
     "weight": lambda net, _, rng: setattr(net.weights[1], "value", rng.normal(size=5)),
     "elsewhere": lambda _, other, rng: other.train_on_batch(batch(rng, 6)[0], batch(rng, 6)[1][:, :1]),
@@ -165,8 +166,8 @@ def test_steps_go_on_from_whatever_came_between(backend: str, seed: int) -> None
     def figures(forgets: bool) -> list[Any]:
         rng, results = np.random.default_rng(seed), []
         net = bp.Sequential([bp.Input((4,)), bp.Dense(5, activation="tanh"), bp.Dropout(0.3), bp.Dense(2)])
-        net.first, net.second = bp.Adam(0.01), bp.Adam(0.03, beta_1=0.8)
-        net.compile(net.first, "mse", backend=backend)
+        net._first, net._second = bp.Adam(0.01), bp.Adam(0.03, beta_1=0.8)
+        net.compile(net._first, "mse", backend=backend)
         net.build()
         other = other_model(net)
         for name in rng.choice(list(ACTIONS), 60, p=[0.4] + [0.05] * 12):

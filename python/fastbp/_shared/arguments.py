@@ -15,6 +15,7 @@ from .nearest import nearest
 AnyFunction = TypeVar("AnyFunction", bound=Callable[..., Any])
 
 
+ALIKE = 0.6  # how much an unknown argument has in common with the one that is suggested
 LARGEST = 2**63 - 1  # of a size: what 64 bits hold
 
 
@@ -118,7 +119,7 @@ def unknown_keyword(name: str, function: Callable[..., Any], arguments: tuple[An
     if what == "__init__":
         what = type(arguments[0]).__name__
         known = _of_class(type(arguments[0]))
-    close = nearest(name, known)
+    close = nearest(name, known, ALIKE)
     hint = f"did you mean {close!r}?" if close else f"it takes {', '.join(known) or 'none'}"
     return TypeError(f"{what}() has no argument {name!r}: {hint}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 TRAINED_HOW = ("trainable", "learning_rate_multiplier", "weight_decay_multiplier")
@@ -22,19 +23,27 @@ class ChangeStamp:
 
 
 class Setting:
-    """An attribute that renews the stamp when it is set; its value is stored under its name with an underscore."""
+    """An attribute that renews the stamp when it is set; its value is stored under its name with an underscore.
 
-    def __init__(self, default: Any) -> None:
-        self.default = default
+    Parameters
+    ----------
+    default
+        Its value where it was never set.
+    check : function (name, value) -> value
+        Of `arguments`: raises a TypeError or ValueError for a value that makes no sense, which is then not set.
+    """
+
+    def __init__(self, default: Any, check: Callable[[str, Any], Any]) -> None:
+        self.default, self.check = default, check
 
     def __set_name__(self, owner: type, name: str) -> None:
-        self.kept = f"_{name}"
+        self.name, self.kept = name, f"_{name}"
 
     def __get__(self, thing: Any, owner: type | None = None) -> Any:
         return self.default if thing is None else getattr(thing, self.kept, self.default)
 
     def __set__(self, thing: Any, value: Any) -> None:
-        setattr(thing, self.kept, value)
+        setattr(thing, self.kept, self.check(self.name, value))
         ChangeStamp.renew()
 
 

@@ -6,12 +6,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like `name`, or None if none is like it."""
+def nearest(name: str, known: Iterable[str], cutoff: float = 0.5) -> str | None:
+    """The known name that is most like `name`, or None if none is like it.
+
+    Like a name are its initials ("lr", "wd"), its parts ("decay"), and what shares about `cutoff` of its letters.
+    """
     import difflib
 
     by_lower_case = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.lower(), list(by_lower_case), n=1, cutoff=0.5)
+    wanted = name.lower()
+    found = difflib.get_close_matches(wanted, list(by_lower_case), n=1, cutoff=cutoff)
+    for candidate in by_lower_case:
+        words = candidate.split("_")
+        if len(words) > 1 and wanted in (*words, "".join(word[:1] for word in words)):
+            found.append(candidate)
     return by_lower_case[found[0]] if found else None
 
 

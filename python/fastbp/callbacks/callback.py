@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .._shared.known_attributes import KnownAttributes
+
 Logs = Mapping[str, float]
 
 
-class Callback:
+class Callback(KnownAttributes):
     """Base of all callbacks: derive from it and override the hooks that are needed.
 
     Attributes
@@ -36,9 +38,12 @@ class Callback:
     0.025
     """
 
+    model: Any
+    params: dict[str, Any]
+
     def __init__(self) -> None:
-        self.model: Any = None
-        self.params: dict[str, Any] = {}
+        self.model = None
+        self.params = {}
 
     def set_model(self, model: Any) -> None:
         self.model = model

@@ -80,6 +80,14 @@ class EarlyStopping(Monitor):
     True
     """
 
+    wait: int
+    stopped: bool
+    stopped_epoch: int
+    reached: bool
+    best: float | None
+    best_weights: list[Any] | None
+    best_epoch: int
+
     @known_keywords
     def __init__(
         self,
@@ -112,8 +120,8 @@ class EarlyStopping(Monitor):
         self.stopped = False
         self.stopped_epoch = 0
         self.reached = False
-        self.best: float | None = None
-        self.best_weights: list[Any] | None = None
+        self.best = None
+        self.best_weights = None
         self.best_epoch = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:

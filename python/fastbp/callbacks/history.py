@@ -31,6 +31,8 @@ class History(Callback):
     ([0, 1], ['loss', 'mae'], 2.5)
     """
 
+    __setattr__ = object.__setattr__  # type: ignore[assignment]  # every `fit` makes one: names are not looked at
+
     def __init__(self) -> None:
         super().__init__()
         self.history: dict[str, list[float]] = {}

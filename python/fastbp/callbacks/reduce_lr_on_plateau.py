@@ -54,6 +54,10 @@ class ReduceLROnPlateau(Monitor):
     2.5e-31
     """
 
+    best: float | None
+    wait: int
+    cooldown_counter: int
+
     @known_keywords
     def __init__(
         self,
@@ -81,7 +85,7 @@ class ReduceLROnPlateau(Monitor):
         self._forget()
 
     def _forget(self) -> None:
-        self.best: float | None = None
+        self.best = None
         self.wait = 0
         self.cooldown_counter = 0
 

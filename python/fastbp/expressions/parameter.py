@@ -9,6 +9,7 @@ import numpy as np
 
 from .._shared.arguments import finite, known_keywords, real_array, truth
 from .._shared.change_stamp import Setting
+from .._shared.known_attributes import unknown_attribute
 from .builder import GraphBuilder, ParameterHome
 from .expression import Expression
 
@@ -47,12 +48,13 @@ class Parameter(Expression):
     """
 
     __slots__ = (
-        "_home", "_learning_rate_multiplier", "_trainable", "_value", "_version", "_weight_decay_multiplier",
-        "constraint", "decay", "initializer", "regularizer", "shape",
+        "_decay", "_home", "_learning_rate_multiplier", "_trainable", "_value", "_version", "_weight_decay_multiplier",
+        "constraint", "initializer", "regularizer", "shape",
     )  # fmt: skip
-    trainable = Setting(True)
-    learning_rate_multiplier = Setting(1.0)
-    weight_decay_multiplier = Setting(1.0)
+    trainable = Setting(True, truth)
+    decay = Setting(True, truth)
+    learning_rate_multiplier = Setting(1.0, finite)
+    weight_decay_multiplier = Setting(1.0, finite)
     operation = "parameter"
 
     def __init__(
@@ -72,8 +74,8 @@ class Parameter(Expression):
         super().__init__((), name)
         self._value = None if value is None else real_array("value", value).copy()
         self.shape = tuple(shape or ()) if self._value is None else self._value.shape
-        self.trainable = bool(trainable)
-        self.decay = bool(decay)
+        self.trainable = trainable
+        self.decay = decay
         self.initializer = initializer
         self.regularizer = regularizer
         self.learning_rate_multiplier = learning_rate_multiplier
@@ -81,6 +83,12 @@ class Parameter(Expression):
         self.constraint = constraint
         self._version = 0  # counts what was set while the value was in the parameter itself
         self._home: tuple[ParameterHome, int] | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        try:
+            super().__setattr__(name, value)
+        except AttributeError:
+            raise unknown_attribute(self, name) from None
 
     @property
     def value(self) -> Any:
@@ -253,8 +261,8 @@ def parameter(
     return Parameter(
         value,
         name,
-        truth("trainable", trainable),
-        truth("decay", decay),
-        learning_rate_multiplier=finite("learning_rate_multiplier", learning_rate_multiplier),
-        weight_decay_multiplier=finite("weight_decay_multiplier", weight_decay_multiplier),
+        trainable,
+        decay,
+        learning_rate_multiplier=learning_rate_multiplier,
+        weight_decay_multiplier=weight_decay_multiplier,
     )

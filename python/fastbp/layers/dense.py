@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._shared.arguments import LARGEST, at_least
+from .._shared.arguments import LARGEST, at_least, truth
 from ..activations import get_activation
 from ..constraints import get_constraint
 from ..expressions import shape_rules
 from ..expressions.expression import Expression
 from ..expressions.functions import call
+from ..expressions.parameter import Parameter
 from ..initializers import get_initializer
 from ..regularizers import get_regularizer
 from .layer import Layer
@@ -57,6 +58,9 @@ class Dense(Layer):
     array([[3., 3., 3.]], dtype=float32)
     """
 
+    kernel: Parameter
+    bias: Parameter
+
     def __init__(
         self,
         units: int,
@@ -74,7 +78,7 @@ class Dense(Layer):
         super().__init__(name=name, **options)
         self.units = at_least("units", units, 1, LARGEST)
         self.activation = get_activation(activation)
-        self.use_bias = bool(use_bias)
+        self.use_bias = truth("use_bias", use_bias)
         self.kernel_initializer = get_initializer("kernel_initializer", kernel_initializer)
         self.bias_initializer = get_initializer("bias_initializer", bias_initializer)
         self.kernel_regularizer = get_regularizer("kernel_regularizer", kernel_regularizer)

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from .._shared.arguments import finite, known_keywords
+from .._shared.arguments import finite, known_keywords, truth
 from .._shared.change_stamp import Setting
+from .._shared.known_attributes import KnownAttributes
 from .._shared.pickling import Picklable
 from ..constraints import get_constraint
 from ..expressions import shape_rules
@@ -19,7 +20,7 @@ from ..lowering.lowering import Lowering, Node
 from ..regularizers import get_regularizer
 
 
-class Layer(Picklable):
+class Layer(KnownAttributes, Picklable):
     """Base of all layers; derive from it, with ``build(input_shape)`` for the weights and ``call(x)`` for the result.
 
     A layer that is called twice shares its weights. Layers may hold and call other layers; a layer of several operands
@@ -61,9 +62,9 @@ class Layer(Picklable):
     # Defaults on the class, so that a subclass whose __init__ forgets super().__init__() works.
     name = ""
     name_is_automatic = False  # whether the first model that it is part of named it
-    trainable = Setting(True)
-    learning_rate_multiplier = Setting(1.0)
-    weight_decay_multiplier = Setting(1.0)
+    trainable = Setting(True, truth)
+    learning_rate_multiplier = Setting(1.0, finite)
+    weight_decay_multiplier = Setting(1.0, finite)
     input_shape: tuple[int, ...] | None = None
     built = False
 
@@ -79,8 +80,8 @@ class Layer(Picklable):
         self.name = name or ""
         self.trainable = trainable
         self.input_shape = None if input_shape is None else shape_rules.checked_shape("input_shape", input_shape)
-        self.learning_rate_multiplier = finite("learning_rate_multiplier", learning_rate_multiplier)
-        self.weight_decay_multiplier = finite("weight_decay_multiplier", weight_decay_multiplier)
+        self.learning_rate_multiplier = learning_rate_multiplier
+        self.weight_decay_multiplier = weight_decay_multiplier
 
     @cached_property
     def _own_weights(self) -> list[Parameter]:

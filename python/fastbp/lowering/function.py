@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .._shared.arguments import known_keywords
+from .._shared.arguments import known_keywords, truth
 from ..expressions.expression import Expression, Input, as_expression
 from ..expressions.shape_rules import shape_text
 from .arrays import as_array, checked_inputs, common_rows
@@ -40,7 +40,7 @@ class CompiledFunction:
                 raise ValueError(f"gradients are those of one scalar output, got {len(self._outputs)} outputs")
             if not all(isinstance(e, Expression) for e in self._wanted):
                 raise TypeError("gradients must be expressions, those to differentiate by")
-        self._training = bool(training)
+        self._training = truth("training", training)
         self._store = ParameterStore(backend, dtype)
         self._compiled: dict[tuple[tuple[int, ...], ...], tuple[Any, Lowering]] = {}
         self._calls = 0

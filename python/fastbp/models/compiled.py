@@ -89,11 +89,13 @@ class Past(NamedTuple):
 class CompiledNetwork(Predictor):
     """A network with a loss and an optimiser. See `Model`."""
 
+    optimizer: Optimizer | None
+
     def __init__(
         self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
     ) -> None:
         super().__init__(inputs, outputs, seed=seed, dtype=dtype, name=name)
-        self.optimizer: Optimizer | None = None
+        self.optimizer = None
         self._goal: Goal | None = None
         self._factors = penalty_factors()
         self._trainings: dict[tuple[int, ...], TrainingGraph] = {}  # by the shape of a row of targets
@@ -101,6 +103,9 @@ class CompiledNetwork(Predictor):
         self._past = Past()
         self._applied: tuple[Any, ...] | None = None  # stamp, graph and optimiser when settings were last applied
         self._repeated: Repeated | None = None  # the last `train_on_batch`
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, get_optimizer(value) if name == "optimizer" and value is not None else value)
 
     @alone
     def compile(
@@ -241,7 +246,8 @@ class CompiledNetwork(Predictor):
                 trainer.set_state(kept.of(training.trainable, trainer.state(copy=False)))
             trainer.epoch, trainer.steps = self._epochs, self._steps
             self._past = Past(kept, training, trainer, name)
-        self._repeated = None
+        if self._repeated is not None:
+            self._repeated = None
         return trainer
 
     def _note(self, training: TrainingGraph, trainer: Any, arrays: Sequence[np.ndarray], x: Any, y: Any) -> None:

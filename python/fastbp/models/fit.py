@@ -81,15 +81,17 @@ class Fit:
 
     def run(self) -> History:
         model = self.model
-        steps, before = model._steps, (model.history, model.stop_training, model._trained_rows)
+        steps, of_model = model._steps, vars(model)
+        begun = {"history": self.history, "stop_training": False, "_trained_rows": self.rows}
+        before = {name: of_model[name] for name in begun}
         try:
-            model.history, model.stop_training, model._trained_rows = self.history, False, self.rows
+            of_model.update(begun)
             self.training.set_rows(self.rows)
             return self._run(self.initial_epoch)
         except BaseException:
             self._note_finished()
             if model._steps == steps:  # nothing was trained
-                model.history, model.stop_training, model._trained_rows = before
+                of_model.update(before)
             raise
 
     def _run(self, epoch: int) -> History:

@@ -71,13 +71,16 @@ class Model(CompiledNetwork):
     (3, 1)
     """
 
+    stop_training: bool
+    history: History | None
+
     @known_keywords
     def __init__(
         self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None
     ) -> None:
         super().__init__(inputs, outputs, seed=seed, dtype=dtype, name=name)
         self.stop_training = False
-        self.history: History | None = None
+        self.history = None
 
     @alone
     def fit(

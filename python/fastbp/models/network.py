@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._shared.arguments import at_least
+from .._shared.arguments import at_least, finite, truth
 from .._shared.change_stamp import Setting
+from .._shared.known_attributes import KnownAttributes
 from .._shared.pickling import Picklable
 from ..expressions.expression import Call, Expression, Input
 from ..expressions.parameter import Parameter
@@ -29,17 +30,19 @@ class _OfAllLayers(Setting):
     """
 
     def __set__(self, thing: Any, value: Any) -> None:
-        super().__set__(thing, bool(value))
+        super().__set__(thing, value)
         for layer in thing.layers:
-            layer.trainable = bool(value)
+            layer.trainable = self.__get__(thing)
 
 
-class Network(Picklable):
+class Network(KnownAttributes, Picklable):
     """Expressions from inputs to outputs, and the graph that is made of them for some shapes. See `Model`."""
 
-    learning_rate_multiplier = Setting(1.0)  # as layers have it: a model may be a layer of another
-    weight_decay_multiplier = Setting(1.0)
-    trainable = _OfAllLayers(True)
+    name_is_automatic: bool
+    layers: list[Any]
+    learning_rate_multiplier = Setting(1.0, finite)  # as layers have it: a model may be a layer of another
+    weight_decay_multiplier = Setting(1.0, finite)
+    trainable = _OfAllLayers(True, truth)
 
     def __init__(
         self, inputs: Any, outputs: Any, seed: int = 0, dtype: Any = "float32", name: str | None = None

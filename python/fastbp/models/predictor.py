@@ -267,7 +267,8 @@ class Predictor(Network):
             # pybind11 interns a string for each keyword that is passed: expensive next to one row.
             results = function([x]) if len(x) <= 1024 else function([x], batch_size=1024)
             return results[0] if self._single else list(results)
-        if at_least("samples", samples, 1) > 1 and not truth("dropout", dropout):
+        dropout = truth("dropout", dropout)
+        if at_least("samples", samples, 1) > 1 and not dropout:
             raise ValueError(f"samples differ by dropout: with samples={samples} pass dropout=True")
         size = 1024 if batch_size is None else at_least("batch_size", batch_size, 1)
         arrays, _, rows = self._inputs(x)

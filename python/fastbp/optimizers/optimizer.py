@@ -9,11 +9,12 @@ from typing import Any
 
 from .._shared.arguments import above_0, at_least, finite, known_keywords, truth
 from .._shared.change_stamp import ChangeStamp
+from .._shared.known_attributes import KnownAttributes
 from .._shared.pickling import Picklable
 from .schedules import LearningRateSchedule
 
 
-class Optimizer(Picklable):
+class Optimizer(KnownAttributes, Picklable):
     """Base of all optimisers, with what they have in common; not to be used itself.
 
     Parameters
@@ -69,6 +70,7 @@ class Optimizer(Picklable):
     """
 
     name = ""  # the backends' name of the optimiser
+    _is_made = False  # whether all hyperparameters are set, so that each new one can be checked with the others
 
     @known_keywords
     def __init__(
@@ -95,9 +97,19 @@ class Optimizer(Picklable):
         self.ema_overwrite_frequency = ema_overwrite_frequency
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.configuration()
+        self._is_made = True
 
     def __setattr__(self, name: str, value: Any) -> None:
+        before = vars(self).copy()
+        if self._is_made and name == "learning_rate":
+            _rates(value)  # alone: it may be set before every step
         super().__setattr__(name, value)
+        if self._is_made and name != "learning_rate" and not name.startswith("_"):
+            try:
+                Optimizer.configuration(self)  # not a subclass' own, which may set what it is asked for
+            except BaseException:
+                self.__dict__ = before
+                raise
         ChangeStamp.renew()
 
     def __delattr__(self, name: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from .._shared.arguments import above_0, at_least, finite, known_keywords, real, share, truth
+from .._shared.known_attributes import KnownAttributes
 from .._shared.pickling import Picklable
 
 __all__ = [
@@ -48,7 +49,7 @@ def _half_cosine(fraction: Rates) -> Rates:
     return 0.5 * (1.0 + _cos(_PI * fraction))
 
 
-class LearningRateSchedule(Picklable):
+class LearningRateSchedule(KnownAttributes, Picklable):
     """Base of all schedules: derive from it and define `values`.
 
     Notes
@@ -151,6 +152,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
     >>> [rates(t) for t in (0, 100, 101, 200, 201)]
     [0.1, 0.1, 0.05, 0.05, 0.01]
     """
+
+    learning_rates: list[float]
 
     @known_keywords
     def __init__(self, boundaries: Sequence[int], values: Sequence[float]) -> None:
