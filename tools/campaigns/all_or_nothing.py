@@ -482,12 +482,21 @@ class Walk:
         return None
 
     def as_a_twin_that_stops(self, name: str, things: Things, case: str, keywords: dict[str, Any]) -> None:
-        """After a training that failed after some steps: compares with a twin's training that is told to stop there."""
+        """After a training that failed after some steps: compares with twins' trainings that end there.
+
+        One is told to stop, and makes the last update of accumulated gradients; one breaks off before it.
+        """
+        wrong = self.beside_twin(name, things, keywords, breaks_off=False)
+        if wrong and self.beside_twin(name, things, keywords, breaks_off=True):
+            self.fail(name, case, wrong)
+
+    def beside_twin(self, name: str, things: Things, keywords: dict[str, Any], breaks_off: bool) -> str:
+        """Where the things differ from those of a training that ends after as many steps; "" if they do not."""
         twin, start = self.things(), self.things()
         net, other, first = next(
             trio for trio in zip(things.models(), twin.models(), start.models()) if trio[0]._steps != trio[2]._steps
         )
-        stop = StopAfter(net._steps - first._steps)
+        stop = StopAfter(net._steps - first._steps, breaks_off)
         function = CALLS[name].function(twin)
         if "callbacks" in argument_names(function, keywords):
             kept = [c for c in keywords.get("callbacks") or [] if not isinstance(c, Fails)]
@@ -495,16 +504,18 @@ class Walk:
         quietly(function, keywords)
         if stop.weights is not None and bits(net.get_weights()) == bits(stop.weights):
             other.set_weights(stop.weights)  # which an average has replaced since
+        history = net.history
         if net.history is not None and other.history is not None and "fit" in name:
             epochs = net._epochs - first._epochs
             figures, found = trained_figures(other.history, epochs), trained_figures(net.history, None)
             if (net.history.epoch, bits(found)) != (list(range(epochs)), bits(figures)):
-                self.fail(name, case, f"history {net.history.epoch}, {found} after {stop.steps} steps: {figures}")
+                return f"history {net.history.epoch}, {found} after {stop.steps} steps: {figures}"
             net.history = other.history
         if things.state() != twin.state():
-            self.fail(name, case, f"after {stop.steps} steps, {difference(things.state(), twin.state())}")
-        elif goes_on(things) != goes_on(twin):
-            self.fail(name, case, f"goes on to other bits after {stop.steps} steps")
+            wrong = f"after {stop.steps} steps, {difference(things.state(), twin.state())}"
+            net.history = history  # for the other twin
+            return wrong
+        return "" if goes_on(things) == goes_on(twin) else f"goes on to other bits after {stop.steps} steps"
 
     # Allocations
 
@@ -579,17 +590,19 @@ def is_built_alone(found: Any, before: Any) -> bool:
 
 
 class StopAfter(bp.Callback):
-    """Ends a training after so many steps, and keeps the weights of that step."""
+    """Ends a training after so many steps, or breaks it off, and keeps the weights of that step."""
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, breaks_off: bool) -> None:
         super().__init__()
-        self.steps, self.done = steps, 0
+        self.steps, self.breaks_off, self.done = steps, breaks_off, 0
         self.weights: list[np.ndarray] | None = None
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.done += 1
         if self.done == self.steps:
             self.model.stop_training, self.weights = True, self.model.get_weights()
+            if self.breaks_off:
+                raise KeyError
 
 
 def difference(found: Any, expected: Any, path: str = "") -> str:
