@@ -3,6 +3,7 @@
 // One functor per operation of operations.h, with its name; map_kernel loops over rows and columns around it.
 #pragma once
 
+#include "kernels/fma.h"
 #include "kernels/functions.h"
 #include "kernels/lanes.h"
 
@@ -12,9 +13,11 @@ namespace {
 namespace operation {
 
 // Costly: one loop for whole and partial vectors, contiguous or broadcast. OfSum: also a loop down narrow columns,
-// because a bias is the same for all rows. Cheap: also an unrolled loop for whole contiguous vectors.
+// because a bias is the same for all rows. Cheap: also an unrolled loop for whole vectors. Guarded: that loop computes
+// `quick`, which is right wherever it gives no NaN.
 struct Costly {
   static constexpr bool unrolled = false;
+  static constexpr bool guarded = false;
   static constexpr bool down_columns = false;
   static constexpr bool reads_second = true;
 };
@@ -149,7 +152,11 @@ struct divide : Cheap {
 };
 template <class T>
 struct product_or_zero : Cheap {
-  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return select((a == V<T>{}) | (b == V<T>{}), V<T>{}, a * b); }
+  // fma(a, b, +0) is a * b with +0 for ±0 if a factor is 0: a product that underflows is not exactly 0 and keeps its
+  // sign. It is NaN, and `of` decides, for 0 * Inf and with a NaN.
+  static constexpr bool guarded = kFindsNan;
+  FASTBP_INLINE V<T> quick(V<T> a, V<T> b) { return fma_of(a, b, V<T>{}); }
+  FASTBP_INLINE V<T> of(const Map<T>&, V<T> a, V<T> b) { return select((a != V<T>{}) & (b != V<T>{}), a * b, V<T>{}); }
 };
 template <class T>
 struct quotient_or_zero : Cheap {
@@ -235,6 +242,9 @@ struct sigmoid_gradient : Cheap {
 
 }  // namespace operation
 
+// Which operands are numbers that are broadcast along the row. `any`: a loop asks for each of them.
+enum class Broadcast { none, first, second, any };
+
 template <class T, class Op, int operands>
 struct MapRow {
   const T* in[3];
@@ -250,26 +260,56 @@ struct MapRow {
     }
   }
 
+  template <Broadcast broadcast>
+  FASTBP_INLINE bool is_number(const Map<T>& call, int i) {
+    if (broadcast == Broadcast::any) return call.col_stride[i] == 0;
+    return (broadcast == Broadcast::first && i == 0) || (broadcast == Broadcast::second && i == 1);
+  }
+
   // Operand i at column c, with `count` columns left.
-  template <bool contiguous>
+  template <Broadcast broadcast>
   inline __attribute__((always_inline)) V<T> operand(const Map<T>& call, int i, int64_t c, int64_t count) const {
     if (!reads(i)) return V<T>{};
-    if (!contiguous && call.col_stride[i] == 0) return number[i];
+    if (is_number<broadcast>(call, i)) return number[i];
     return load_part<T>(in[i] + c, count);
   }
 
-  template <bool contiguous>
+  template <Broadcast broadcast>
   inline __attribute__((always_inline)) V<T> result(const Map<T>& call, int64_t c, int64_t count) const {
-    const V<T> a = operand<contiguous>(call, 0, c, count);
+    const V<T> a = operand<broadcast>(call, 0, c, count);
     if constexpr (operands == 1) {
       return Op::of(call, a);
     } else if constexpr (operands == 2) {
-      return Op::of(call, a, operand<contiguous>(call, 1, c, count));
+      return Op::of(call, a, operand<broadcast>(call, 1, c, count));
     } else {
-      return Op::of(call, a, operand<contiguous>(call, 1, c, count), operand<contiguous>(call, 2, c, count));
+      return Op::of(call, a, operand<broadcast>(call, 1, c, count), operand<broadcast>(call, 2, c, count));
     }
   }
+
+  // The results of four whole vectors from column c on.
+  template <Broadcast broadcast>
+  inline __attribute__((always_inline)) void four_results(const Map<T>& call, int64_t c, V<T>* results) const {
+    constexpr int lanes = Vector<T>::lanes;
+    if constexpr (Op::guarded) {
+      for (int j = 0; j < 4; ++j) {
+        const int64_t at = c + j * lanes;
+        results[j] = Op::quick(operand<broadcast>(call, 0, at, lanes), operand<broadcast>(call, 1, at, lanes));
+      }
+      if (__builtin_expect(!any_nan(results[0], results[1], results[2], results[3]), 1)) return;
+    }
+    for (int j = 0; j < 4; ++j) results[j] = result<broadcast>(call, c + j * lanes, lanes);
+  }
 };
+
+// first and second only for two operands, which are the ones with loops of their own.
+template <class T>
+FASTBP_INLINE Broadcast broadcast_of(const Map<T>& call, int operands) {
+  bool contiguous = true;
+  for (int i = 0; i < operands; ++i) contiguous &= call.col_stride[i] == 1;
+  if (contiguous) return Broadcast::none;
+  if (operands != 2 || call.col_stride[0] == call.col_stride[1]) return Broadcast::any;
+  return call.col_stride[0] == 0 ? Broadcast::first : Broadcast::second;
+}
 
 // Loops down the columns of rows of few vectors (mostly to add a bias): a loop along each row would cost more than the
 // operation itself.
@@ -302,6 +342,32 @@ FASTBP_INLINE void map_columns(const Map<T>& call) {
   }
 }
 
+// Loops along the rows.
+template <Broadcast broadcast, class T, class Op, int operands>
+FASTBP_INLINE void map_rows(const Map<T>& call) {
+  constexpr int lanes = Vector<T>::lanes;
+  for (int64_t r = 0; r < call.rows; ++r) {
+    const MapRow<T, Op, operands> row(call, r);
+    T* out = call.out + r * call.out_row;
+    int64_t c = 0;
+    if (Op::unrolled && broadcast != Broadcast::any) {
+      for (; c + 4 * lanes <= call.cols; c += 4 * lanes) {
+        V<T> results[4];
+        row.template four_results<broadcast>(call, c, results);
+        FASTBP_UNROLL
+        for (int j = 0; j < 4; ++j) {
+          store<T>(out + c + j * lanes, results[j]);
+          __atomic_signal_fence(__ATOMIC_SEQ_CST);  // GCC would write them in another order, which is slower
+        }
+      }
+    }
+    for (; c < call.cols; c += lanes) {
+      const int64_t left = call.cols - c;
+      store_part<T>(out + c, row.template result<broadcast>(call, c, left), left);
+    }
+  }
+}
+
 template <class T, class Op, int operands>
 void map_kernel(const Map<T>* caller) {
   constexpr int lanes = Vector<T>::lanes;
@@ -309,30 +375,21 @@ void map_kernel(const Map<T>* caller) {
     const int64_t cols = caller->cols;
     if (cols <= 0) return;
     const MapRow<T, Op, operands> row(*caller, 0);
-    return store_part<T>(caller->out, row.template result<false>(*caller, 0, cols), cols);
+    return store_part<T>(caller->out, row.template result<Broadcast::any>(*caller, 0, cols), cols);
   }
   const Map<T> call = *caller;  // a copy, which no store below can change
   if (call.cols <= 0) return;
-  bool contiguous = true;
-  for (int i = 0; i < operands; ++i) contiguous &= call.col_stride[i] == 1;
-  if (Op::down_columns && contiguous && call.rows > 1 && call.cols <= 4 * lanes)
+  const Broadcast broadcast = broadcast_of(call, operands);
+  if (Op::down_columns && broadcast == Broadcast::none && call.rows > 1 && call.cols <= 4 * lanes)
     return map_columns<T, Op, operands>(call);
-  for (int64_t r = 0; r < call.rows; ++r) {
-    const MapRow<T, Op, operands> row(call, r);
-    T* out = call.out + r * call.out_row;
-    int64_t c = 0;
-    if (Op::unrolled && contiguous) {
-      for (; c + 4 * lanes <= call.cols; c += 4 * lanes) {
-        V<T> results[4];
-        for (int j = 0; j < 4; ++j) results[j] = row.template result<true>(call, c + j * lanes, lanes);
-        for (int j = 0; j < 4; ++j) store<T>(out + c + j * lanes, results[j]);
-      }
-    }
-    for (; c < call.cols; c += lanes) {
-      const int64_t left = call.cols - c;
-      store_part<T>(out + c, row.template result<false>(call, c, left), left);
+  if constexpr (Op::unrolled) {
+    if (broadcast == Broadcast::none) return map_rows<Broadcast::none, T, Op, operands>(call);
+    if constexpr (operands == 2) {
+      if (broadcast == Broadcast::first) return map_rows<Broadcast::first, T, Op, operands>(call);
+      if (broadcast == Broadcast::second) return map_rows<Broadcast::second, T, Op, operands>(call);
     }
   }
+  map_rows<Broadcast::any, T, Op, operands>(call);
 }
 
 }  // namespace

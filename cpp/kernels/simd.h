@@ -156,6 +156,32 @@ FASTBP_INLINE VectorT select(MaskT mask, VectorT a, VectorT b) {
   return mask ? a : b;
 }
 
+// Whether any lane of four vectors is NaN; only where that takes few instructions. One comparison finds the NaN of both
+// its operands.
+#if defined(__AVX512F__)
+constexpr bool kFindsNan = true;
+FASTBP_INLINE bool any_nan(F32 a, F32 b, F32 c, F32 d) {
+  const __mmask16 of_a_or_b = _mm512_cmp_ps_mask((__m512)a, (__m512)b, _CMP_UNORD_Q);
+  return (of_a_or_b | _mm512_cmp_ps_mask((__m512)c, (__m512)d, _CMP_UNORD_Q)) != 0;
+}
+FASTBP_INLINE bool any_nan(F64 a, F64 b, F64 c, F64 d) {
+  const __mmask8 of_a_or_b = _mm512_cmp_pd_mask((__m512d)a, (__m512d)b, _CMP_UNORD_Q);
+  return (of_a_or_b | _mm512_cmp_pd_mask((__m512d)c, (__m512d)d, _CMP_UNORD_Q)) != 0;
+}
+#elif defined(__AVX2__)
+constexpr bool kFindsNan = true;
+FASTBP_INLINE bool any_nan(F32 a, F32 b, F32 c, F32 d) {
+  const __m256 of_a_or_b = _mm256_cmp_ps((__m256)a, (__m256)b, _CMP_UNORD_Q);
+  return _mm256_movemask_ps(_mm256_or_ps(of_a_or_b, _mm256_cmp_ps((__m256)c, (__m256)d, _CMP_UNORD_Q))) != 0;
+}
+FASTBP_INLINE bool any_nan(F64 a, F64 b, F64 c, F64 d) {
+  const __m256d of_a_or_b = _mm256_cmp_pd((__m256d)a, (__m256d)b, _CMP_UNORD_Q);
+  return _mm256_movemask_pd(_mm256_or_pd(of_a_or_b, _mm256_cmp_pd((__m256d)c, (__m256d)d, _CMP_UNORD_Q))) != 0;
+}
+#else
+constexpr bool kFindsNan = false;
+#endif
+
 FASTBP_INLINE F32 sqrt_of(F32 x) {
 #if defined(__AVX512F__)
   return (F32)_mm512_sqrt_ps((__m512)x);

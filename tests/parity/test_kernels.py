@@ -50,7 +50,7 @@ def test_elementwise_operations_over_odd_sizes(name: str, dtype: str) -> None:
 @DTYPES
 @pytest.mark.parametrize("name", ELEMENTWISE)
 def test_elementwise_operations_broadcast(name: str, dtype: str) -> None:
-    for cols in (1, 5, 19):
+    for cols in (1, 5, 19, 67, 150):
         full, row, column, number = (7, cols), (1, cols), (7, 1), (1, 1)
         for shapes in ([full, row, column], [row, full, number], [column, row, full], [number, column, full]):
             check_map(name, operands_of(name, shapes, dtype))
@@ -63,6 +63,35 @@ def test_elementwise_operations_of_special_values(name: str, dtype: str) -> None
     operands = [special.reshape(-1, 1), special.reshape(1, -1), values((special.size, special.size), dtype, 3)]
     check_map(name, operands[: ELEMENTWISE[name]])
     check_map(name, [x[:, ::-1].copy() for x in operands[: ELEMENTWISE[name]]])
+
+
+def product_or_zero_of_numbers(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """The definition, one Python float64 product at a time: exact for float32 factors, then rounded to the dtype."""
+    with np.errstate(all="ignore"):
+        of = np.vectorize(lambda x, y: 0.0 if x == 0 or y == 0 else float(x) * float(y), otypes=[np.float64])
+        return of(a, b).astype(a.dtype)
+
+
+@DTYPES
+@pytest.mark.parametrize("hidden", [None, np.inf, -np.inf, np.nan])
+def test_products_with_a_factor_of_zero_are_plus_zero(hidden: float | None, dtype: str) -> None:
+    """Long rows of numbers, zeros of both signs and products that underflow, with at most one Inf or NaN in them."""
+    tiny = float(np.finfo(dtype).smallest_subnormal)
+    few = np.array([0.0, -0.0, tiny, -tiny, 0.25, -3.0, 1e30, -1e-30], dtype)
+    rng = np.random.default_rng(0)
+    places = (None,) if hidden is None else (0, 17, 63, 64, 149)
+    for shapes in [((2, 150), (2, 150)), ((2, 1), (2, 150)), ((2, 150), (2, 1)), ((1, 150), (2, 150))]:
+        for place in places:
+            a, b = (rng.choice(few, shape) for shape in shapes)
+            if place is not None:
+                a[0, place % a.shape[1]] = hidden
+                b[0, place % b.shape[1]] = 0.0 if place % 2 else -0.0
+            expected = product_or_zero_of_numbers(*np.broadcast_arrays(a, b))
+            for first, second in ((a, b), (b, a)):
+                check_map("product_or_zero", [first, second])
+                for _ in every_isa():
+                    found = kernel.map("product_or_zero", [first, second], [0.0], 0)
+                    assert_same(found, expected, (shapes, place))
 
 
 @DTYPES
