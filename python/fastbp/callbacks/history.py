@@ -37,24 +37,28 @@ class History(Callback):
         super().__init__()
         self.history: dict[str, list[float]] = {}
         self.epoch: list[int] = []
-        # What the last `on_epoch_end` appends: list, place in it, number. Done twice, it gives what it gives once.
-        self._last: list[tuple[list[Any], int, Any]] = []
+        # What the last `on_epoch_end` appends: the epoch and its figures; and the lengths before, in order.
+        self._last: tuple[int, Logs, int, list[int]] = 0, {}, 0, []
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickles and copies hold the figures, not the model."""
-        return {**vars(self), "model": None, "_last": []}
+        return {**vars(self), "model": None, "_last": (0, {}, 0, [])}
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         figures = logs or {}
-        lists: list[list[Any]] = [self.epoch, *(self.history.get(name, []) for name in figures)]
-        self.history.update(zip(figures, lists[1:]))
-        self._last = [(kept, len(kept), value) for kept, value in zip(lists, (epoch, *figures.values()))]
-        self.complete()
+        self._last = epoch, figures, len(self.epoch), [*map(len, self.history.values())]
+        self.epoch.append(epoch)
+        for name, value in figures.items():
+            self.history.setdefault(name, []).append(value)
 
     def complete(self) -> None:
-        """Ends an `on_epoch_end` that an interrupt has cut short."""
-        for kept, place, value in self._last:
-            kept[place:] = [value]
+        """Ends an `on_epoch_end` that an interrupt has cut short. Done twice, it gives what it gives once."""
+        epoch, figures, place, lengths = self._last
+        if figures:
+            places = dict(zip(self.history, lengths))
+            self.epoch[place:] = [epoch]
+            for name, value in figures.items():
+                self.history.setdefault(name, [])[places.get(name, 0) :] = [value]
 
     def put(self, first_epoch: int, names: Sequence[str], figures: np.ndarray) -> None:
         """Puts epochs from the first one on: ``figures`` has a row for each, a column for each of ``names``.

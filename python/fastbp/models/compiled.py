@@ -164,8 +164,7 @@ class CompiledNetwork(Predictor):
         changed: dict[str, Any] = {"optimizer": chosen, "_goal": goal, "_trainings": {}, "_repeated": None}
         if backend != self._backend:  # the new backend's store is made when it is needed
             changed |= {"_backend": backend, "_store": None, "_prediction": None}
-        changed["_past"] = Past(first_epoch=self._epochs, first_step=self._steps)
-        vars(self).update(changed)  # one call, which an interrupt finds done or not done
+        self._change(**changed, _past=Past(first_epoch=self._epochs, first_step=self._steps))
 
     def _unmake(self) -> None:
         if self._steps == 0:

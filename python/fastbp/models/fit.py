@@ -77,21 +77,20 @@ class Fit:
         self.seen = 0
         self.one_by_one = self.wants_batches or validate is not None or self.callbacks.wants_epochs
         self.trainer: Any = None  # once an epoch has begun
-        self.finished: list[Any] = []  # figures of the epochs of each call of the trainer, which appends them
+        self.finished: list[Any] = []  # figures of the epochs of one call of the trainer, which appends them
+        self.current = initial_epoch  # the first of these epochs
 
     def run(self) -> History:
         model = self.model
-        steps, of_model = model._steps, vars(model)
-        begun = {"history": self.history, "stop_training": False, "_trained_rows": self.rows}
-        before = {name: of_model[name] for name in begun}
+        steps, before = model._steps, (model.history, model.stop_training, model._trained_rows)
         try:
-            of_model.update(begun)
+            model.history, model.stop_training, model._trained_rows = self.history, False, self.rows
             self.training.set_rows(self.rows)
             return self._run(self.initial_epoch)
         except BaseException:
             self._note_finished()
             if model._steps == steps:  # nothing was trained
-                of_model.update(before)
+                model.history, model.stop_training, model._trained_rows = before
             raise
 
     def _run(self, epoch: int) -> History:
@@ -117,6 +116,7 @@ class Fit:
         self.sums, self.seen = np.zeros(len(self.names)), 0
         if self.wants_batches:
             self.callbacks.call("on_train_batch_begin", 0, {})
+        self.finished, self.current = [], epoch  # in this order: Ctrl-C may come in between
         figures = self._train(1, self._on_progress if self.verbose else None)
         logs = self._logs(figures[-1]) if len(figures) else self._running()
         if epoch + 1 == self.epochs or self.model.stop_training:
@@ -151,15 +151,15 @@ class Fit:
         return self._logs(figures[-1]) if len(figures) else {}
 
     def _note_finished(self) -> None:
-        """Completes the history: with the epochs that the trainer finished before Ctrl-C, an error of a callback or of
+        """Completes the history: with the epochs that the trainer finished before Ctrl-C or an error, of a callback or
         the validation."""
         if not self.one_by_one:
             self._note_several()
             return
         self.history.complete()
-        means = [row for figures in self.finished for row in figures]
-        for number in range(len(self.history.epoch), len(means)):
-            self.history.on_epoch_end(self.initial_epoch + number, self._logs(means[number]))
+        for figures in self.finished:
+            if len(figures) and self.history.epoch[-1:] != [self.current]:
+                self.history.on_epoch_end(self.current, self._logs(figures[-1]))
 
     def _note_several(self) -> Any:
         """Puts the epochs that `_several` finished, also before Ctrl-C or an error, into the history."""

@@ -11,10 +11,12 @@ from .. import augment as augmentation
 from .._shared.arguments import at_least, known_keywords, truth
 from ..callbacks.callback_list import CallbackList
 from ..callbacks.history import History
+from ..errors import NonFiniteError
 from ..lowering.arrays import batches
 from .backpropagation import Backpropagation
 from .compiled import CompiledNetwork
 from .fit import MOST_EPOCHS, Fit, figures_in_order, validated_epochs
+from .graphs import TrainingGraph
 from .progress import Line
 from .splits import drawn_split, split_rows
 from .turns import alone, tentative
@@ -166,53 +168,62 @@ class Model(CompiledNetwork):
         >>> net.fit([[1.0], [2.0]], [2.0, 4.0], epochs=2, verbose=0).history["loss"]
         [10.0, 5.125]
         """
-        self._compiled()
-        epochs, initial_epoch = at_least("epochs", epochs, 0, MOST_EPOCHS), at_least("initial_epoch", initial_epoch, 0)
-        batch_size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
-        validation_batch = batch_size if validation_batch_size is None else validation_batch_size
-        at_least("validation_batch_size", validation_batch, 1)
-        is_validated = validated_epochs(validation_freq)
-        arrays, rows = self._data(x, y)
-        request = None
-        if augment is not None:
-            if not isinstance(augment, augmentation.Transform):
-                raise TypeError(f"augment must be a transform of bp.augment, for the first input, got {augment!r}")
-            request = augment.request(
-                "x" if len(arrays) == 2 else f"the input {self.inputs[0].name!r}", arrays[0].shape[1:]
+        built = self._built
+        try:
+            self._compiled()
+            epochs, initial_epoch = (
+                at_least("epochs", epochs, 0, MOST_EPOCHS),
+                at_least("initial_epoch", initial_epoch, 0),
             )
-        trained = rows
-        shuffle, check_finite = truth("shuffle", shuffle), truth("check_finite", check_finite)
-        drawn = truth("stratify", stratify) or validation_seed is not None
-        seed = 0 if validation_seed is None else at_least("validation_seed", validation_seed, 0, 2**64 - 1)
-        if drawn and (validation_data is not None or not validation_split):
-            raise ValueError("validation_seed and stratify draw the rows of validation_split, which is not in use")
-        if validation_data is None and validation_split:
-            trained = split_rows(rows, validation_split)
-        training = self._training_for(arrays)
-        training.check(arrays)
-        if drawn:
-            kept, others = drawn_split(arrays[-1], validation_split, seed, bool(stratify))
-            arrays, held_out, trained = [a[kept] for a in arrays], [a[others] for a in arrays], len(kept)
-        validate = None
-        if validation_data is not None:
-            if not isinstance(validation_data, (list, tuple)) or len(validation_data) != 2:
-                raise ValueError("validation_data must be a pair (x, y)")
-            held_out, _ = self._data(validation_data[0], validation_data[1], "validation ")
-            self._training_for(held_out).check(held_out, "validation ")
-        elif trained < rows and not drawn:
-            held_out = [array[trained:] for array in arrays]
-        if validation_data is not None or trained < rows:
+            batch_size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
+            validation_batch = batch_size if validation_batch_size is None else validation_batch_size
+            at_least("validation_batch_size", validation_batch, 1)
+            is_validated = validated_epochs(validation_freq)
+            arrays, rows = self._data(x, y)
+            request = None
+            if augment is not None:
+                if not isinstance(augment, augmentation.Transform):
+                    raise TypeError(f"augment must be a transform of bp.augment, for the first input, got {augment!r}")
+                request = augment.request(
+                    "x" if len(arrays) == 2 else f"the input {self.inputs[0].name!r}", arrays[0].shape[1:]
+                )
+            trained = rows
+            shuffle, check_finite = truth("shuffle", shuffle), truth("check_finite", check_finite)
+            drawn = truth("stratify", stratify) or validation_seed is not None
+            seed = 0 if validation_seed is None else at_least("validation_seed", validation_seed, 0, 2**64 - 1)
+            if drawn and (validation_data is not None or not validation_split):
+                raise ValueError("validation_seed and stratify draw the rows of validation_split, which is not in use")
+            if validation_data is None and validation_split:
+                trained = split_rows(rows, validation_split)
+            training = self._training_for(arrays)
+            training.check(arrays)
+            if drawn:
+                kept, others = drawn_split(arrays[-1], validation_split, seed, bool(stratify))
+                arrays, held_out, trained = [a[kept] for a in arrays], [a[others] for a in arrays], len(kept)
+            validate = None
+            if validation_data is not None:
+                if not isinstance(validation_data, (list, tuple)) or len(validation_data) != 2:
+                    raise ValueError("validation_data must be a pair (x, y)")
+                held_out, _ = self._data(validation_data[0], validation_data[1], "validation ")
+                self._training_for(held_out).check(held_out, "validation ")
+            elif trained < rows and not drawn:
+                held_out = [array[trained:] for array in arrays]
+            if validation_data is not None or trained < rows:
 
-            def validate(hooks: CallbackList) -> dict[str, float]:
-                figures = self._evaluated(held_out, validation_batch, hooks, by_weights_to_leave=True)
-                return dict(zip(training.goal.names, figures))
+                def validate(hooks: CallbackList) -> dict[str, float]:
+                    figures = self._evaluated(held_out, validation_batch, hooks, by_weights_to_leave=True)
+                    return dict(zip(training.goal.names, figures))
 
-        job = Fit(
-            self, training, arrays, trained, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
-            shuffle=shuffle, check_finite=check_finite, verbose=verbose, callbacks=callbacks,
-            validate=validate, is_validated=is_validated, augment=request,
-        )  # fmt: skip
-        return job.run()
+            job = Fit(
+                self, training, arrays, trained, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
+                shuffle=shuffle, check_finite=check_finite, verbose=verbose, callbacks=callbacks,
+                validate=validate, is_validated=is_validated, augment=request,
+            )  # fmt: skip
+            return job.run()
+        except Exception as error:
+            if not built and not isinstance(error, NonFiniteError):  # the weights of that can be looked at
+                self._turns.undo(self._unmake)
+            raise
 
     @alone
     def train_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
@@ -254,15 +265,20 @@ class Model(CompiledNetwork):
             arrays, training, trainer = [x, y], again.training, again.trainer
             training.check(arrays)
         else:
-            self._compiled()
-            arrays, rows = self._data(x, y)
-            training = self._training_for(arrays)
-            training.check(arrays)
-            training.set_rows(self._trained_rows or rows)
-            trainer = self._trainer_of(training)
-            self._note(training, trainer, arrays, x, y)
+            arrays, training, trainer = self._ready_for_a_step(x, y)
         figures = training.store.train(trainer, trainer.step, arrays)
         return figures_in_order(training.goal.names, figures, as_dict)
+
+    @tentative
+    def _ready_for_a_step(self, x: Any, y: Any) -> tuple[list[np.ndarray], TrainingGraph, Any]:
+        self._compiled()
+        arrays, rows = self._data(x, y)
+        training = self._training_for(arrays)
+        training.check(arrays)
+        training.set_rows(self._trained_rows or rows)
+        trainer = self._trainer_of(training)
+        self._note(training, trainer, arrays, x, y)
+        return arrays, training, trainer
 
     @tentative
     def loss_and_gradients(self, x: Any, y: Any, training: bool = True) -> tuple[float, list[np.ndarray]]:

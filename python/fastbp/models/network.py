@@ -79,10 +79,20 @@ class Network(KnownAttributes, Picklable):
         layers = list(dict.fromkeys(call.layer for call in calls))
         scope = Scope()
         scope.add(layers)
-        vars(self).update({  # one call, which an interrupt finds done or not done
-            "inputs": list(inputs), "outputs": list(outputs), "layers": layers, "_scope": scope,
-            "_shapes": [i.shape for i in inputs],
-        })  # fmt: skip
+        shapes = [i.shape for i in inputs]
+        self._change(inputs=list(inputs), outputs=list(outputs), layers=layers, _scope=scope, _shapes=shapes)
+
+    def _change(self, **attributes: Any) -> None:
+        """Sets attributes: what interrupts it is raised when all of them are set."""
+        try:
+            self._set(attributes)
+        except BaseException:
+            self._set(attributes)
+            raise
+
+    def _set(self, attributes: dict[str, Any]) -> None:
+        for name, value in attributes.items():  # `vars(self).update` would make every later look-up slower
+            setattr(self, name, value)
 
     # As a layer of another network
 

@@ -211,7 +211,7 @@ class Predictor(Network):
             else:
                 print_fn(line)
 
-    @tentative
+    @known_keywords
     def predict(
         self,
         x: Any,
@@ -267,6 +267,12 @@ class Predictor(Network):
             # pybind11 interns a string for each keyword that is passed: expensive next to one row.
             results = function([x]) if len(x) <= 1024 else function([x], batch_size=1024)
             return results[0] if self._single else list(results)
+        return self._predict(x, batch_size, verbose, callbacks, dropout, samples)
+
+    @tentative
+    def _predict(
+        self, x: Any, batch_size: int | None, verbose: Any, callbacks: Any, dropout: bool, samples: int
+    ) -> Any:
         dropout = truth("dropout", dropout)
         if at_least("samples", samples, 1) > 1 and not dropout:
             raise ValueError(f"samples differ by dropout: with samples={samples} pass dropout=True")

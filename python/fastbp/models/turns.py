@@ -38,6 +38,14 @@ class ModelTurns:
             with contextlib.suppress(RuntimeError):  # a training has begun since
                 self.train("", function, *arguments)
 
+    def undo(self, unmake: Callable[[], None]) -> None:
+        """Undoes the build of a call that failed, unless another thread trains what was built."""
+        if self.training.is_mine:
+            unmake()
+            return
+        with contextlib.suppress(RuntimeError):
+            self.train("undo", unmake)
+
 
 class Watch:
     """Sees to it that no other thread trains a model while it is copied or pickled, which takes many steps of Python.
@@ -73,19 +81,19 @@ class Watch:
 
 
 def alone(method: Method) -> Method:
-    """Decorator of a model's method: `tentative`, and it holds the turn of training.
+    """Decorator of a model's method: `known_keywords`, and it holds the turn of training.
 
     Other threads and callbacks get a RuntimeError. If they waited, two models whose callbacks train each other, or a
     callback that waits for a thread which trains its model, would wait for ever.
     """
-    name, known, attempt = method.__name__, keywords_of(method), _attempt(method)
+    name, known = method.__name__, keywords_of(method)
 
     @functools.wraps(method)
     def holding_the_turn(self: Any, *arguments: Any, **keywords: Any) -> Any:
         for keyword in keywords:
             if keyword not in known:
                 raise unknown_keyword(keyword, method, (self, *arguments))
-        return self._turns.train(name, method if self._built else attempt, self, *arguments, **keywords)
+        return self._turns.train(name, method, self, *arguments, **keywords)
 
     return cast(Method, holding_the_turn)
 
@@ -98,11 +106,13 @@ def tentative(method: Method) -> Method:
     known, attempt = keywords_of(method), _attempt(method)
 
     @functools.wraps(method)
-    def checked(self: Any, *arguments: Any, **keywords: Any) -> Any:
+    def checked(*arguments: Any, **keywords: Any) -> Any:
         for keyword in keywords:
             if keyword not in known:
-                raise unknown_keyword(keyword, method, (self, *arguments))
-        return (method if self._built else attempt)(self, *arguments, **keywords)
+                raise unknown_keyword(keyword, method, arguments)
+        if not arguments or arguments[0]._built:  # the tuple as it came: another one would cost time
+            return method(*arguments, **keywords)
+        return attempt(*arguments, **keywords)
 
     return cast(Method, checked)
 
@@ -115,11 +125,7 @@ def _attempt(method: Callable[..., Any]) -> Callable[..., Any]:
         except NonFiniteError:  # the weights can be looked at
             raise
         except Exception:
-            turns = self._turns
-            if turns.training.is_mine:
-                self._unmake()
-            else:
-                turns.while_idle(self._unmake)  # not while another thread trains what was built
+            self._turns.undo(self._unmake)
             raise
 
     return attempt
