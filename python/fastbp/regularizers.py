@@ -142,7 +142,7 @@ def _penalty(weight: Expression, l1: float, l2: float) -> Expression | None:
 
 def split_penalty(weight: Parameter) -> tuple[Expression | None, Expression | None]:
     """The penalties of a weight's regulariser: those in the descended cost, and that of the proximal step."""
-    regularizer = weight.regularizer
+    regularizer = get_regularizer(f"the regularizer of {weight.name!r}", weight.regularizer)
     if regularizer is None:
         return None, None
     if proximal_l1(weight):

@@ -245,3 +245,44 @@ def test_multipliers_are_checked_when_they_are_set(name: str, wrong: Any) -> Non
         with pytest.raises((TypeError, ValueError), match=f"{name} must be"):
             setattr(thing, name, wrong)
         assert getattr(thing, name) == 1.0
+
+
+# --- kinds of arguments
+
+
+def net() -> bp.Sequential:
+    return bp.Sequential([bp.Input((2,)), bp.Dense(1)])
+
+
+def trained_with(name: str, value: Any) -> None:
+    own = net()
+    own.compile("sgd", "mse")
+    setattr(own.weights[0], name, value)
+    own.fit(np.ones((2, 2)), np.ones(2), verbose=0)
+
+
+KINDS: dict[str, Callable[[Any], Any]] = {
+    "name, of get_layer": lambda value: net().get_layer(value),
+    "name, of a layer": lambda value: bp.Dense(1, name=value),
+    "name, of a model": lambda value: bp.Sequential([bp.Dense(1)], name=value),
+    "scaling": lambda value: bp.Dropout(0.5, scaling=value),
+    "per": lambda value: bp.Dropout(0.5, per=value),
+    "mode": lambda value: bp.VarianceScaling(mode=value),
+    "mode, of a callback": lambda value: bp.EarlyStopping("loss", mode=value),
+    "print_fn": lambda value: net().summary(print_fn=value),
+    "the constraint of 'dense/kernel'": lambda value: trained_with("constraint", value),
+    "the regularizer of 'dense/kernel'": lambda value: trained_with("regularizer", value),
+}
+
+
+@pytest.mark.parametrize("value", [5, ["x"], 1.5], ids=repr)
+@pytest.mark.parametrize("argument", KINDS)
+def test_an_argument_of_another_kind_is_named(argument: str, value: Any) -> None:
+    with pytest.raises(TypeError, match=f"^{argument.split(',')[0]} must be"):
+        KINDS[argument](value)
+
+
+@pytest.mark.parametrize("length", ["a", 2**64, -1, 1.5, True])
+def test_the_length_of_a_summarys_lines_is_checked(length: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r"^line_length must be"):
+        net().summary(line_length=length)

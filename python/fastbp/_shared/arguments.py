@@ -82,6 +82,13 @@ def truth(argument: str, value: Any) -> bool:
     return bool(value)
 
 
+def text_or_none(argument: str, value: Any) -> str | None:
+    """`value`, a string or None."""
+    if not (value is None or isinstance(value, str)):
+        raise TypeError(f"{argument} must be a string, got {value!r}")
+    return value
+
+
 def known_keywords(function: AnyFunction) -> AnyFunction:
     """Decorator: a keyword that `function` does not know raises a TypeError that suggests the nearest known one.
 

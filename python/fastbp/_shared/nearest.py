@@ -35,10 +35,10 @@ def unknown(argument: str, name: str, known: Iterable[str]) -> ValueError:
     return ValueError(f"{argument} must be one of {', '.join(known)}, got {name!r}{hint}")
 
 
-def look_up(argument: str, name: str, table: Mapping[str, Any]) -> Any:
+def look_up(argument: str, name: Any, table: Mapping[str, Any]) -> Any:
     """``table[name]``, or an error that names the argument and the nearest known name."""
     if not isinstance(name, str):
-        raise TypeError(f"{argument} must be one of {', '.join(sorted(table))}, got {type(name).__name__}")
+        raise TypeError(f"{argument} must be a name, one of {', '.join(sorted(table))}, got {name!r}")
     if name in table:
         return table[name]
     raise unknown(argument, name, table)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from .._shared.arguments import finite, known_keywords, truth
+from .._shared.arguments import finite, known_keywords, text_or_none, truth
 from .._shared.change_stamp import Setting
 from .._shared.known_attributes import KnownAttributes
 from .._shared.pickling import Picklable
@@ -77,7 +77,7 @@ class Layer(KnownAttributes, Picklable):
         learning_rate_multiplier: float = 1.0,
         weight_decay_multiplier: float = 1.0,
     ) -> None:
-        self.name = name or ""
+        self.name = text_or_none("name", name) or ""
         self.trainable = trainable
         self.input_shape = None if input_shape is None else shape_rules.checked_shape("input_shape", input_shape)
         self.learning_rate_multiplier = learning_rate_multiplier

@@ -12,6 +12,7 @@ import numpy as np
 
 from .._shared.change_stamp import TRAINED_HOW, ChangeStamp, are_settings
 from .._shared.pickling import Picklable
+from ..constraints import get_constraint
 from ..expressions import shape_rules
 from ..expressions.expression import Call, Expression, Input
 from ..expressions.functions import abs, square
@@ -31,6 +32,11 @@ from .evaluation import Evaluation
 Dims = tuple[int, ...]
 
 _trained_how = operator.attrgetter(*TRAINED_HOW)
+
+
+def _max_norm(weight: Parameter) -> float:
+    constraint = get_constraint(f"the constraint of {weight.name!r}", weight.constraint)
+    return math.inf if constraint is None else constraint.max_value
 
 
 class PredictionGraph:
@@ -229,7 +235,7 @@ class TrainingGraph:
                 self.store.seed,
                 [self.lowering.multiplier(p, "learning_rate_multiplier") for p in self.trainable],
                 descended=self._descended,
-                max_norms=[math.inf if p.constraint is None else p.constraint.max_value for p in self.trainable],
+                max_norms=[_max_norm(p) for p in self.trainable],
             )
             trainer.set_proximal_l1(self._proximal_l1(self._rows))
             self._trainer = trainer

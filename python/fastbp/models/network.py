@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .._shared.arguments import at_least, finite, truth
+from .._shared.arguments import at_least, finite, text_or_none, truth
 from .._shared.change_stamp import Setting
 from .._shared.known_attributes import KnownAttributes
 from .._shared.pickling import Picklable
@@ -54,7 +54,7 @@ class Network(KnownAttributes, Picklable):
         self.inputs = checked_inputs([inputs] if isinstance(inputs, Expression) else list(inputs))
         self.seed = at_least("seed", seed, 0, 2**64 - 1)
         self.dtype = dtype_name(dtype)
-        self.name = name or snake_case(type(self).__name__)
+        self.name = text_or_none("name", name) or snake_case(type(self).__name__)
         self.name_is_automatic = not name
         self._backend = "core"
         self._built = False

@@ -19,6 +19,8 @@ from .progress import Line
 from .summary import parameter_count, summary_lines
 from .turns import tentative
 
+MOST_COLUMNS = 10_000  # of a summary
+
 
 class Predictor(Network):
     """A network with its weights and predictions. See `Model`."""
@@ -189,6 +191,13 @@ class Predictor(Network):
         print_fn : callable, optional
             Called with each line in place of `print`, which shows lines as "-" where stdout's encoding has none.
 
+        Raises
+        ------
+        TypeError
+            If `line_length` is no whole number, or `print_fn` no function.
+        ValueError
+            If `line_length` is negative or above 10,000.
+
         Examples
         --------
         >>> import fastbp as bp
@@ -201,10 +210,13 @@ class Predictor(Network):
         ────────────────────────────────────────────────────────────────
         Parameters: 9 (36 B), trainable 9, others 0
         """
+        if not (print_fn is None or callable(print_fn)):
+            raise TypeError(f"print_fn must be a function of a line, got {print_fn!r}")
+        line_length = max(64, at_least("line_length", line_length, 0, MOST_COLUMNS))
         calls, trained = None, set[Parameter]()
         if None not in self._shapes:
             calls, trained = self._ready().lowering.calls, set(self.trainable_weights)
-        lines = summary_lines(self.name, self._names(), calls, trained, self.dtype, max(64, line_length))
+        lines = summary_lines(self.name, self._names(), calls, trained, self.dtype, line_length)
         for line in lines:
             if print_fn is None:
                 print(writable(line, sys.stdout))
