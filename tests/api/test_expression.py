@@ -253,3 +253,62 @@ def test_unknown_backends_and_dtypes_name_the_nearest():
         bp.function([x], x, backend="referense")
     with pytest.raises(ValueError, match="did you mean 'float32'"):
         bp.function([x], x, backend="reference", dtype="float3")
+
+
+# --- NumPy's functions of expressions
+
+ONE = [
+    np.negative, np.positive, np.absolute, np.fabs, np.square, np.sqrt, np.exp, np.expm1, np.log, np.log1p, np.sin,
+    np.cos, np.tanh,
+]  # fmt: skip
+TWO = [np.add, np.subtract, np.multiply, np.true_divide, np.power, np.float_power, np.maximum, np.minimum]
+DATA = np.array([[0.5, 1.25, 2.0], [3.0, 0.125, 1.0]])
+BESIDE = np.array([1.5, 0.75, 2.0])
+
+
+@pytest.mark.parametrize("function", ONE, ids=lambda f: f.__name__)
+def test_numpys_functions_take_expressions(function):
+    x = bp.input("x")
+    np.testing.assert_allclose(
+        bp.function([x], function(x), dtype="float64")(DATA), function(DATA), rtol=1e-14, atol=1e-15
+    )
+
+
+@pytest.mark.parametrize("beside", [BESIDE, np.float64(1.5), np.float32(2), np.array(3), 2], ids=repr)
+@pytest.mark.parametrize("function", TWO, ids=lambda f: f.__name__)
+def test_numpys_functions_take_expressions_beside_arrays(function, beside):
+    x = bp.input("x")
+    for f in (lambda x: function(x, beside), lambda x: function(beside, x)):
+        np.testing.assert_allclose(bp.function([x], f(x), dtype="float64")(DATA), f(DATA), rtol=1e-14)
+
+
+def test_arrays_leave_their_operators_to_expressions():
+    x = bp.input("x")
+    matrix = np.arange(6.0).reshape(3, 2)
+    for f in (lambda x: BESIDE - x, lambda x: x / BESIDE, lambda x: BESIDE**x, lambda x: np.matmul(x, matrix)):
+        np.testing.assert_allclose(bp.function([x], f(x), dtype="float64")(DATA), f(DATA), rtol=1e-14)
+    total = np.zeros(3)
+    total += x  # as for numbers, which an array in the place of a name need not hold
+    np.testing.assert_array_equal(bp.function([x], total, dtype="float64")(DATA), DATA)
+
+
+def test_what_numpy_cannot_do_with_expressions_is_a_type_error():
+    x, w = bp.input("x"), bp.parameter([1.0, 2.0])
+    for act, match in [
+        (lambda: np.floor(x), "np.floor takes no expressions; those that do are absolute, add, "),
+        (lambda: np.sum(x), r"np.add.reduce takes no expressions: use bp\.sum"),
+        (lambda: np.max(x), r"np.maximum.reduce takes no expressions: use bp\.max"),
+        (lambda: np.prod(x), r"np.multiply.reduce takes no expressions"),
+        (lambda: np.add(x, 1.0, where=False), "np.add of an expression takes no out, where or dtype"),
+        (lambda: np.add(1.0, x, out=np.zeros(3)), "np.add of an expression takes no out"),
+        (lambda: np.ones(2) < x, "expressions cannot be compared"),
+        (lambda: np.ones(2) == x, "expressions cannot be compared"),
+        (lambda: np.mean(w), "an expression is no array.*bp.mean"),
+        (lambda: np.dot(np.ones((2, 2)), w), "an expression is no array"),
+        (lambda: np.asarray(x), "an expression is no array"),
+        (lambda: np.concatenate([x, x]), "an expression is no array"),
+        (lambda: bp.parameter(x), "an expression is no array"),
+        (lambda: bp.function([x], x)(w), "an expression is no array"),
+    ]:
+        with pytest.raises(TypeError, match=match):
+            act()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import itertools
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import numpy as np
@@ -46,7 +47,6 @@ class Expression(Picklable):
     """
 
     __slots__ = ("__weakref__", "name", "number", "operands")
-    __array_ufunc__ = None  # NumPy arrays and scalars leave their operators to this class
     __hash__ = object.__hash__
     __iter__ = None  # without it, __getitem__ would make expressions endless sequences
 
@@ -127,6 +127,22 @@ class Expression(Picklable):
 
     __lt__ = __le__ = __gt__ = __ge__ = _no_comparison
     __eq__ = __ne__ = _no_comparison
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *operands: Any, **options: Any) -> Expression:
+        """NumPy's functions of expressions, and operators of arrays with expressions: the same functions of fastbp."""
+        if ufunc in _COMPARISONS:
+            self._no_comparison(None)
+        out = options.pop("out", None)
+        in_place = out is None or (len(out) == 1 and out[0] is operands[0])  # a += x becomes a = a + x
+        if method != "__call__" or options or not in_place or ufunc not in _UFUNCS:
+            raise TypeError(_no_function(ufunc, method, bool(options) or not in_place))
+        return _UFUNCS[ufunc](*operands)
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(
+            "an expression is no array: its numbers are known only when it is computed, by bp.function; "
+            "in the place of np.sum, np.mean and the like take bp.sum, bp.mean …"
+        )
 
     def __bool__(self) -> bool:
         raise TypeError("an expression has no truth value: its numbers are known only when it is computed")
@@ -243,6 +259,31 @@ def power(base: Any, exponent: Any) -> Expression:
         if value.is_integer() and -(2**31) < value < 2**31:
             return Operation("power_integer", base, integers=[int(value)])
     return Operation("power", base, exponent)
+
+
+_COMPARISONS = {np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal}
+_SAME = "negative absolute square sqrt exp expm1 log log1p sin cos tanh add subtract multiply divide maximum minimum"
+_FUNCTIONS: dict[str, Callable[..., Expression]] = {  # by NumPy's names
+    **{name: partial(Operation, name) for name in _SAME.split()},
+    "fabs": partial(Operation, "absolute"),
+    "positive": as_expression,
+    "power": power,
+    "float_power": power,
+    "matmul": lambda a, b: Shaped(shape_rules.matmul, (a, b)),
+}
+_UFUNCS = {getattr(np, name): function for name, function in _FUNCTIONS.items()}
+_REDUCTIONS = {np.add: "bp.sum", np.maximum: "bp.max"}
+
+
+def _no_function(ufunc: np.ufunc, method: str, has_options: bool) -> str:
+    """The message for a function of NumPy that takes no expressions."""
+    name = f"np.{ufunc.__name__}" + ("" if method == "__call__" else f".{method}")
+    if method == "reduce" and ufunc in _REDUCTIONS:
+        return f"{name} takes no expressions: use {_REDUCTIONS[ufunc]}"
+    if method == "__call__" and has_options and ufunc in _UFUNCS:
+        return f"{name} of an expression takes no out, where or dtype: its numbers are known only when it is computed"
+    known = ", ".join(sorted(ufunc.__name__ for ufunc in _UFUNCS))
+    return f"{name} takes no expressions; those that do are {known}, and bp has more functions of expressions"
 
 
 @known_keywords
