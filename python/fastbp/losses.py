@@ -22,6 +22,7 @@ from .expressions.shape_rules import divided_by_rows, shape_text
 from .lowering import domains
 from .lowering.identities import below_identities
 from .lowering.lowering import Node
+from .lowering.ranges import can_leave_probabilities
 
 Loss = Callable[[Any, Any], Expression]
 
@@ -68,6 +69,15 @@ def _expect_choice(y_pred: Node, per_class: bool) -> None:
     elif per_class and y_pred.dims[-1:] == (1,):
         y_pred.lowering.objections.append(
             f"a categorical loss needs an output for each class, got one{_where(y_pred)}: {remedy}"
+        )
+
+
+def _expect_probabilities(y_pred: Node, loss: str, function: str) -> None:
+    """Doubts outputs that are no probabilities: those of a layer without its activation."""
+    if can_leave_probabilities(y_pred):
+        y_pred.lowering.doubts.append(
+            f"{loss} takes probabilities, but the outputs{_where(y_pred)} are not confined to 0 … 1: does the last "
+            f"layer lack its {function}?"
         )
 
 
@@ -367,6 +377,7 @@ def _binary_terms(y: Node, a: Node, loss: str) -> Expression:
     z = logits(a, "sigmoid")
     if z is not None:
         return Operation("sigmoid_cross_entropy", z, a, target)
+    _expect_probabilities(a, loss, "sigmoid")
     return -(_times_log(target, a) + _times_log(1.0 - target, 1.0 - a))
 
 
@@ -425,6 +436,7 @@ def _categorical(y: Node, a: Node) -> Expression:
     z = logits(a, "softmax")
     if z is not None:
         return mean(Operation("softmax_cross_entropy", z, a, target))
+    _expect_probabilities(a, "categorical_crossentropy", "softmax")
     if not a.dims:
         return mean(-_times_log(target, a))
     return mean(-sum(_times_log(target, a, sum(a, axis=-1, keepdims=True)), axis=-1))
@@ -473,6 +485,7 @@ def _sparse(y: Node, a: Node) -> Expression:
     z = logits(a, "softmax")
     if z is not None:
         return mean(Operation("sparse_softmax_cross_entropy", z, a, target))
+    _expect_probabilities(a, "a categorical loss of labels", "softmax")
     return mean(-log(Operation("pick", a, target) / sum(a, axis=-1)))
 
 

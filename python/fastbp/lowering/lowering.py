@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -123,6 +124,7 @@ class Lowering:
         self.nodes: dict[Expression, int] = {}
         self.domains: list[tuple[int, Domain]] = []  # of the data, by slot; see `check`
         self.objections: list[str] = []  # of losses, why nothing can be trained with what they are given
+        self.doubts: list[str] = []  # of losses, what is most likely a mistake
         self.calls: list[LayerCall] = []
         self.parameters: list[Parameter] = []  # in the order of their nodes
         self.made: list[Any] = []  # layers and models that this lowering built
@@ -188,9 +190,11 @@ class Lowering:
         return False
 
     def raise_objections(self) -> None:
-        """Raises a ValueError if a loss objects: where a cost is trained. A function computes the formula."""
+        """Raises a ValueError if a loss objects, warns if it doubts: of a cost that is trained, not of a function."""
         if self.objections:
             raise ValueError(self.objections[0])
+        for doubt in dict.fromkeys(self.doubts):
+            warnings.warn(doubt, UserWarning, stacklevel=2)
 
     def check(self, arrays: Sequence[np.ndarray], prefix: str = "") -> None:
         """Raises a ValueError for data that a loss cannot be meant for; `prefix` comes before names in messages."""
