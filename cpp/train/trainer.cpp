@@ -125,6 +125,17 @@ void Trainer<T>::store_gradients() {
   bind_gradients();
 }
 
+namespace {
+
+// "row 17, column 2 is nan"
+template <class T>
+std::string place_text(Index row, Index column, T number) {
+  const char* what = std::isnan(number) ? "nan" : number > 0 ? "inf" : "-inf";
+  return "row " + std::to_string(row) + ", column " + std::to_string(column) + " is " + what;
+}
+
+}  // namespace
+
 // fit(check_finite=True): throws at the first number that is not finite, input by input, before it is used.
 template <class T>
 void Trainer<T>::check_rows(Run& run) const {
@@ -143,11 +154,7 @@ void Trainer<T>::check_rows(Run& run) const {
       const T* bad = std::find_if(numbers, numbers + rows * source.width, [](T x) { return !std::isfinite(x); });
       const Index in_block = (bad - numbers) / source.width, column = (bad - numbers) % source.width;
       const Index row = order != nullptr ? order[in_block] : frame.first_row + begin + in_block;
-      throw Error(Cause::value, source.name + " must be finite, row " + std::to_string(row) + ", column " +
-                                    std::to_string(column) + " is " +
-                                    (std::isnan(*bad) ? "nan"
-                                     : *bad > 0       ? "inf"
-                                                      : "-inf"));
+      throw Error(Cause::value, source.name + " must be finite, " + place_text(row, column, *bad));
     }
   }
 }
@@ -334,6 +341,25 @@ void Trainer<T>::finish() {
   if (!good) throw NonFinite(epoch, steps, cause);
 }
 
+namespace {
+
+// What is known about a node's first value that is not finite: where it is in the data, or why a function has none.
+template <class T>
+std::string about(Op op, const Frame& frame, const Value& value, const T* data) {
+  const T* end = data + value.width * (value.rows ? frame.rows : 1);
+  const T* bad = std::find_if(data, end, [](T x) { return !std::isfinite(x); });
+  if (op == Op::input) {
+    const Index in_batch = (bad - data) / value.width;
+    const Index row = frame.row_ids != nullptr ? frame.row_ids[in_batch] : frame.first_row + in_batch;
+    return ", " + place_text(row, (bad - data) % value.width, *bad);
+  }
+  if (op != Op::log && op != Op::sqrt) return "";
+  if (std::any_of(bad, end, [](T x) { return std::isnan(x); })) return ", of a negative number";
+  return op == Op::log ? ", of 0" : "";
+}
+
+}  // namespace
+
 // Repeats the failed step on one thread with every node kept; it wrote nothing, so it fails in the same way.
 template <class T>
 std::string Trainer<T>::first_non_finite(const Run& run, const Augmentation& augmentation) {
@@ -356,7 +382,8 @@ std::string Trainer<T>::first_non_finite(const Run& run, const Augmentation& aug
     const Value& value = all.output(static_cast<int>(i));
     const T* data = all.output_data(static_cast<int>(i));
     const Index count = value.rows ? value.width * frame.rows : value.width;
-    if (!kernels_for<T>().within(data, count, std::numeric_limits<T>::max())) return describe(graph_, nodes[i]);
+    if (!kernels_for<T>().within(data, count, std::numeric_limits<T>::max()))
+      return describe(graph_, nodes[i]) + about(graph_.node(nodes[i]).op, frame, value, data);
   }
   for (std::size_t i = 0; i < trainable_.size(); ++i) {
     const std::string what = optimizer_.what_is_not_finite(i);

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = ["FastBPError", "NonFiniteError"]
 
 
@@ -24,7 +26,8 @@ class NonFiniteError(FastBPError, ArithmeticError):
     epoch, step : int
         Where it happened, both counted from 0; `step` within the epoch.
     node : str
-        The first node of the graph whose value is not finite, such as ``"dense_2 (matmul, node 7)"``.
+        The first node of the graph whose value is not finite, such as ``"dense_2 (matmul, node 7)"``, with what
+        is known about it: ``"x (input, node 0), row 17, column 2 is nan"``, ``"log (node 9), of a negative number"``.
 
     Examples
     --------
@@ -43,6 +46,16 @@ class NonFiniteError(FastBPError, ArithmeticError):
     def __str__(self) -> str:
         return (
             f"training stopped in epoch {self.epoch}, step {self.step} (counted from 0): the first value that is not "
-            f"finite is at {self.node}; the weights are those of the last good step. Try a smaller learning_rate, "
-            "inputs scaled to about 1, or fit(check_finite=True), which finds NaN and infinity in the data"
+            f"finite is at {self.node}; the weights are those of the last good step. {self._advice()}"
         )
+
+    def _advice(self) -> str:
+        found = re.fullmatch(r"(?:.* \()?(\w+)(?:,| \() ?node \d+\)(?:, (.*))?", self.node)
+        operation, about = found.groups() if found else ("", None)
+        if operation == "input" and about:
+            return "The data hold NaN or infinity: remove or replace such rows"
+        if operation == "log" and about == "of a negative number":
+            return "A log of a negative number: does the last layer lack its softmax (sigmoid)?"
+        if operation == "log" and about == "of 0":
+            return "A log of 0: a loss that is given the softmax or sigmoid itself is computed from its logits instead"
+        return "Try a smaller learning_rate, or inputs scaled to about 1"

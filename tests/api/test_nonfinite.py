@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import fastbp as bp
@@ -108,3 +109,80 @@ def test_weights_that_a_callback_spoils_are_noticed(threads: int) -> None:
     with pytest.raises(bp.NonFiniteError) as caught:
         net.fit(X, Y, batch_size=4, verbose=0, callbacks=[Spoil()])
     assert (caught.value.epoch, caught.value.step) == (0, 2)
+
+
+# --- what the error says
+
+ADVICE = "Try a smaller learning_rate, or inputs scaled to about 1"
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("what", ["x", "y"])
+def test_data_that_are_not_finite_are_named_with_row_and_column(
+    what: str, value: float, shuffle: bool, backend: str
+) -> None:
+    data = {"x": X.copy(), "y": np.repeat(Y, 3, axis=1)}
+    data[what][13, 2] = value
+    net = bp.Sequential([bp.Dense(3)], seed=1)
+    net.compile(bp.SGD(0.01), "mse", backend=backend)
+    for act in (
+        lambda: net.fit(data["x"], data["y"], batch_size=4, shuffle=shuffle, verbose=0),
+        lambda: net.train_on_batch(data["x"], data["y"]),
+        lambda: bp.minimize(
+            bp.mean(bp.square(bp.sum(bp.input("x") * bp.parameter(1.0), axis=-1) - bp.sum(bp.input("y"), axis=-1))),
+            data, bp.SGD(0.01), batch_size=5, shuffle=shuffle, backend=backend,
+        ),
+    ):  # fmt: skip
+        with pytest.raises(bp.NonFiniteError, match="The data hold NaN or infinity: remove") as caught:
+            act()
+        assert re.fullmatch(rf"{what} \(input, node \d\), row 13, column 2 is {value}", caught.value.node)
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+def test_a_number_that_overflows_the_dtype_is_named(backend: str) -> None:
+    net = bp.Sequential([bp.Dense(1)])
+    net.compile(bp.SGD(0.01), "mse", backend=backend)
+    with pytest.raises(bp.NonFiniteError, match="row 1, column 0 is inf"):
+        net.fit([[1.0], [1e39]], [0.0, 1.0], verbose=0)
+
+
+LOGS: dict[str, tuple[Any, str]] = {
+    "log of a negative number": (lambda w: bp.log(w - 2.0), "of a negative number"),
+    "log of negative numbers and 0": (lambda w: bp.sum(bp.log(w * np.array([0.0, -1.0]))), "of a negative number"),
+    "log of 0": (lambda w: bp.log(w - 1.0), "of 0"),
+    "sqrt of a negative number": (lambda w: bp.sqrt(w - 2.0), "of a negative number"),
+}
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+@pytest.mark.parametrize("name", LOGS)
+def test_a_log_says_what_it_was_of(name: str, backend: str) -> None:
+    function, about = LOGS[name]
+    with pytest.raises(bp.NonFiniteError) as caught:
+        bp.minimize(function(bp.parameter(1.0)), backend=backend)
+    assert caught.value.node.endswith(f"), {about}")
+    assert (f"A log {about}" in str(caught.value)) == name.startswith("log")
+    assert (ADVICE in str(caught.value)) == name.startswith("sqrt")
+
+
+@pytest.mark.parametrize("backend", ["core", "reference"])
+@pytest.mark.parametrize(("loss", "y"), [("categorical_crossentropy", np.eye(2)), ("binary_crossentropy", np.eye(2))])
+def test_a_missing_softmax_is_asked_for(loss: str, y: np.ndarray, backend: str) -> None:
+    net = bp.Sequential([bp.Dense(2, kernel_initializer=lambda shape: -np.ones(shape))])
+    net.compile(bp.SGD(0.1), loss, backend=backend)
+    asked = "does the last layer lack its softmax"
+    with pytest.warns(UserWarning, match="takes probabilities"), pytest.raises(bp.NonFiniteError, match=asked):
+        net.fit(np.ones((2, 2)), y, verbose=0)
+
+
+def test_minimize_recommends_only_what_it_has() -> None:
+    with pytest.raises(bp.NonFiniteError, match=ADVICE) as caught:
+        bp.minimize(bp.exp(bp.parameter(1e3)))
+    assert "check_finite" not in str(caught.value)
+
+
+@pytest.mark.parametrize("node", ["", "anything", "dense (matmul, node 7)", "exp (node 2)", "w (parameter, node 1), x"])
+def test_any_node_has_an_advice(node: str) -> None:
+    assert str(bp.NonFiniteError(1, 2, node)).endswith(ADVICE)

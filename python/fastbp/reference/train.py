@@ -243,7 +243,7 @@ class Trainer:
             row = int(np.flatnonzero(bad.any(axis=1))[0])
             column = int(np.flatnonzero(bad[row])[0])
             value = array.reshape(len(index), -1)[row, column]
-            raise ValueError(f"{self._inputs.name(slot)} must be finite, row {index[row]}, column {column} is {value}")
+            raise ValueError(f"{self._inputs.name(slot)} must be finite, {_place_text(index[row], column, value)}")
 
     def _frame(self, rows: int, purpose: int, row_ids: Array | None, counter: int, batch: int = 0) -> Frame:
         return Frame(rows, self._parameters.dtype, True, self._seed, purpose, row_ids, counter, batch)
@@ -286,7 +286,7 @@ class Trainer:
         values = evaluate(self._graph, range(len(self._graph)), self._parameters, batch, frame)
         for node in nodes:
             if not np.isfinite(values[node]).all():
-                return describe(self._graph, node)
+                return describe(self._graph, node) + _about(self._graph.operation(node), frame, values[node])
         return self._what_is_not_finite(made) or describe(self._graph, self._figures[0])
 
     def _what_is_not_finite(self, made: Step) -> str:
@@ -295,6 +295,21 @@ class Trainer:
             if what := made.what_is_not_finite(i):
                 return f"{describe(self._graph, node)}, {what}"
         return ""
+
+
+def _place_text(row: int, column: int, number: Any) -> str:
+    return f"row {row}, column {column} is {number}"
+
+
+def _about(operation: str, frame: Frame, value: Array) -> str:
+    """What is known about the first value that is not finite: where it is in the data, or why a function has none."""
+    if operation == "input":
+        rows = value.reshape(frame.rows, -1)
+        row, column = np.argwhere(~np.isfinite(rows))[0]
+        return f", {_place_text(row if frame.row_ids is None else frame.row_ids[row], column, rows[row, column])}"
+    if operation in ("log", "sqrt") and np.isnan(value).any():
+        return ", of a negative number"
+    return ", of 0" if operation == "log" else ""
 
 
 def _slot(graph: Graph, node: int) -> int:
