@@ -84,7 +84,10 @@ class Fit:
         model = self.model
         steps, before = model._steps, (model.history, model.stop_training, model._trained_rows)
         try:
-            model.history, model.stop_training, model._trained_rows = self.history, False, self.rows
+            object.__setattr__(model, "history", self.history)  # the check of its name would take 5 % of a small fit
+            model._trained_rows = self.rows
+            if model.stop_training:
+                model.stop_training = False
             self.training.set_rows(self.rows)
             return self._run(self.initial_epoch)
         except BaseException:
