@@ -5,13 +5,14 @@ The one place where fastbp leaves arithmetic to NumPy's LAPACK: nothing that tra
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from ._shared.arguments import finite, known_keywords, truth
 from .lowering.arrays import as_array, common_rows
+from .lowering.columns import check_columns, columns_of, warn_of_missing_names
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,6 +30,8 @@ class LinearRegression:
         How many directions of x the data determine; below n the coefficients are the shortest of many that fit alike.
     residual_sum_of_squares : float
         Σ‖y − xW − b‖², without the penalty; divided by 2m it is the loss "quadratic", by mk it is "mse".
+    feature_names_in_ : list or None
+        The columns of x, if it was a data frame.
 
     Examples
     --------
@@ -42,6 +45,7 @@ class LinearRegression:
     intercept: Any
     rank: int
     residual_sum_of_squares: float
+    feature_names_in_: list[Any] | None = field(default=None, repr=False)
 
     def predict(self, x: Any) -> np.ndarray:
         """xW + b.
@@ -49,7 +53,8 @@ class LinearRegression:
         Parameters
         ----------
         x : array
-            Of as many features as the regression was made with.
+            Of as many features as the regression was made with. A data frame must have the same columns, in the same
+            order, if that was one; data without names are a UserWarning then.
 
         Returns
         -------
@@ -67,6 +72,9 @@ class LinearRegression:
         >>> bp.linear_regression([0.0, 1.0, 2.0], [1.0, 3.0, 5.0]).predict([10.0]).round(6)
         array([21.])
         """
+        known = None if self.feature_names_in_ is None else tuple(self.feature_names_in_)
+        if not check_columns(columns_of(x), known, "x", "the regression"):
+            warn_of_missing_names("x", "the regression")
         matrix = _matrix(x, "x")
         targets = np.shape(self.intercept)
         coefficients = np.reshape(self.coefficients, (-1, *(targets or (1,))))
@@ -137,11 +145,13 @@ def linear_regression(x: Any, y: Any, l2: float = 0.0, intercept: bool = True) -
     centered, y_centered = _centered(features, x_mean), _centered(targets, y_mean)
     w, rank = _solution(centered, y_centered, l2)
     x_dims, y_dims = np.shape(x)[1:], np.shape(y)[1:]
+    columns = columns_of(x)
     return LinearRegression(
         coefficients=np.reshape(w, (*x_dims, *y_dims))[()],
         intercept=np.reshape(y_mean - x_mean @ w, y_dims)[()],
         rank=rank,
         residual_sum_of_squares=float(np.sum((y_centered - centered @ w) ** 2)),
+        feature_names_in_=None if columns is None else list(columns),
     )
 
 

@@ -114,7 +114,15 @@ def _what_came(value: Any, array: np.ndarray) -> str:
 
 
 def as_inputs(data: Any, inputs: Sequence[Input], argument: str, dtype: str) -> list[np.ndarray]:
-    """One array per input: from a dict by name, from a list or tuple in order, or `data` itself for a single input."""
+    """One array per input, of data as `by_input` takes them."""
+    return [as_array(value, name, dtype) for value, name in by_input(data, inputs, argument)]
+
+
+def by_input(data: Any, inputs: Sequence[Input], argument: str) -> list[tuple[Any, str]]:
+    """The data of each input, and their name in messages.
+
+    From a dict by name, from a list or tuple in order, or `data` itself for a single input.
+    """
     names = [expression.name for expression in inputs]
     if isinstance(data, Mapping):
         for name in data:
@@ -138,7 +146,7 @@ def as_inputs(data: Any, inputs: Sequence[Input], argument: str, dtype: str) -> 
                 f"{argument} must be a list or dict of {len(inputs)} arrays ({', '.join(names)}), got {got}"
             )
         values = list(data)
-    return [as_array(value, name, dtype) for value, name in zip(values, names)]
+    return list(zip(values, names))
 
 
 def _is_table(value: Any) -> bool:

@@ -51,6 +51,8 @@ class Model(CompiledNetwork):
         Set by callbacks.
     history : History
         Of the last `fit`.
+    feature_names_in_ : list or None
+        The columns of the first data frame that was trained on; later ones must have them, in this order.
 
     Notes
     -----
@@ -109,7 +111,8 @@ class Model(CompiledNetwork):
         Parameters
         ----------
         x : array, or a list, tuple or dict of arrays for several inputs
-            Any real dtype and layout, also read-only or memory-mapped: read in place, converted row by row.
+            Any real dtype and layout, also read-only or memory-mapped: read in place, converted row by row. The columns
+            of a data frame are kept as `feature_names_in_`.
         y : array
             The targets; see the loss.
         batch_size : int
@@ -205,6 +208,7 @@ class Model(CompiledNetwork):
                 if not isinstance(validation_data, (list, tuple)) or len(validation_data) != 2:
                     raise ValueError("validation_data must be a pair (x, y)")
                 held_out, _ = self._data(validation_data[0], validation_data[1], "validation ")
+                self._check_columns(validation_data[0], "validation x", self._columns_of(x))
                 self._training_for(held_out).check(held_out, "validation ")
             elif trained < rows and not drawn:
                 held_out = [array[trained:] for array in arrays]
@@ -219,7 +223,14 @@ class Model(CompiledNetwork):
                 shuffle=shuffle, check_finite=check_finite, verbose=verbose, callbacks=callbacks,
                 validate=validate, is_validated=is_validated, augment=request,
             )  # fmt: skip
-            return job.run()
+            steps, columns = self._steps, self._columns
+            try:
+                self._keep_columns(x)
+                return job.run()
+            except BaseException:
+                if self._steps == steps:  # nothing was trained
+                    self._columns = columns
+                raise
         except Exception as error:
             if not built and not isinstance(error, NonFiniteError):  # the weights of that can be looked at
                 self._turns.undo(self._unmake)
@@ -267,6 +278,8 @@ class Model(CompiledNetwork):
         else:
             arrays, training, trainer = self._ready_for_a_step(x, y)
         figures = training.store.train(trainer, trainer.step, arrays)
+        if type(x) is not np.ndarray:
+            self._keep_columns(x)
         return figures_in_order(training.goal.names, figures, as_dict)
 
     @tentative

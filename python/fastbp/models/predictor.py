@@ -13,7 +13,8 @@ from .._shared.nearest import look_up
 from .._shared.terminal import writable
 from ..callbacks.callback_list import CallbackList
 from ..expressions.parameter import Parameter, set_values
-from ..lowering.arrays import as_inputs, batches, check_dims, common_rows
+from ..lowering.arrays import as_inputs, batches, by_input, check_dims, common_rows
+from ..lowering.columns import Columns, check_columns, columns_of, warn_of_missing_names
 from .network import Network
 from .progress import Line
 from .summary import parameter_count, summary_lines
@@ -27,6 +28,8 @@ class Predictor(Network):
 
     # Dtype and row shape of the last array that was used without a copy. Most calls pass an array like the last one.
     _accepted: tuple[np.dtype[Any], tuple[int, ...]] | None = None
+    _columns: tuple[Columns | None, ...] | None = None  # by input, of the first data frames that were trained on
+    _has_warned_of_columns = False
 
     def _unmake(self) -> None:
         super()._unmake()
@@ -71,6 +74,46 @@ class Predictor(Network):
         """
         trained = self._ready().lowering.trained()
         return trained if self._trainable else []
+
+    @property
+    def feature_names_in_(self) -> Any:
+        """The columns of the first data frame that was trained on; later ones must have them, in this order.
+
+        None may be set, which forgets them; the weights stay as they are.
+
+        Returns
+        -------
+        list
+            None if there was no frame; of several inputs a dict by their names.
+
+        Raises
+        ------
+        ValueError
+            If it is set to anything but None.
+
+        Notes
+        -----
+        Other columns, or another order, are a ValueError, in training, evaluation and prediction. Data without names
+        are taken as they come, with one UserWarning. Columns that are numbered 0, 1, … are no names.
+
+        Examples
+        --------
+        >>> import fastbp as bp
+        >>> net = bp.Sequential([bp.Dense(1)])
+        >>> net.compile(loss="mse", backend="reference")
+        >>> print(net.feature_names_in_)
+        None
+        """
+        columns = [None if names is None else list(names) for names in self._columns or [None] * len(self.inputs)]
+        if len(columns) == 1 or not any(columns):
+            return columns[0] if columns else None
+        return dict(zip((i.name for i in self.inputs), columns))
+
+    @feature_names_in_.setter
+    def feature_names_in_(self, names: None) -> None:
+        if names is not None:
+            raise ValueError(f"feature_names_in_ can only be set to None, which forgets the names, got {names!r}")
+        self._columns, self._has_warned_of_columns = None, False
 
     def get_weights(self) -> list[np.ndarray]:
         """Copies of the weights.
@@ -320,6 +363,8 @@ class Predictor(Network):
         if self._accepts(x):
             return [x], [argument], len(x)
         arrays = as_inputs(x, self.inputs, argument, self.dtype)
+        if self._columns is not None:
+            self._check_columns(x, argument, self._columns)
         names = [argument] if len(self.inputs) == 1 else [i.name for i in self.inputs]
         what = "this network" if self.built else f"the input {self.inputs[0].name!r}"
         for array, name, shape in zip(arrays, names, self._shapes):
@@ -328,3 +373,28 @@ class Predictor(Network):
         if self.built and len(arrays) == 1 and arrays[0] is x:
             self._accepted = x.dtype, x.shape[1:]
         return arrays, names, rows
+
+    def _columns_of(self, x: Any) -> tuple[Columns | None, ...]:
+        return tuple(columns_of(value) for value, _ in by_input(x, self.inputs, "x"))
+
+    def _check_columns(self, x: Any, argument: str, known: Sequence[Columns | None]) -> None:
+        """Raises a ValueError for data frames with other columns than the known ones, by input; see `check_columns`."""
+        hint = "; feature_names_in_ = None forgets them"
+        for (value, name), names in zip(by_input(x, self.inputs, argument), known):
+            if (
+                not check_columns(columns_of(value), names, name, "this model", hint)
+                and not self._has_warned_of_columns
+            ):
+                self._has_warned_of_columns = True
+                warn_of_missing_names(name, "this model")
+
+    def _keep_columns(self, x: Any) -> None:
+        """Keeps the columns of the data frames that will be trained on now, where none are known."""
+        if type(x) is np.ndarray:
+            return
+        columns = self._columns_of(x)
+        if self._columns is not None:
+            columns = tuple(new if old is None else old for old, new in zip(self._columns, columns))
+        if any(names is not None for names in columns) and columns != self._columns:
+            self._accepted = None  # arrays are looked at again: they lack names now
+            self._columns = columns
