@@ -1,6 +1,7 @@
 """Callbacks: Keras' hooks in Keras' order, early stopping, and progress."""
 
 import io
+import sys
 
 import fastbp as bp
 import numpy as np
@@ -84,6 +85,27 @@ def test_training_stops_where_a_callback_says(backend):
 
     history = net.fit(X, Y, batch_size=5, epochs=9, verbose=0, callbacks=[Stop()])
     assert len(history.history["loss"]) == 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions have no notes before Python 3.11")
+def test_a_training_that_diverges_says_where_the_best_weights_are():
+    def fit(**options):
+        net = bp.Sequential([bp.Dense(1, kernel_initializer="ones")])
+        net.compile(bp.SGD(1.0), "mse")
+        rise = bp.LambdaCallback(on_epoch_end=lambda epoch, logs: setattr(net.optimizer, "learning_rate", 1e30))
+        stop = bp.EarlyStopping("loss", patience=9, **options)
+        with pytest.raises(bp.NonFiniteError) as caught:
+            net.fit([[1.0]], [3.0], epochs=9, verbose=0, callbacks=[stop, rise])
+        return net, stop, getattr(caught.value, "__notes__", [])
+
+    net, stop, notes = fit(restore_best_weights=True)
+    assert len(notes) == 1
+    assert (
+        f"weights of epoch {stop.best_epoch}, the best one, are in the best_weights of this EarlyStopping" in notes[0]
+    )
+    net.set_weights(stop.best_weights)
+    assert np.isfinite(net.evaluate([[1.0]], [3.0]))
+    assert fit()[2] == []
 
 
 def test_early_stopping_waits_and_restores_the_best_weights(backend):

@@ -51,6 +51,9 @@ class Callback(KnownAttributes):
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
 
+    def _explain(self, error: Exception) -> None:
+        """Adds a note to the error that ends the training, if this callback knows a way out."""
+
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Before the first epoch of a `fit`."""
 

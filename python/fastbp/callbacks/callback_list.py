@@ -41,6 +41,11 @@ class CallbackList:
         for callback in self.callbacks:
             getattr(callback, hook)(*numbers, dict(logs))
 
+    def explain(self, error: Exception) -> None:
+        """Lets each callback add a note to the error that ends the training."""
+        for callback in self.callbacks:
+            callback._explain(error)
+
 
 def _overridden(callback: Any, hook: str) -> bool:
     function: Any = getattr(callback, hook)

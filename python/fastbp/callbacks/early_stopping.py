@@ -47,6 +47,9 @@ class EarlyStopping(Monitor):
         The epoch, from 0, of the best figure.
     best : float or None
         That figure.
+    best_weights : list of array or None
+        With `restore_best_weights`, the weights of that epoch. A `NonFiniteError` does not restore them: it says that
+        they are here, from Python 3.11 on.
 
     Raises
     ------
@@ -144,6 +147,13 @@ class EarlyStopping(Monitor):
         if self.target is not None and (current >= self.target if self.mode == "max" else current <= self.target):
             self.reached = True
             self._stop(epoch)
+
+    def _explain(self, error: Exception) -> None:
+        if self.best_weights is not None and hasattr(error, "add_note"):  # from Python 3.11 on
+            error.add_note(
+                f"The weights of epoch {self.best_epoch}, the best one, are in the best_weights of this EarlyStopping: "
+                "pass them to set_weights"
+            )
 
     def _stop(self, epoch: int) -> None:
         self.stopped, self.stopped_epoch = True, epoch

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..callbacks.callback_list import CallbackList
 from ..callbacks.history import History
+from ..errors import NonFiniteError
 from .graphs import TrainingGraph
 from .progress import Progress, make_progress
 from .trainee import Trainee
@@ -90,8 +91,10 @@ class Fit:
                 model.stop_training = False
             self.training.set_rows(self.rows)
             return self._run(self.initial_epoch)
-        except BaseException:
+        except BaseException as error:
             self._note_finished()
+            if isinstance(error, NonFiniteError):
+                self.callbacks.explain(error)
             if model._steps == steps:  # nothing was trained
                 model.history, model.stop_training, model._trained_rows = before
             raise
