@@ -42,8 +42,9 @@ class Optimizer(KnownAttributes, Picklable):
         The weights are also set to their average after every so many updates.
     gradient_accumulation_steps : int, optional
         The gradients of so many steps are averaged, and make one update; then clipping and decay happen once, too.
-        What is left at the end of a `fit` or `minimize` makes a last update, divided by its number; after
-        `train_on_batch` it waits for the next step.
+        What is left at the end of a `fit` or `minimize` makes a last update, divided by its number: before the last
+        epoch's validation, unless a callback ends training only after that. After `train_on_batch` it waits for the
+        next step.
 
     Raises
     ------
