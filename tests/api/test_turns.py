@@ -527,7 +527,7 @@ def test_a_copy_that_a_training_has_overtaken_is_refused(how: str) -> None:
             return list, ()
 
     net = network()
-    net.layers[0].kept = Slow()
+    net.layers[0]._kept = Slow()
     with pytest.raises(RuntimeError, match=whole(BUSY)):
         COPIES[how](net)
     assert net._steps == 1
