@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import fastbp as bp
+import mpmath
 import numpy as np
 import pytest
 
@@ -22,6 +24,15 @@ def restarts(t: int) -> float:
     while t >= start + length:
         start, length, height = start + length, 1.5 * length, 0.7 * height
     return 0.2 * (0.9 * height * cosine((t - start) / length) + 0.1)
+
+
+def restart_cycles(t_mul: float, first: float, updates: Sequence[int]) -> Iterator[tuple[int, float]]:
+    """The number of each update's cycle and how much of it is over, by a loop over all cycles in float64."""
+    cycle, start, length = 0, 0.0, first
+    for update in updates:
+        while update >= start + length:
+            cycle, start, length = cycle + 1, start + length, length * t_mul
+        yield cycle, (update - start) / length
 
 
 def one_cycle(t: int) -> float:
@@ -53,6 +64,43 @@ FORMULAS: dict[str, tuple[bp.LearningRateSchedule, Callable[[int], float]]] = {
     ),
     "warm-up of a function": (bp.Warmup(lambda t: 1 / (1 + t), 2), lambda t: t / 2 if t < 2 else 1 / (t - 1)),
 }
+
+
+@pytest.mark.parametrize("first", [1, 7])
+@pytest.mark.parametrize("excess", [1e-6, 3e-5, 1e-4, 1e-3, 0.01, 0.5])
+def test_restarts_that_grow_slowly_are_as_a_loop_finds_them(excess: float, first: int) -> None:
+    m_mul = 0.9999
+    schedule = bp.CosineDecayRestarts(1.0, first, t_mul=1 + excess, m_mul=m_mul)
+    updates = [*range(first, 20 * first), *range(1000, 1200), 30_011, 100_003, 250_007, 1_000_003]
+    for update, (cycle, fraction) in zip(updates, restart_cycles(1 + excess, first, updates)):
+        if 1e-6 < fraction < 1 - 1e-6 or cycle < 1000:  # else a rounding decides whether a cycle has begun
+            expected = m_mul**cycle * cosine(fraction)
+            assert schedule(update) == pytest.approx(expected, rel=1e-9, abs=1e-9), (update, cycle, fraction)
+
+
+@pytest.mark.parametrize("excess", [2.0**-52, 1e-15, 1e-12, 1e-9, 1e-6, 1e-3, 0.5, 1e300])
+def test_restarts_answer_at_once_however_late_the_update(excess: float) -> None:
+    schedule = bp.CosineDecayRestarts(0.5, 1, t_mul=1 + excess)
+    start = time.perf_counter()
+    rates = [schedule(update) for update in (0, 1, 2000, 10**6, 2**32, 2**53, 2**62)]
+    assert time.perf_counter() - start < 2
+    assert all(0 <= rate <= 0.5 for rate in rates)
+    assert rates[0] == 0.5
+
+
+def test_the_restarts_of_many_cycles_join_those_that_are_added_up() -> None:
+    t_mul = 1 + 1e-7
+
+    def start(cycle: int) -> Any:
+        return 1000 * (mpmath.mpf(t_mul) ** cycle - 1) / (mpmath.mpf(t_mul) - 1)
+
+    schedule = bp.CosineDecayRestarts(1.0, 1000, t_mul=t_mul, m_mul=0.99999)
+    with mpmath.workdps(60):
+        for cycle in (1022, 1023, 1024, 1025, 4399, 123_456):
+            begin, end = start(cycle), start(cycle + 1)
+            for update in (math.ceil(begin), math.ceil(begin) + 500, math.floor(end)):
+                expected = 0.99999**cycle * cosine(float((update - begin) / (end - begin)))
+                assert schedule(update) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", FORMULAS)

@@ -29,6 +29,7 @@ __all__ = [
 Rates = np.ndarray
 
 _AT_A_TIME = 1024  # rates per call from the engine
+_CYCLES = 1024  # of restarts that are added up one by one
 _PI = 3.141592653589793
 
 
@@ -331,19 +332,44 @@ class CosineDecayRestarts(LearningRateSchedule):
             cycle = np.floor(updates / self.first_decay_steps)
             fraction = updates / self.first_decay_steps - cycle
         else:
-            starts, lengths = self._cycles(float(updates[-1]))
-            index = np.searchsorted(starts, updates, side="right") - 1
-            cycle, fraction = index.astype(np.float64), (updates - starts[index]) / lengths[index]
+            cycle, fraction = self._cycles(updates)
         height = _power(self.m_mul, cycle)
         return self.initial_learning_rate * ((1.0 - self.alpha) * height * _half_cosine(fraction) + self.alpha)
 
-    def _cycles(self, last: float) -> tuple[Rates, Rates]:
-        """The first updates and the lengths of all cycles up to that of update `last`."""
-        starts, lengths = [0.0], [float(self.first_decay_steps)]
-        while starts[-1] + lengths[-1] <= last:
-            starts.append(starts[-1] + lengths[-1])
-            lengths.append(lengths[-1] * self.t_mul)
-        return np.array(starts), np.array(lengths)
+    def _cycles(self, updates: Rates) -> tuple[Rates, Rates]:
+        """The number of each update's cycle, and how much of the cycle is over: 0 to 1.
+
+        The first cycles are added up, so that a start which is a whole number is exact. The others follow the last of
+        these: j cycles after it, of length L, begin L·(t_mulʲ − 1)/(t_mul − 1) later.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            factors = np.full(_CYCLES, self.t_mul)
+            factors[0] = self.first_decay_steps
+            lengths = np.multiply.accumulate(factors)
+            starts = np.concatenate([np.zeros(1), np.add.accumulate(lengths[:-1])])
+        index = np.searchsorted(starts, updates, side="right") - 1
+        cycle, fraction = index.astype(np.float64), (updates - starts[index]) / lengths[index]
+        later = updates >= starts[-1] + lengths[-1]
+        if later.any():
+            further, fraction[later] = _growing_cycles(self.t_mul, (updates[later] - starts[-1]) / lengths[-1])
+            cycle[later] = _CYCLES - 1 + further
+        return cycle, fraction
+
+
+def _growing_cycles(ratio: float, time: Rates) -> tuple[Rates, Rates]:
+    """The cycle at a time, and how much of it is over; the first is one long and each `ratio` as long as the last."""
+    from ..reference import functions
+
+    growth = ratio - 1.0
+    rate = functions.log1p(np.full(1, growth))
+
+    def start(cycle: Rates) -> Rates:
+        return np.asarray(functions.expm1(cycle * rate)) / growth
+
+    cycle = np.floor(np.asarray(functions.log1p(time * growth)) / rate)
+    cycle = np.where(start(cycle) > time, cycle - 1.0, np.where(start(cycle + 1.0) <= time, cycle + 1.0, cycle))
+    fraction = (time - start(cycle)) / np.asarray(functions.exp(cycle * rate))
+    return cycle, np.minimum(np.maximum(fraction, 0.0), 1.0)
 
 
 class OneCycle(LearningRateSchedule):
