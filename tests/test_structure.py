@@ -113,6 +113,18 @@ def test_no_instruction_set_leaks_out_of_its_objects() -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+@pytest.mark.skipif(shutil.which("nm") is None, reason="needs nm")
+def test_only_the_kernel_tables_are_a_static_with_a_lock() -> None:
+    """A forked child could find such a lock taken. The tables are made at import."""
+    build = newest_build()
+    if build is None:
+        pytest.skip("no build folder in the tree")
+    objects = [str(path) for path in build.rglob("*.o")]
+    listing = subprocess.run(["nm", "-C", *objects], check=True, capture_output=True, text=True).stdout
+    assert {line.rpartition("::")[0].partition("guard variable for ")[2] for line in listing.splitlines() if
+            "guard variable for fastbp::" in line} == {"fastbp::(anonymous namespace)::tables()"}  # fmt: skip
+
+
 # --- libm
 
 # C99's functions of <math.h> that are more than a sign, a comparison or a rounding to an integer, and their kin.

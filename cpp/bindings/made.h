@@ -4,6 +4,7 @@
 
 #include <pybind11/pybind11.h>
 
+#include <atomic>
 #include <utility>
 
 namespace fastbp {
@@ -39,7 +40,9 @@ struct type_caster<fastbp::Made<Class>> {
   PYBIND11_TYPE_CASTER(fastbp::Made<Class>, make_caster<Class>::name);
 
   bool load(handle source, bool) {
-    static type_info* const known = get_type_info(typeid(Class), true);
+    static std::atomic<type_info*> looked_up{nullptr};  // no lock, which a forked child could find taken
+    type_info* known = looked_up.load(std::memory_order_relaxed);
+    if (known == nullptr) looked_up.store(known = get_type_info(typeid(Class), true), std::memory_order_relaxed);
     PyTypeObject* const type = Py_TYPE(source.ptr());
     if (type != known->type && !PyType_IsSubtype(type, known->type)) return false;
     const value_and_holder found = reinterpret_cast<instance*>(source.ptr())->get_value_and_holder(known);

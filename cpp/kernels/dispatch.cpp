@@ -49,7 +49,7 @@ struct Tables {
 };
 
 const Tables& tables() {
-  static const Tables all;
+  static const Tables all;  // made at import, which asks for the kernels: no forked child can find its lock taken
   return all;
 }
 
@@ -105,9 +105,8 @@ std::vector<std::string> available_isas() {
 
 const KernelTable& kernels() {
   if (const KernelTable* table = in_use.load(std::memory_order_acquire)) return *table;
-  static const KernelTable& at_load = table_at_load();
-  const KernelTable* none = nullptr;
-  in_use.compare_exchange_strong(none, &at_load, std::memory_order_acq_rel);  // keeps the choice of a set_isa meanwhile
+  const KernelTable* none = nullptr;  // what a set_isa has chosen meanwhile is kept
+  in_use.compare_exchange_strong(none, &table_at_load(), std::memory_order_acq_rel);
   return *in_use.load(std::memory_order_acquire);
 }
 

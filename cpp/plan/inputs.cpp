@@ -1,7 +1,6 @@
 // Brings rows to the inputs: chooses which inputs are read in place and which are listed, and gathers the others.
 #include <algorithm>
 
-#include "base/cpu.h"
 #include "plan/worker.h"
 
 namespace fastbp {
@@ -157,14 +156,13 @@ void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
 // the widest input whose rows lie scattered in more memory than the caches hold.
 template <class T>
 void Plan<T>::choose_ahead(const Worker& worker, Index begin, Index end) const {
-  static const Index caches = 2 * cache_sizes().l2;
   const Frame& frame = *worker.frame;
   worker.ahead->rows = worker.ahead->bytes = 0;
   end = std::min(end, frame.rows + frame.rows_after);
   if (frame.row_ids == nullptr || begin >= end) return;
   for (int slot = 0; slot < inputs(); ++slot) {
     const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
-    if (source.rows * source.row_bytes < caches || !reads_input(slot) || source.sizes.size() != 1) continue;
+    if (source.rows * source.row_bytes < cached_bytes_ || !reads_input(slot) || source.sizes.size() != 1) continue;
     const Index bytes = source.sizes[0] * source.strides[0];
     if (bytes <= worker.ahead->bytes) continue;
     const bool listed = row_lists_[static_cast<std::size_t>(slot)].used;

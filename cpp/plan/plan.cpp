@@ -39,7 +39,8 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
       ceiling_(thread_ceiling()),
       generation_(fork_generation()),
       augmentation_(augmentation) {
-  const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
+  const Index l2 = cache_sizes().l2, block_bytes = std::max<Index>(l2 / 4, 64 * 1024);
+  cached_bytes_ = 2 * l2;
   tape_ =
       build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes, available_threads_,
                   std::max<Index>(kernels_.tile_cols, 8), augmentation.row_cost(), team_choice, steps});

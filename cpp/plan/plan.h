@@ -185,6 +185,7 @@ class Plan {
   Index unit_of(Index blocks, int threads) const;
 
   Index max_rows_;
+  Index cached_bytes_ = 0;  // rows of data that take up to so many bytes are not prefetched: caches hold them
   const Kernels<T>& kernels_;
   Tape tape_;
   int chosen_threads_, available_threads_, ceiling_;

@@ -24,26 +24,31 @@ UpdateRule rule_of(const OptimizerSettings& s) {
               "optimizer's name must be sgd, adagrad, rmsprop, adam, nadam or lion, got '" + s.name + "'");
 }
 
+namespace {
+
+const std::vector<std::string> kNone, kVelocity{"velocity"}, kMomentum{"momentum"}, kAccumulator{"accumulator"},
+    kVelocityMomentum{"velocity", "momentum"}, kCentered{"velocity", "average_gradient"},
+    kCenteredMomentum{"velocity", "average_gradient", "momentum"}, kMoments{"momentum", "velocity"},
+    kMomentsAndLargest{"momentum", "velocity", "velocity_hat"};
+
+}  // namespace
+
 const std::vector<std::string>& state_names(UpdateRule rule) {
-  static const std::vector<std::string> none, velocity{"velocity"}, momentum{"momentum"}, accumulator{"accumulator"},
-      velocity_momentum{"velocity", "momentum"}, centered{"velocity", "average_gradient"},
-      centered_momentum{"velocity", "average_gradient", "momentum"}, moments{"momentum", "velocity"},
-      moments_and_largest{"momentum", "velocity", "velocity_hat"};
   switch (rule) {
-    case UpdateRule::sgd: return none;
+    case UpdateRule::sgd: return kNone;
     case UpdateRule::momentum:
     case UpdateRule::nesterov:
-    case UpdateRule::rmsprop: return velocity;
-    case UpdateRule::adagrad: return accumulator;
-    case UpdateRule::rmsprop_momentum: return velocity_momentum;
-    case UpdateRule::rmsprop_centered: return centered;
-    case UpdateRule::rmsprop_centered_momentum: return centered_momentum;
+    case UpdateRule::rmsprop: return kVelocity;
+    case UpdateRule::adagrad: return kAccumulator;
+    case UpdateRule::rmsprop_momentum: return kVelocityMomentum;
+    case UpdateRule::rmsprop_centered: return kCentered;
+    case UpdateRule::rmsprop_centered_momentum: return kCenteredMomentum;
     case UpdateRule::adam:
-    case UpdateRule::nadam: return moments;
-    case UpdateRule::amsgrad: return moments_and_largest;
-    case UpdateRule::lion: return momentum;
+    case UpdateRule::nadam: return kMoments;
+    case UpdateRule::amsgrad: return kMomentsAndLargest;
+    case UpdateRule::lion: return kMomentum;
   }
-  return none;
+  return kNone;
 }
 
 bool counts_updates(UpdateRule rule) {
