@@ -21,7 +21,6 @@ namespace {
 
 std::atomic<Index> allocations_until_failure{0};
 std::atomic<std::size_t> bytes_now{0}, bytes_at_most{0};
-std::atomic<std::size_t> bytes_wholly{0};  // of buffers that are written as a whole
 
 bool told_to_fail() {
   if (allocations_until_failure.load(std::memory_order_relaxed) <= 0) return false;
@@ -99,18 +98,18 @@ void release(void* data, std::size_t bytes, Use use) {
   else
     std::free(data);
   bytes_now.fetch_sub(bytes, std::memory_order_relaxed);
-  if (use == Use::wholly) bytes_wholly.fetch_sub(bytes, std::memory_order_relaxed);
+  if (use == Use::wholly) note_returned(bytes);
 }
 
 }  // namespace
 
 Buffer::Buffer(std::size_t bytes, Use use) : bytes_(bytes), use_(use) {
   if (bytes == 0) return;
-  require_memory(bytes, bytes_wholly.load(std::memory_order_relaxed));
+  require_memory(bytes);
   data_ = told_to_fail() ? nullptr : allocate(bytes);
   if (data_ == nullptr) throw out_of_memory(bytes);
   count(bytes);
-  if (use == Use::wholly) bytes_wholly.fetch_add(bytes, std::memory_order_relaxed);
+  if (use == Use::wholly) note_promised(bytes);
 }
 
 Buffer::Buffer(Buffer&& other) noexcept

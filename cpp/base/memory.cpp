@@ -10,6 +10,7 @@
 #include <sstream>
 #include <string>
 
+#include "base/control_groups.h"
 #include "base/errors.h"
 
 namespace fastbp {
@@ -19,78 +20,48 @@ namespace {
 constexpr std::size_t kUnlimited = std::numeric_limits<std::size_t>::max();
 constexpr std::size_t kSmall = std::size_t(16) << 20;  // allocations below are not worth a look at the system
 
-std::size_t sum_of(std::size_t a, std::size_t b) { return a > kUnlimited - b ? kUnlimited : a + b; }
+// No locks, which a forked child could find taken.
+std::atomic<std::size_t> known_limit{0};  // 0: not read yet
+std::atomic<std::size_t> promised{0};     // bytes of buffers that will be filled, touched or not
 
-// MemTotal and SwapTotal of /proc/meminfo, in bytes.
-std::size_t machine_memory() {
-  std::ifstream file("/proc/meminfo");
-  std::size_t total = 0;
+// What a file of lines "name: number kB" says under a name, in bytes; `otherwise` if it says nothing.
+std::size_t bytes_named(const std::string& path, const std::string& name, std::size_t otherwise) {
+  std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
     std::istringstream words(line);
-    std::string name;
+    std::string found;
     std::size_t kibibytes = 0;
-    if (words >> name >> kibibytes && (name == "MemTotal:" || name == "SwapTotal:")) total += kibibytes << 10;
+    if (words >> found >> kibibytes && found == name) return kibibytes << 10;
   }
-  return total > 0 ? total : kUnlimited;
+  return otherwise;
 }
 
-// A limit in a file of a control group; "max" is none.
+// A limit in a file of a control group; "max" is none, and in version 1 a huge number is.
 std::size_t limit_in(const std::string& path) {
+  constexpr std::size_t kNone = std::size_t(1) << 60;
   std::ifstream file(path);
   std::size_t limit = 0;
-  return file >> limit ? limit : kUnlimited;
+  return file >> limit && limit < kNone ? limit : kUnlimited;
 }
 
-// The smallest limit of a group and its ancestors, memory and swap together.
-std::size_t smallest_limit(const std::string& mount, std::string group,
-                           std::size_t (*limit_of)(const std::string& folder)) {
-  std::size_t smallest = kUnlimited;
-  for (;;) {
-    smallest = std::min(smallest, limit_of(mount + group));
-    const std::size_t slash = group.rfind('/');
-    if (slash == std::string::npos) return smallest;
-    group.resize(slash);
+struct Limits {
+  std::size_t memory, swap, both;
+
+  void lower_to(const Limits& other) {
+    memory = std::min(memory, other.memory);
+    swap = std::min(swap, other.swap);
+    both = std::min(both, other.both);
   }
-}
+};
 
-// Version 2: swap has a limit of its own. Without the controller for swap, memory.max is taken alone.
-std::size_t limit_v2(const std::string& folder) {
-  const std::size_t memory = limit_in(folder + "/memory.max");
-  if (memory == kUnlimited) return kUnlimited;
-  std::ifstream swap_file(folder + "/memory.swap.max");
-  if (!swap_file) return memory;
-  return sum_of(memory, limit_in(folder + "/memory.swap.max"));
-}
-
-// Version 1: memsw is the sum of both, where swap is accounted.
-std::size_t limit_v1(const std::string& folder) {
-  const std::size_t memory = limit_in(folder + "/memory.limit_in_bytes");
-  const std::size_t both = limit_in(folder + "/memory.memsw.limit_in_bytes");
-  return both == kUnlimited ? memory : both;
-}
-
-std::size_t group_memory() {
-  std::size_t smallest = kUnlimited;
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {  // "hierarchy:controllers:/group"
-    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string group = line.substr(second + 1);
-    if (controllers.empty())
-      smallest = std::min(smallest, smallest_limit("/sys/fs/cgroup", group, limit_v2));
-    else if (("," + controllers + ",").find(",memory,") != std::string::npos)
-      smallest = std::min(smallest, smallest_limit("/sys/fs/cgroup/memory", group, limit_v1));
-  }
-  return smallest;
-}
-
-// The memory that the process has touched, without pages of files, memory maps too: the kernel takes those back.
-std::size_t resident() {
-  std::ifstream file("/proc/self/statm");
-  std::size_t all = 0, pages = 0, of_files = 0;
-  if (!(file >> all >> pages >> of_files) || of_files > pages) return 0;
-  return (pages - of_files) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+// Of one group. Where the kernel does not account swap, a group that limits memory counts as having none.
+Limits limits_of(GroupVersion version, const std::string& folder) {
+  const bool v2 = version == GroupVersion::v2;  // it limits swap alone, version 1 memory and swap together
+  const std::size_t memory = limit_in(folder + (v2 ? "/memory.max" : "/memory.limit_in_bytes"));
+  const std::string with_swap = folder + (v2 ? "/memory.swap.max" : "/memory.memsw.limit_in_bytes");
+  if (!std::ifstream(with_swap)) return {memory, memory == kUnlimited ? kUnlimited : 0, kUnlimited};
+  const std::size_t limit = limit_in(with_swap);
+  return v2 ? Limits{memory, limit, kUnlimited} : Limits{memory, kUnlimited, limit};
 }
 
 Index product(const Index* begin, const Index* end) {
@@ -110,22 +81,38 @@ Index product(const Index* begin, const Index* end) {
 Index product_of(const std::vector<Index>& sizes) { return product(sizes.data(), sizes.data() + sizes.size()); }
 Index product_of(std::initializer_list<Index> sizes) { return product(sizes.begin(), sizes.end()); }
 
-std::size_t memory_limit() {
-  // Read once; no lock, which a forked child could find taken.
-  static std::atomic<std::size_t> known{0};
-  std::size_t limit = known.load(std::memory_order_relaxed);
-  if (limit == 0) {
-    limit = std::min(machine_memory(), group_memory());
-    known.store(limit, std::memory_order_relaxed);
-  }
-  return limit;
+std::size_t sum_of(std::size_t a, std::size_t b) { return a > kUnlimited - b ? kUnlimited : a + b; }
+
+std::size_t memory_limit(const std::string& root) {
+  const std::string machine = root + "/proc/meminfo";
+  Limits limits{bytes_named(machine, "MemTotal:", kUnlimited), bytes_named(machine, "SwapTotal:", 0), kUnlimited};
+  look_at_groups(root, "memory", [&limits](GroupVersion version, const std::string& folder) {
+    limits.lower_to(limits_of(version, folder));
+  });
+  return std::min(limits.both, sum_of(limits.memory, limits.swap));
 }
 
-void require_memory(std::size_t bytes, std::size_t held) {
+std::size_t memory_taken(const std::string& root) {
+  std::ifstream file(root + "/proc/self/statm");
+  std::size_t all = 0, pages = 0, shared = 0;  // shared: of files and of shared memory
+  if (!(file >> all >> pages >> shared) || shared > pages) pages = shared = 0;
+  const std::string status = root + "/proc/self/status";
+  return (pages - shared) * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) + bytes_named(status, "RssShmem:", 0) +
+         bytes_named(status, "VmSwap:", 0);
+}
+
+void limit_memory(std::size_t bytes) { known_limit.store(bytes, std::memory_order_relaxed); }
+
+void note_promised(std::size_t bytes) { promised.fetch_add(bytes, std::memory_order_relaxed); }
+
+void note_returned(std::size_t bytes) { promised.fetch_sub(bytes, std::memory_order_relaxed); }
+
+void require_memory(std::size_t bytes) {
   if (bytes < kSmall) return;
-  const std::size_t limit = memory_limit();
+  std::size_t limit = known_limit.load(std::memory_order_relaxed);
+  if (limit == 0) limit_memory(limit = memory_limit(""));
   if (limit == kUnlimited) return;
-  const std::size_t taken = std::min(std::max(held, resident()), limit);
+  const std::size_t taken = std::min(std::max(promised.load(std::memory_order_relaxed), memory_taken("")), limit);
   if (bytes <= limit - taken) return;
   constexpr double kGibibyte = 1024.0 * 1024.0 * 1024.0;
   char message[160];

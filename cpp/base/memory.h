@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <initializer_list>
+#include <string>
 #include <vector>
 
 #include "base/types.h"
@@ -15,13 +16,29 @@ namespace fastbp {
 Index product_of(const std::vector<Index>& sizes);
 Index product_of(std::initializer_list<Index> sizes);
 
-// The same as a number of bytes.
+// The sum of two numbers of bytes; the largest number if it does not fit.
+std::size_t sum_of(std::size_t a, std::size_t b);
+
+// The product as a number of bytes.
 inline std::size_t bytes_of(std::initializer_list<Index> sizes) { return static_cast<std::size_t>(product_of(sizes)); }
 
-// The bytes that this process can have at most: memory and swap of the machine, or less where a control group says so.
-std::size_t memory_limit();
+// Error(memory) if the process cannot have `bytes` more. Ask for several arrays at once: what was allocated but not
+// touched yet does not count as taken, except promised buffers.
+void require_memory(std::size_t bytes);
 
-// Error(memory) if the process cannot have `bytes` more beside `held`, the bytes that it is going to use anyway.
-void require_memory(std::size_t bytes, std::size_t held = 0);
+// Memory that is allocated and will be touched as a whole, and that which was given back.
+void note_promised(std::size_t bytes);
+void note_returned(std::size_t bytes);
+
+// The bytes that a process can have at most: memory and swap of the machine, or less where a control group says so.
+// root: where "/" is, for tests.
+std::size_t memory_limit(const std::string& root);
+
+// The bytes of it that this process has, in memory and in swap. Pages of files do not count, memory maps too: the
+// kernel takes those back.
+std::size_t memory_taken(const std::string& root);
+
+// Tests: the limit that `require_memory` keeps to; 0 goes back to the system's.
+void limit_memory(std::size_t bytes);
 
 }  // namespace fastbp

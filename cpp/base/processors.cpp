@@ -10,6 +10,8 @@
 #include <limits>
 #include <string>
 
+#include "base/control_groups.h"
+
 namespace fastbp {
 
 namespace {
@@ -48,37 +50,15 @@ double quota_v1(const std::string& folder) {
   return quota_file >> quota && period_file >> period && quota > 0 && period > 0 ? quota / period : kNoQuota;
 }
 
-// The smallest quota of a group and its ancestors. Inside a container `group` may name a folder of the host that does
-// not exist there; its ancestors, up to the mount itself, still count.
-double smallest_quota(const std::string& mount, std::string group, double (*quota_of)(const std::string& folder)) {
-  double smallest = kNoQuota;
-  for (;;) {
-    smallest = std::min(smallest, quota_of(mount + group));
-    const std::size_t slash = group.rfind('/');
-    if (slash == std::string::npos) return smallest;
-    group.resize(slash);
-  }
-}
+}  // namespace
 
-double processors_by_quota() {
+double processors_by_quota(const std::string& root) {
   double smallest = kNoQuota;
-  std::ifstream groups("/proc/self/cgroup");
-  for (std::string line; std::getline(groups, line);) {  // "hierarchy:controllers:/group"
-    const std::size_t first = line.find(':'), second = line.find(':', first + 1);
-    if (first == std::string::npos || second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    const std::string group = line.substr(second + 1);
-    if (controllers.empty()) {
-      smallest = std::min(smallest, smallest_quota("/sys/fs/cgroup", group, quota_v2));
-    } else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-      smallest = std::min(smallest, smallest_quota("/sys/fs/cgroup/" + controllers, group, quota_v1));
-      smallest = std::min(smallest, smallest_quota("/sys/fs/cgroup/cpu", group, quota_v1));
-    }
-  }
+  look_at_groups(root, "cpu", [&smallest](GroupVersion version, const std::string& folder) {
+    smallest = std::min(smallest, version == GroupVersion::v2 ? quota_v2(folder) : quota_v1(folder));
+  });
   return smallest;
 }
-
-}  // namespace
 
 int available_processors() {
   // The mask can change at any time and takes one system call; the quota takes several files and is read once. A
@@ -86,7 +66,7 @@ int available_processors() {
   static std::atomic<double> known{0};  // no lock, which a forked child could find taken
   double quota = known.load(std::memory_order_relaxed);
   if (quota == 0) {
-    quota = processors_by_quota();
+    quota = processors_by_quota("");
     known.store(quota, std::memory_order_relaxed);
   }
   const int processors = processors_by_affinity();

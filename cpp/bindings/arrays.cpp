@@ -13,8 +13,18 @@ Dtype dtype_named(const std::string& name) {
 
 const char* name_of(Dtype dtype) { return dtype == Dtype::float32 ? "float32" : "float64"; }
 
+void require_converted(const py::handle& value, const py::dtype& dtype) {
+  if (!py::isinstance<py::array>(value)) return;
+  const py::array array = py::reinterpret_borrow<py::array>(value);
+  const bool as_it_is = array.dtype().is(dtype) && (array.flags() & py::array::c_style) != 0;
+  if (!as_it_is) require_memory(bytes_of({array.size(), dtype.itemsize()}));
+}
+
 py::array copied_or_seen(const py::array& array, bool copy) {
-  if (copy) return array.attr("copy")();
+  if (copy) {
+    require_memory(static_cast<std::size_t>(array.nbytes()));
+    return array.attr("copy")();
+  }
   array.attr("setflags")(py::arg("write") = false);
   return array;
 }

@@ -44,15 +44,19 @@ class InputNodes {
   std::vector<Expected> slots_;
 };
 
+// Error(memory) if there is no memory for NumPy's conversion of an array to C-contiguous numbers of this dtype. Nested
+// lists take more memory than what is made of them, and are not looked at.
+void require_converted(const pybind11::handle& value, const pybind11::dtype& dtype);
+
 // A copy of the array, or the array itself, made read-only.
 pybind11::array copied_or_seen(const pybind11::array& array, bool copy);
 
+// Ask for its memory first.
 template <class T>
 pybind11::array_t<T> new_array(const Shape& shape, Index rows) {
   std::vector<pybind11::ssize_t> sizes;
   if (shape.rows) sizes.push_back(rows);
   sizes.insert(sizes.end(), shape.dims.begin(), shape.dims.end());
-  require_memory(bytes_of({shape.rows ? rows : 1, shape.features(), static_cast<Index>(sizeof(T))}));
   return pybind11::array_t<T>(sizes);
 }
 

@@ -1,9 +1,11 @@
 // What the core was built with and what it runs on.
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <string>
 
 #include "base/cpu.h"
+#include "base/memory.h"
 #include "base/threads.h"
 #include "bindings/bindings.h"
 #include "bindings/gil.h"
@@ -54,6 +56,9 @@ void register_config(py::module_& module) {
     if (PyErr_WarnEx(PyExc_RuntimeWarning, message.c_str(), 1) < 0) throw py::error_already_set();
   });
 
+  module.def(
+      "require_memory", [](Index bytes) { require_memory(static_cast<std::size_t>(std::max<Index>(bytes, 0))); },
+      py::arg("bytes"), "MemoryError if this process cannot have so many bytes more; asked before NumPy allocates.");
   module.def("isa", [] { return std::string(kernels().name); }, "The name of the instruction set in use.");
   module.def("available_isas", &available_isas, "The instruction sets of this build that this machine has, ascending.");
   module.def("set_isa", &set_isa, py::arg("name"), "Forces an instruction set, for what is built from now on.");

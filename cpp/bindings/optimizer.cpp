@@ -193,6 +193,7 @@ void write_state(Trainer<T>& trainer, const py::dict& given) {
       throw Error(Cause::value, "state['" + name + "'] must have " + std::to_string(state->values.size()) +
                                     " arrays, got " + std::to_string(arrays.size()));
     for (std::size_t i = 0; i < arrays.size(); ++i) {
+      require_converted(arrays[i], py::dtype::of<T>());
       const auto array = py::cast<Array>(arrays[i]);
       const std::vector<Index> dims(array.shape(), array.shape() + array.ndim());
       if (dims != trainer.dims_of(i))

@@ -24,8 +24,10 @@ namespace py = pybind11;
 
 // The value in the parameters' dtype, C-contiguous: NumPy's conversion rounds once.
 py::array converted(const Parameters& parameters, const py::object& value) {
-  py::module_ numpy = py::module_::import("numpy");
-  return numpy.attr("ascontiguousarray")(value, py::arg("dtype") = name_of(parameters.dtype()))
+  const py::module_ numpy = py::module_::import("numpy");
+  const py::dtype dtype(name_of(parameters.dtype()));
+  require_converted(value, dtype);
+  return numpy.attr("ascontiguousarray")(value, py::arg("dtype") = dtype)
       .attr("reshape")(numpy.attr("shape")(value))
       .cast<py::array>();
 }
@@ -113,6 +115,12 @@ class AnyFunction {
                       function_);
   }
 
+  void prepare(Index rows) {
+    if (rows < 1) throw Error(Cause::value, "rows must be at least 1, got " + std::to_string(rows));
+    const Turn turn = take_turn();
+    std::visit([&](auto& function) { function->prepare(rows); }, function_);
+  }
+
   std::vector<double> means(const std::vector<py::array>& arrays, Index batch_size) {
     if (batch_size < 1) throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(batch_size));
     const Inputs inputs = inputs_.read(arrays);
@@ -135,6 +143,12 @@ class AnyFunction {
 
   template <class T>
   static py::list evaluate(Function<T>& function, const Inputs& inputs, Index batch_size, std::uint32_t counter) {
+    std::size_t bytes = 0;
+    for (int i = 0; i < function.outputs(); ++i) {
+      const Shape& shape = function.shape(i);
+      bytes = sum_of(bytes, bytes_of({shape.rows ? inputs.rows : 1, shape.features(), Index{sizeof(T)}}));
+    }
+    require_memory(bytes);
     py::list results;
     std::vector<T*> data;
     for (int i = 0; i < function.outputs(); ++i) {
@@ -208,6 +222,7 @@ void register_plan(py::module_& module) {
            py::arg("training") = false, py::arg("seed") = 0)
       .def("__call__", method(&AnyFunction::call), py::arg("inputs"), py::kw_only(), py::arg("batch_size") = py::none(),
            py::arg("counter") = 0)
+      .def("prepare", method(&AnyFunction::prepare), py::arg("rows"))
       .def("means", method(&AnyFunction::means), py::arg("inputs"), py::kw_only(), py::arg("batch_size"));
 
   module.def(

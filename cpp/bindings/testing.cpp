@@ -13,6 +13,8 @@
 
 #include "base/buffer.h"
 #include "base/errors.h"
+#include "base/memory.h"
+#include "base/processors.h"
 #include "base/threads.h"
 #include "bindings/bindings.h"
 #include "bindings/gil.h"
@@ -427,6 +429,10 @@ void register_testing(py::module_& module) {
       "allocated", [] { return std::pair(allocated().now, allocated().most); },
       "Bytes that the core's buffers hold: now, and the most at a time since forget_most_allocated.");
   testing.def("forget_most_allocated", &forget_most_allocated);
+  testing.def("limit_memory", &limit_memory, arg("bytes"), "As if the system allowed so many bytes; 0: what it does.");
+  testing.def("memory_limit", &memory_limit, arg("root"), "The limit that the files below a folder give.");
+  testing.def("memory_taken", &memory_taken, arg("root"), "The memory that a process has by the files below a folder.");
+  testing.def("processors_by_quota", &processors_by_quota, arg("root"), "The same for the CPU quota.");
 }
 
 }  // namespace fastbp

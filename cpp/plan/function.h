@@ -24,6 +24,9 @@ class Function {
   // For scalar outputs: row-weighted means over batches, added in float64 in the order of the batches.
   std::vector<double> means(const std::vector<Source>& inputs, Index rows, Index batch_size, Cancel cancel);
 
+  // Allocates what a call for so many rows needs, if it is not there yet.
+  void prepare(Index rows) { plan_for(rows, false); }
+
   const Shape& shape(int output) const { return graph_.node(outputs_[static_cast<std::size_t>(output)]).shape; }
   int outputs() const { return static_cast<int>(outputs_.size()); }
 

@@ -1,6 +1,7 @@
 // Brings rows to the inputs: chooses which inputs are read in place and which are listed, and gathers the others.
 #include <algorithm>
 
+#include "base/memory.h"
 #include "plan/worker.h"
 
 namespace fastbp {
@@ -19,7 +20,9 @@ void Plan<T>::allocate_lists() {
     if (value < 0 || !may_be_listed(value)) continue;
     const bool in_block = tape_.values[static_cast<std::size_t>(value)].in_block;
     row_lists_[slot].each = in_block ? kRowBlock : 0;
-    row_lists_[slot].at.resize(static_cast<std::size_t>(in_block ? kRowBlock * loop_threads_ : max_rows_));
+    const Index rows = in_block ? kRowBlock * loop_threads_ : max_rows_;
+    require_memory(bytes_of({rows, sizeof(row_lists_[slot].at[0])}));
+    row_lists_[slot].at.resize(static_cast<std::size_t>(rows));
   }
 }
 

@@ -50,6 +50,7 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
   place_values(parameters);
   allocate_scratch();
   allocate_lists();
+  require_memory(bytes_not_touched());
   choose_who_asks();
   bound_.resize(static_cast<std::size_t>(loop_threads_));
   for (Bound<T>& bound : bound_) bound.reserve(tape_);
@@ -150,6 +151,7 @@ void Plan<T>::allocate_scratch() {
     Index groups = item.reduced[0] || !tape_.values[static_cast<std::size_t>(item.output)].rows ? 1 : max_rows_;
     for (std::size_t axis = 0; axis < item.dims.size(); ++axis)
       if (!item.reduced[axis + 1]) groups *= item.dims[axis];
+    require_memory(bytes_of({groups, sizeof(first_max_[0])}));
     first_max_.resize(std::max(first_max_.size(), static_cast<std::size_t>(groups)));
   }
   Index together = 0;  // bytes
@@ -182,6 +184,16 @@ void Plan<T>::allocate_scratch() {
   }
   product_step_ = apart(product_scratch_, tape_.threads);
   products_ = Buffer(bytes_of({std::max(alone, product_of({product_step_, tape_.threads}))}));
+}
+
+// Each of these was asked for as if it were the only one.
+template <class T>
+std::size_t Plan<T>::bytes_not_touched() const {
+  std::size_t bytes = 0;
+  for (const Buffer* buffer :
+       {&arena_, &blocks_, &sums_, &unit_sums_, &own_outputs_, &magnitudes_, &programs_, &packed_, &products_})
+    bytes += buffer->bytes();
+  return bytes;
 }
 
 template <class T>

@@ -122,6 +122,7 @@ class Plan {
   void allocate_loop();
   void place_values(Parameters& parameters);
   void allocate_scratch();
+  std::size_t bytes_not_touched() const;
   void rebind_shared(int value);
 
   void allocate_lists();

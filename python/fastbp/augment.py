@@ -14,6 +14,7 @@ array([[1., 1., 0.],
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,7 @@ import numpy as np
 
 from ._shared.arguments import at_least, finite, known_keywords, real
 from ._shared.known_attributes import KnownAttributes
+from ._shared.memory import require_memory
 from .lowering.arrays import as_array, common_rows
 from .lowering.backends import dtype_name, get_backend
 
@@ -422,6 +424,9 @@ def expand(
             raise ValueError(f"{name} must have an axis of rows, got a single {other.dtype}")
     rows = common_rows([images, *others], ["x", *names])
     transform.request("x", images.shape[1:])
+    repeats = 1 + copies
+    numbers = (repeats + min(copies, 1)) * math.prod(images.shape)  # the images and one transform's
+    require_memory(numbers * np.dtype(dtype).itemsize + repeats * sum(other.nbytes for other in others))
     expanded = np.empty(((1 + copies) * rows, *images.shape[1:]), dtype)
     expanded[:rows] = images
     for copy in range(copies):

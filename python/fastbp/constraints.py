@@ -8,6 +8,7 @@ import numpy as np
 
 from ._shared.arguments import known_keywords, real, real_array
 from ._shared.known_attributes import KnownAttributes
+from ._shared.memory import copied, require_memory
 from ._shared.nearest import look_up_either_way
 
 
@@ -58,7 +59,8 @@ class MaxNorm(KnownAttributes):
         from .reference.update import limit_norms  # the definition, in NumPy; loaded only when used
 
         array = real_array("weight", weight)
-        return limit_norms(array if array.dtype == np.float32 else array.astype(np.float64), self.max_value)
+        require_memory(32 * array.size)  # copies, squares and scaled numbers
+        return limit_norms(array if array.dtype == np.float32 else copied(array, np.float64), self.max_value)
 
     def __repr__(self) -> str:
         return f"MaxNorm(max_value={self.max_value})"

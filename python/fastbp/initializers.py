@@ -14,6 +14,7 @@ import numpy as np
 
 from ._shared.arguments import known_keywords, real
 from ._shared.known_attributes import KnownAttributes
+from ._shared.memory import require_memory
 from ._shared.nearest import look_up, look_up_either_way
 from ._shared.pickling import Picklable
 
@@ -60,6 +61,7 @@ class Initializer(KnownAttributes, Picklable):
             Whose ``uniform`` and ``normal`` draw; both give the same bits.
         """
         shape = tuple(shape)
+        require_memory(8 * math.prod(shape))
         return np.asarray(self.draw(shape, Stream(seed, ordinal, backend)), np.float64).reshape(shape)
 
     def parts(self, shape: Sequence[int], *, seed: int, ordinal: int, backend: Any) -> Iterator[np.ndarray]:
@@ -109,6 +111,7 @@ class _OneByOne(Initializer):
             yield law(Stream(seed, ordinal, backend, first), min(BLOCK, size - first))
 
     def draw(self, shape: tuple[int, ...], stream: Stream) -> Any:
+        require_memory(3 * 8 * math.prod(shape))  # the numbers, scaled and moved
         return self.law(shape)(stream, math.prod(shape))
 
     def law(self, shape: tuple[int, ...]) -> Callable[[Stream, int], np.ndarray]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ._shared.arguments import finite, known_keywords, truth
+from ._shared.memory import copied, require_memory
 from .lowering.arrays import as_array, common_rows
 from .lowering.columns import check_columns, columns_of, warn_of_missing_names
 
@@ -140,6 +141,7 @@ def linear_regression(x: Any, y: Any, l2: float = 0.0, intercept: bool = True) -
     features, targets = _matrix(x, "x"), _matrix(y, "y")
     if not common_rows([features, targets], ["x", "y"]):
         raise ValueError("x must have at least 1 row, got 0")
+    require_memory(_work_bytes(len(features), features.shape[1], targets.shape[1]))
     no_means = np.zeros(features.shape[1]), np.zeros(targets.shape[1])
     x_mean, y_mean = (features.mean(axis=0), targets.mean(axis=0)) if with_intercept else no_means
     centered, y_centered = _centered(features, x_mean), _centered(targets, y_mean)
@@ -153,6 +155,12 @@ def linear_regression(x: Any, y: Any, l2: float = 0.0, intercept: bool = True) -
         residual_sum_of_squares=float(np.sum((y_centered - centered @ w) ** 2)),
         feature_names_in_=None if columns is None else list(columns),
     )
+
+
+def _work_bytes(m: int, n: int, k: int) -> int:
+    """What is held at a time beside the data: x centred, scaled, copied by LAPACK; U, S, V and its work; y centred."""
+    small = min(m, n)
+    return 8 * (3 * m * n + (m + n) * small + 7 * small * (small + 1) + 3 * m * k)
 
 
 def _centered(columns: np.ndarray, means: np.ndarray) -> np.ndarray:
@@ -169,7 +177,8 @@ def _matrix(value: Any, name: str) -> np.ndarray:
     array = as_array(value, name)
     if array.ndim > 2:
         raise ValueError(f"{name} must have the shape (rows,) or (rows, columns), got {array.shape}")
-    matrix = array.astype(np.float64) if array.ndim == 2 else array.astype(np.float64)[:, np.newaxis]
+    require_memory(2 * array.size)  # truth values
+    matrix = copied(array, np.float64) if array.ndim == 2 else copied(array, np.float64)[:, np.newaxis]
     wrong = np.argwhere(~np.isfinite(matrix))
     if len(wrong):
         row, column = wrong[0].tolist()

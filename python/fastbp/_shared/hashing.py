@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .memory import require_memory
+
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
@@ -51,6 +53,7 @@ def weights_hash(weights: Iterable[ArrayLike]) -> str:
             raise TypeError(f"weights must be float32 or float64 arrays, but number {position} is {array.dtype}")
         layout = f"<f{array.dtype.itemsize}"
         unsigned, canonical = _CANONICAL_NAN[layout]
+        require_memory(3 * array.nbytes)
         little_endian = array.astype(layout, order="C")  # always a copy
         little_endian.view(unsigned)[np.isnan(little_endian)] = canonical
         digest.update(little_endian.tobytes())

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from .._shared.arguments import at_least, known_keywords, real
+from .._shared.memory import require_memory
 
 __all__ = ["load_digits", "load_mnist", "stratified_split"]
 
@@ -180,6 +181,7 @@ def stratified_split(y: ArrayLike, fraction: float, seed: int = 0) -> tuple[Indi
         raise ValueError(f"fraction must lie between 0 and 1, got {fraction}")
     from ..reference.random import shuffle
 
+    require_memory((2 * labels.itemsize + 32) * len(labels))  # sorted labels, and indices of a class and of all rows
     held_out = np.zeros(len(labels), bool)
     for epoch, label in enumerate(np.unique(labels)):
         members = np.flatnonzero(labels == label)

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from .._shared.arguments import known_keywords, real_array
+from .._shared.memory import copied, require_memory
 from .._shared.pickling import Picklable
 from . import shape_rules
 from .builder import GraphBuilder
@@ -227,6 +228,9 @@ class Input(Expression):
         )
 
 
+NUMBER_BYTES = 56  # of a constant in a graph: a Python float in a list, and float64 in the node and its copies
+
+
 class Constant(Expression):
     """A number or an array, without rows."""
 
@@ -235,10 +239,11 @@ class Constant(Expression):
 
     def __init__(self, value: Any) -> None:
         super().__init__()
-        self.array = real_array("a constant", value).copy()
+        self.array = copied(real_array("a constant", value))
 
     def lower(self, builder: GraphBuilder, nodes: Sequence[int]) -> int:
         with np.errstate(all="ignore"):  # one rounding, to the dtype of the arithmetic; nodes hold numbers as float64
+            require_memory(NUMBER_BYTES * self.array.size)
             numbers = self.array.ravel().astype(builder.store.dtype).tolist()
         return builder.add("constant", (), self.array.shape, numbers, "")
 

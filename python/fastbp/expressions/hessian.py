@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from .._shared.arguments import known_keywords
+from .._shared.memory import require_memory
 from .builder import GraphBuilder
 from .expression import Expression
 from .shape_rules import shape_text
@@ -25,6 +26,7 @@ class Hessian(Expression):
             if rows:
                 shape = shape_text(rows, dims)
                 raise ValueError(f"wrt must hold expressions without rows, such as parameters, got the shape {shape}")
+        require_memory(8 * sum(math.prod(builder.shape(node)[1]) for node in wrt) ** 2)
         rows_of_matrix = []
         for gradient in builder.gradients(cost, tuple(wrt)):
             flat, size = _flat(builder, [gradient])

@@ -10,6 +10,7 @@ import numpy as np
 from .._shared.arguments import finite, known_keywords, real_array, truth
 from .._shared.change_stamp import Setting
 from .._shared.known_attributes import unknown_attribute
+from .._shared.memory import copied
 from .builder import GraphBuilder, ParameterHome
 from .expression import Expression
 
@@ -72,7 +73,7 @@ class Parameter(Expression):
         constraint: Any = None,
     ) -> None:
         super().__init__((), name)
-        self._value = None if value is None else real_array("value", value).copy()
+        self._value = None if value is None else copied(real_array("value", value))
         self.shape = tuple(shape or ()) if self._value is None else self._value.shape
         self.trainable = trainable
         self.decay = decay
@@ -94,7 +95,7 @@ class Parameter(Expression):
     def value(self) -> Any:
         """A copy of the current value: a NumPy array, or a NumPy scalar for a parameter without axes."""
         exact = self._exact
-        return exact.astype(exact.dtype if exact.dtype in (np.float32, np.float64) else np.float64)[()]
+        return copied(exact, exact.dtype if exact.dtype in (np.float32, np.float64) else np.float64)[()]
 
     @value.setter
     def value(self, value: Any) -> None:
@@ -107,7 +108,7 @@ class Parameter(Expression):
             store, slot = self._home
             store.values.set(slot, array)
         else:
-            self._value, self._version = array.copy(), self._version + 1
+            self._value, self._version = copied(array), self._version + 1
 
     @property
     def _exact(self) -> np.ndarray:
@@ -152,9 +153,9 @@ class Parameter(Expression):
         return {**super()._state(), "_value": self._exact if self.has_value else None, "_home": None}
 
     def __copy__(self) -> Parameter:
-        copied = type(self).__new__(type(self))
-        copied._restore({**self._state(), "_value": self._exact.copy() if self.has_value else None})
-        return copied
+        twin = type(self).__new__(type(self))
+        twin._restore({**self._state(), "_value": copied(self._exact) if self.has_value else None})
+        return twin
 
     def live_in(self, store: ParameterHome, slot: int) -> None:
         """Makes `store` the home: from now on the value is that of its `slot`."""
@@ -180,7 +181,7 @@ def set_values(values: Sequence[tuple[Parameter, np.ndarray]]) -> None:
     by_backend: dict[Any, list[tuple[Any, int, np.ndarray]]] = {}
     for parameter, value in values:
         if parameter.home is None:
-            own.append((parameter, value.copy(), parameter._version + 1))
+            own.append((parameter, copied(value), parameter._version + 1))
         else:
             store, slot = parameter.home
             by_backend.setdefault(store.backend, []).append((store.values, slot, value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._shared.memory import copied, require_memory
 from .._shared.nearest import nearest
 from ..expressions.expression import Input
 
@@ -47,13 +49,15 @@ def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
     if array.ndim == 0:
         raise ValueError(f"{name} must have an axis of rows, got a single number: pass [{array}] for one row")
     if array.dtype.kind == "f" and array.dtype.itemsize > 8:
-        array = array.astype(dtype)  # the only copy of an array: the backends read no long doubles
+        array = copied(array, dtype)  # the only copy of an array: the backends read no long doubles
     return array
 
 
 def _of_frame(frame: Any, name: str) -> np.ndarray:
     """The numbers of a data frame or series: float64 if its columns are of several kinds or lack values (NaN)."""
     _check_kinds(frame, name)  # before to_numpy, which makes numbers of polars' dates and times
+    if hasattr(frame, "shape") and len(set(getattr(frame, "dtypes", ()))) > 1:
+        require_memory(8 * math.prod(frame.shape))  # columns of several kinds are copied
     array = np.asarray(frame.to_numpy())
     if array.dtype.kind != "O" or not (hasattr(frame, "dtypes") or hasattr(frame, "dtype")):
         return array
@@ -179,6 +183,23 @@ def batches(rows: int, batch_size: int) -> Iterable[tuple[int, slice]]:
     """(number, rows) of each batch, in order."""
     for number, start in enumerate(range(0, rows, batch_size)):
         yield number, slice(start, min(start + batch_size, rows))
+
+
+class Assembled:
+    """Arrays that are filled part by part, and made when the first part of each has come."""
+
+    def __init__(self, sizes: tuple[int, ...], axes: int) -> None:
+        self._sizes, self._axes = sizes, axes  # the arrays' first sizes, in place of the parts' first `axes` ones
+        self.arrays: list[np.ndarray] = []
+
+    def put(self, at: int | slice, parts: Sequence[np.ndarray]) -> None:
+        """Writes a part of each array to its place along the first axis."""
+        if not self.arrays:
+            shapes = [(*self._sizes, *part.shape[self._axes :]) for part in parts]
+            require_memory(sum(math.prod(shape) * part.itemsize for shape, part in zip(shapes, parts)))
+            self.arrays = [np.empty(shape, part.dtype) for shape, part in zip(shapes, parts)]
+        for array, part in zip(self.arrays, parts):
+            array[at] = part
 
 
 def checked_inputs(inputs: Sequence[Any]) -> list[Input]:

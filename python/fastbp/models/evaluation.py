@@ -42,6 +42,10 @@ class Evaluation:
             self._predicted = backend.Function(graph, [composed.predicted], values)
             self._composed = composed.function(values)
 
+    def prepare(self, rows: int) -> None:
+        """Allocates what batches of so many rows need."""
+        self._figures.prepare(rows)
+
     def of_batch(self, arrays: Sequence[np.ndarray]) -> list[float]:
         """The figures of these rows alone."""
         return [float(figure) for figure in self._figures(list(arrays))]

@@ -19,6 +19,7 @@ from ..expressions.functions import abs, square
 from ..expressions.parameter import Parameter
 from ..expressions.reductions import mean, sum
 from ..losses import Loss
+from ..lowering.arrays import Assembled
 from ..lowering.identities import below_identities
 from ..lowering.layer_names import Scope
 from ..lowering.lowering import Lowering, Node
@@ -80,8 +81,10 @@ class PredictionGraph:
 
     def sample(self, arrays: list[np.ndarray], batch_size: int, samples: int) -> list[np.ndarray]:
         """(samples, rows, …) of every output, with dropout; sample s has the counter 2³¹ + s (rule 9)."""
-        parts = [self._dropping(arrays, batch_size=batch_size, counter=2**31 + s) for s in range(samples)]
-        return [np.stack(drawn) for drawn in zip(*parts)]
+        drawn = Assembled((samples,), 0)
+        for s in range(samples):
+            drawn.put(s, self._dropping(arrays, batch_size=batch_size, counter=2**31 + s))
+        return drawn.arrays
 
 
 class Goal(Picklable):

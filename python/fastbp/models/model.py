@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import augment as augmentation
 from .._shared.arguments import at_least, known_keywords, truth
+from .._shared.memory import require_memory
 from ..callbacks.callback_list import CallbackList
 from ..callbacks.history import History
 from ..errors import NonFiniteError
@@ -202,6 +203,7 @@ class Model(CompiledNetwork):
             training.check(arrays)
             if drawn:
                 kept, others = drawn_split(arrays[-1], validation_split, seed, bool(stratify))
+                require_memory(sum(a.nbytes for a in arrays))
                 arrays, held_out, trained = [a[kept] for a in arrays], [a[others] for a in arrays], len(kept)
             validate = None
             if validation_data is not None:
@@ -218,6 +220,8 @@ class Model(CompiledNetwork):
                     figures = self._evaluated(held_out, validation_batch, hooks, by_weights_to_leave=True)
                     return dict(zip(training.goal.names, figures))
 
+            if validate is not None:  # or memory could end after the first epoch
+                self._training_for(held_out).evaluation.prepare(min(validation_batch, len(held_out[-1])))
             job = Fit(
                 self, training, arrays, trained, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
                 shuffle=shuffle, check_finite=check_finite, verbose=verbose, callbacks=callbacks,

@@ -13,7 +13,7 @@ from .._shared.nearest import look_up
 from .._shared.terminal import writable
 from ..callbacks.callback_list import CallbackList
 from ..expressions.parameter import Parameter, set_values
-from ..lowering.arrays import as_inputs, batches, by_input, check_dims, common_rows
+from ..lowering.arrays import Assembled, as_inputs, batches, by_input, check_dims, common_rows
 from ..lowering.columns import Columns, check_columns, columns_of, warn_of_missing_names
 from .network import Network
 from .progress import Line
@@ -342,12 +342,12 @@ class Predictor(Network):
         if dropout:
             results = prediction.sample(arrays, size, samples)
         elif hooks.overrides("on_predict_batch_begin", "on_predict_batch_end") and rows:
-            parts = []
+            whole = Assembled((rows,), 1)
             for number, part in batches(rows, size):
                 hooks.call("on_predict_batch_begin", number, {})
-                parts.append(function([array[part] for array in arrays]))
+                whole.put(part, function([array[part] for array in arrays]))
                 hooks.call("on_predict_batch_end", number, {})
-            results = [np.concatenate(pieces) for pieces in zip(*parts)]
+            results = whole.arrays
         else:
             results = function(arrays, batch_size=size)
         hooks.call("on_predict_end", {})

@@ -8,6 +8,7 @@ from numbers import Real
 
 import numpy as np
 
+from .._shared.memory import require_memory
 from ..datasets import stratified_split
 
 
@@ -44,6 +45,7 @@ def drawn_split(y: np.ndarray, validation_split: float, seed: int, stratify: boo
 
 def _classes(y: np.ndarray) -> np.ndarray:
     """The class of each row: the label itself, or the column of the 1 in a one-hot row."""
+    require_memory(3 * y.size + 16 * len(y))  # truth values of all numbers, and a class a row
     if y.ndim == 2 and y.shape[1] > 1:
         if not (((y == 0) | (y == 1)).all() and (np.count_nonzero(y, axis=1) == 1).all()):
             raise ValueError(f"stratify needs y as labels or as one-hot rows, got numbers of shape {y.shape}")

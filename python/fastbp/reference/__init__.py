@@ -9,6 +9,7 @@ from __future__ import annotations
 from .augment import augmented
 from .evaluate import Function
 from .graph import Graph
+from .memory import require_memory
 from .operations import operations
 from .parameters import Parameters, set_all
 from .random import normal, uniform
@@ -17,5 +18,5 @@ from .turn import Turn, take_turn
 
 __all__ = [
     "operations", "Graph", "Parameters", "set_all", "Function", "Trainer", "Turn", "take_turn", "uniform", "normal",
-    "augmented",
+    "augmented", "require_memory",
 ]  # fmt: skip

@@ -18,8 +18,11 @@ from fastbp.reference import random
 from fastbp.reference.fma import fma
 from fastbp.reference.functions import cos, exp, sin
 from fastbp.reference.inputs import round_to
+from fastbp.reference.memory import require_memory
 
 RADIANS = 0.017453292519943295  # per degree
+WORK_BYTES = 240  # a pixel and channel, at the peak of the steps, with MARGIN pixels along both axes
+MARGIN = 5
 TRUNCATE = 4.0  # a Gaussian's radius in standard deviations, as in scipy.ndimage
 
 
@@ -61,7 +64,8 @@ def augment(
     images: np.ndarray, steps: Sequence[Step], seed: int, row_ids: np.ndarray, purpose: int, counter: int
 ) -> np.ndarray:
     """(rows, height, width, channels) -> the same shape and dtype, float32 or float64."""
-    rows, height, width, _ = images.shape
+    rows, height, width, channels = images.shape
+    require_memory(WORK_BYTES * rows * (height + MARGIN) * (width + MARGIN) * channels)
     row_ids = np.asarray(row_ids, np.int64)
     identity = np.broadcast_to(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), (rows, 2, 3))
     matrix, fill, is_pending = identity, 0.0, False

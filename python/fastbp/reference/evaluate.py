@@ -14,6 +14,7 @@ from . import elementwise, gemm, random, reduce
 from .gradients import REPORTS
 from .graph import Graph, describe
 from .inputs import Inputs, round_to
+from .memory import require_memory
 from .node import Node
 from .operations import ELEMENTWISE
 from .parameters import Parameters
@@ -65,8 +66,41 @@ def evaluate(
             node = graph.node(number)
             operands = [values[i] for i in _operands(node)]
             shapes = [graph.node(i).shape for i in _operands(node)]
+            require_memory(work_bytes(node, operands, frame))
             values[number] = np.asarray(_value(node, operands, shapes, parameters, inputs, frame))
     return values
+
+
+# Those that take more than LIGHT bytes per element at their peak: they compute by polynomials, or by exact products.
+HEAVY_OPERATIONS = set(
+    "cos sin erf exp expm1 log log1p power tanh sigmoid softplus softmax log_softmax logsumexp softmax_cross_entropy "
+    "sparse_softmax_cross_entropy sigmoid_cross_entropy matmul matmul_rows".split()
+)
+LIGHT, HEAVY, PER_GROUP = 48, 240, 512  # PER_GROUP: of the reductions, which fill up short groups
+
+
+def work_bytes(node: Node, operands: Sequence[Array], frame: Frame) -> int:
+    """At most how many bytes an operation takes at its peak, its result included."""
+    if node.operation in ("input", "parameter"):
+        return 0
+    elements = max([math.prod(_full_shape(node.shape, frame)), *(x.size for x in operands)])
+    if node.operation == "sum" and node.integers[0]:  # whole blocks of rows
+        blocks = -(-frame.rows // reduce.ROW_BLOCK)
+        elements = max(elements, blocks * reduce.ROW_BLOCK * node.shape.features)
+    work = (HEAVY if node.operation in HEAVY_OPERATIONS else LIGHT) * elements
+    return work + PER_GROUP * _number_of_groups(node, operands, frame)
+
+
+def _number_of_groups(node: Node, operands: Sequence[Array], frame: Frame) -> int:
+    if node.operation in ("sum", "max"):
+        return frame.rows * node.shape.features
+    if node.operation == "first_max":
+        return operands[0].size // max(
+            1, math.prod(operands[0].shape[axis + node.shape.rows] for axis in node.integers[1:])
+        )
+    if _STRUCTURAL.get(node.operation) is _row:
+        return operands[0].size // max(1, operands[0].shape[-1])
+    return 0
 
 
 def _value(
@@ -308,8 +342,20 @@ class Function:
         if batch_size is None or not all_rows or _mixes_rows(self._graph, self._nodes):
             batch_size = max(rows, 1)
         starts = range(0, max(rows, 1), batch_size)
-        parts = [self._run(arrays, start, min(start + batch_size, rows), start, counter) for start in starts]
-        return [np.concatenate(values) if len(values) > 1 else values[0].copy() for values in zip(*parts)]
+        frame = Frame(rows, self._parameters.dtype)
+        shapes = [_full_shape(self._graph.node(i).shape, frame) for i in self._outputs]
+        require_memory(sum(map(math.prod, shapes)) * frame.dtype.itemsize)
+        outputs = [np.empty(shape, frame.dtype) for shape in shapes]
+        for start in starts:
+            stop = min(start + batch_size, rows)
+            for output, part in zip(outputs, self._run(arrays, start, stop, start, counter)):
+                output[slice(start, stop) if len(starts) > 1 else ...] = part
+        return outputs
+
+    def prepare(self, rows: int) -> None:
+        """For the core, which allocates at once what a call for so many rows needs; here each call allocates."""
+        if rows < 1:
+            raise ValueError(f"rows must be at least 1, got {rows}")
 
     def means(self, inputs: Sequence[Any], *, batch_size: int) -> list[float]:
         """Row-weighted means of scalar outputs over batches, added in float64 in the order of the batches."""

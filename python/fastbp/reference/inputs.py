@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from .arithmetic import check_arithmetic
 from .graph import Graph, describe
+from .memory import require_memory
 
 __all__ = ["Inputs", "round_to"]
 
@@ -18,6 +19,7 @@ Array = NDArray[Any]
 
 def round_to(x: Array, dtype: np.dtype[Any]) -> Array:
     """x as a row-major array in `dtype`, rounded once from its own."""
+    require_memory(0 if x.dtype == dtype and x.flags.c_contiguous else x.size * dtype.itemsize)
     with np.errstate(all="ignore"):
         return np.ascontiguousarray(x, dtype=dtype).reshape(np.shape(x))
 
@@ -66,6 +68,7 @@ class Inputs:
     def _array(self, value: Any, slot: int) -> Array:
         array = np.asarray(value)
         if array.dtype.kind == "O":
+            require_memory(8 * array.size)
             array = array.astype(np.float64)
         if array.dtype.kind not in "fiub":
             raise TypeError(f"{self.name(slot)} must be an array of real numbers, got dtype {array.dtype}")

@@ -16,6 +16,7 @@ import numpy as np
 from . import reduce, update
 from .elementwise import add
 from .inputs import round_to
+from .memory import require_memory
 from .operations import nearest_name
 from .parameters import copied_or_seen
 
@@ -40,6 +41,7 @@ OWN: dict[str, dict[str, Any]] = {
     "nadam": {"beta_1": 0.9, "beta_2": 0.999, "epsilon": 1e-7},
     "lion": {"beta_1": 0.9, "beta_2": 0.99},
 }
+UPDATE_WORK = 12  # arrays of a weight's size that its update holds at its peak
 NADAM_DECAY = 0.96  # of the momentum's schedule: Dozat, 2016
 
 
@@ -185,6 +187,7 @@ class Optimizer:
         needed = list(update.RULES[rule_of(settings)][1])
         needed += ["accumulated_gradient"] * (settings["gradient_accumulation_steps"] > 1)
         needed += ["average"] * settings["use_ema"]
+        require_memory(sum(w.nbytes for w in weights) * len({*needed} - {*self.states}))
         for state in needed:
             if state not in self.states:
                 start = settings["initial_accumulator_value"] if state == "accumulator" else 0.0
@@ -194,6 +197,8 @@ class Optimizer:
     def step(self, weights: Sequence[Array], gradients: Sequence[Array]) -> Step:
         """What the next step writes; changes nothing here."""
         pending = self.progress.pending
+        sizes = [weight.nbytes for weight in weights]
+        require_memory((1 + len(self.states)) * sum(sizes) + UPDATE_WORK * max(sizes, default=0))
         if pending + 1 < self.settings["gradient_accumulation_steps"]:
             before = self.states["accumulated_gradient"]  # a sum of arrays without axes is a scalar: asarray below
             sums = [np.asarray(add(a, g.reshape(a.shape))) for a, g in zip(before, gradients)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from math import prod
 from operator import index
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .memory import require_memory
 from .operations import nearest_name
 from .turn import Turn
 
@@ -43,7 +43,10 @@ class Parameters:
 
     def add(self, value: Any, name: str = "") -> int:
         """A new slot; the value is converted to the dtype with one rounding."""
-        self.values.append(convert(value, self.dtype, f"parameter '{name}'"))
+        return self._append(convert(value, self.dtype, f"parameter '{name}'"), name)
+
+    def _append(self, value: NDArray[Any], name: str) -> int:
+        self.values.append(value)
         self.names.append(name)
         return len(self.values) - 1
 
@@ -52,11 +55,15 @@ class Parameters:
         if any(size < 0 for size in shape):
             raise ValueError(f"parameter '{name}' must have no negative sizes, got {min(shape)}")
         require_memory(prod(shape) * self.dtype.itemsize)
-        converted = [convert(part, self.dtype, f"parameter '{name}'").ravel() for part in parts]
-        value = np.concatenate(converted) if converted else np.empty(0, self.dtype)
-        if value.size != prod(shape):
-            raise ValueError(f"parameter '{name}' has {prod(shape)} values, its parts have {value.size}")
-        return self.add(value.reshape(tuple(shape)), name)
+        value, filled = np.empty(prod(shape), self.dtype), 0
+        for part in parts:
+            converted = convert(part, self.dtype, f"parameter '{name}'").ravel()
+            if filled + converted.size <= value.size:
+                value[filled : filled + converted.size] = converted
+            filled += converted.size
+        if filled != value.size:
+            raise ValueError(f"parameter '{name}' has {value.size} values, its parts have {filled}")
+        return self._append(value.reshape(tuple(shape)), name)
 
     def get(self, slot: int, *, copy: bool = True) -> NDArray[Any]:
         """A copy of the parameter, or a read-only view."""
@@ -109,16 +116,10 @@ def _write(checked: Iterable[tuple[Parameters, int, NDArray[Any]]]) -> None:
         parameters.writes += 1
 
 
-def require_memory(bytes_: int) -> None:
-    """MemoryError for more than the machine has: NumPy asks for memory that is missed only when it is touched."""
-    pages, page = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    if bytes_ > pages * page:
-        raise MemoryError(f"out of memory: {bytes_} bytes are more than the {pages * page} of this machine")
-
-
 def copied_or_seen(array: NDArray[Any], copy: bool) -> NDArray[Any]:
     """A copy of an array, or a read-only view of it."""
     if copy:
+        require_memory(array.nbytes)
         return array.copy()
     view = array.view()
     view.flags.writeable = False
@@ -129,8 +130,10 @@ def convert(value: Any, dtype: np.dtype[Any], what: str) -> NDArray[Any]:
     """A row-major copy in `dtype`, rounded once from real numbers of any dtype."""
     array = np.asarray(value)
     if array.dtype.kind == "O":
+        require_memory(8 * array.size)
         array = array.astype(np.float64)  # TypeError or ValueError for objects that are no numbers
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{what} must be an array of real numbers, got dtype {array.dtype}")
+    require_memory(array.size * dtype.itemsize)
     with np.errstate(all="ignore"):
         return np.array(array, dtype=dtype, order="C")

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastbp.reference.elementwise import multiply
 from fastbp.reference.functions import log
+from fastbp.reference.memory import require_memory
 
 # Purposes: the upper 8 bits of the counter's third word, above the ordinal.
 DROPOUT_IN_FIT, DROPOUT_ELSEWHERE, SHUFFLE, INITIAL_WEIGHTS, AUGMENTATION = range(5)
@@ -107,12 +108,14 @@ def _long_words(seed: int, first: int, n: int, stream: int, counter: int) -> np.
 
 def uniform(seed: int, ordinal: int, n: int, *, first: int = 0) -> np.ndarray:
     """n numbers in [0, 1) for the parameter `ordinal`, from number `first` on, float64."""
+    require_memory(72 * n)  # the counters' words and the products of Philox
     words = _long_words(seed, first, n, stream_of(INITIAL_WEIGHTS, ordinal), 0)
     return (words >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def normal(seed: int, ordinal: int, n: int, low: float = 0.0, high: float = 1.0, *, first: int = 0) -> np.ndarray:
     """n standard normal numbers from number `first` on, float64; low, high: the CDF's values between which they lie."""
+    require_memory(152 * n)  # polynomials for the middle and both tails
     p = low + (high - low) * (uniform(seed, ordinal, n, first=first) + 2.0**-54)
     most = 1.0 - 2.0**-53  # in place of 1, to which the sum above may round
     return normal_quantile(np.where(p < most, p, most))
@@ -179,6 +182,7 @@ def shuffle(seed: int, epoch: int, n: int) -> np.ndarray:
 
     D. Lemire, "Fast random integer generation in an interval", ACM TOMACS 29 (2019).
     """
+    require_memory(56 * n)  # numbers of Python in a list, and the array
     order = list(range(n))
     draws = _draws(seed, epoch)
     for i in range(n - 1, 0, -1):

@@ -16,6 +16,7 @@ from .augment import augment_rows
 from .evaluate import Frame, check_scalar, evaluate, needed_nodes
 from .graph import Graph, describe
 from .inputs import Inputs, round_to
+from .memory import require_memory
 from .optimizer import Optimizer, Step
 from .parameters import Parameters
 from .turn import take_turn
@@ -148,6 +149,7 @@ class Trainer:
         stopped = False
         told = time.monotonic()
         for epoch in range(epochs):
+            require_memory(8 * rows + min(batch_size, rows) * sum(a[:1].nbytes for a in arrays if a is not None))
             order = np.asarray(random.shuffle(self._seed, self.epoch, rows)) if shuffle else np.arange(rows)
             sums = [0.0] * len(self._figures)
             means, done = sums, 0
