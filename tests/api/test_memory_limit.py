@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import os
 import sys
 import tracemalloc
@@ -296,6 +298,7 @@ def test_pages_of_files_are_not_taken_and_shared_memory_is(tmp_path: Path) -> No
 @pytest.fixture
 def little_memory() -> Iterator[None]:
     """As if this process could have 300 MB more."""
+    gc.collect()  # what is freed meanwhile would be left too
     taken = memory.memory_taken()
     _core.testing.limit_memory(taken + 300 * MEGABYTE)
     memory.Limit.known = taken + 300 * MEGABYTE
@@ -358,6 +361,12 @@ def large_net(backend: str = "core") -> bp.Sequential:
     return net
 
 
+def trained_net() -> bp.Sequential:
+    net = network(bp.Dense(18_000_000, use_bias=False), optimizer=bp.SGD(0.1, momentum=0.9))  # twice 72 MB
+    net.train_on_batch(many(1, 1), many(1, 18_000_000))
+    return net
+
+
 def trainer_of(parameters: Any) -> Any:
     graph = _core.Graph()
     w = graph.add("parameter", [], [0, *parameters.get(0, copy=False).shape], [], "w")
@@ -396,6 +405,8 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "Parameters.add in the reference": lambda: reference.Parameters("float32").add(X29),
     "Parameters.set": lambda: with_parameter(40_000_000).set(0, many(40_000_000)),
     "set_weights": lambda: large_net().set_weights([many(1, 40_000_000)]),
+    "a deep copy": lambda: copy.deepcopy(large_net()),
+    "a deep copy of an optimiser's state": lambda: copy.deepcopy(trained_net()),
     "get_weights": lambda: large_net().get_weights(),
     "state": lambda: trainer_of(with_parameter(27_000_000)).state(),
     "set_state": lambda: trainer_of(with_parameter(27_000_000)).set_state({"velocity": [many(27_000_000)]}),

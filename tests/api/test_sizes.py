@@ -52,6 +52,14 @@ def test_sizes_beyond_64_bits_are_named(units: int) -> None:
         bp.Sequential([bp.Dense(1)]).build((units,))
 
 
+def test_shapes_have_at_most_64_sizes() -> None:
+    endless = np.broadcast_to(np.int64(1), (2**50,))
+    for make in (lambda: bp.input("x", endless), lambda: bp.Sequential([bp.Dense(1)]).build(endless)):
+        with pytest.raises(ValueError, match="shape must have at most 64 sizes, got more"):
+            make()
+    assert bp.Sequential([bp.Input((1,) * 64), bp.Flatten()]).input_shape == (1,) * 64
+
+
 def test_what_fits_the_address_space_but_not_the_machine_is_refused_before_it_is_touched() -> None:
     before = _core.testing.allocated()
     _core.testing.limit_memory(64 << 20)

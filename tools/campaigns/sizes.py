@@ -2,17 +2,19 @@
 
 python tools/campaigns/sizes.py --public 50000 --private 500000
 
-Every call may succeed or raise TypeError, ValueError, MemoryError, OverflowError, RuntimeError or FastBPError. After
-5 seconds a signal asks it to end, for some have data of 2^60 rows. Anything else is a failure: another exception, a
-death by a signal, a call that has not ended after a minute. The calls run in processes of their own, with an address
-space of 3 GiB. Prints the numbers of calls and of failures, and the first failures; the exit status is 1 if there are
-any. `--kind KIND --seed NUMBER` repeats one call.
+Every call may succeed or raise TypeError, ValueError, MemoryError, OverflowError, RuntimeError or FastBPError. After 5
+seconds a signal asks it to end, for some have data of 2^60 rows. Anything else is a failure: another exception, a death
+by a signal, a call that has not ended after a minute, or one that takes far more memory than it was told to have left,
+256 MiB. The calls run in processes of their own, with an address space of 3 GiB. Prints the numbers of calls and of
+failures, and the first failures; the exit status is 1 if there are any. `--kind KIND --seed NUMBER` repeats one call.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
 import faulthandler
+import gc
 import mmap
 import os
 import random
@@ -29,8 +31,11 @@ from typing import Any
 import fastbp as bp
 import numpy as np
 from fastbp import _core
+from fastbp.reference import memory
 
 ADDRESS_SPACE = 3 << 30  # bytes
+LEFT, MARGIN = 256 << 20, 64 << 20  # bytes: of memory for a call, and what small arrays may take beside
+MUCH = 128 << 20  # bytes; a process without garbage takes less
 PATIENCE, HANG = 5, 60  # seconds
 CALLS_PER_PROCESS = 2000
 
@@ -82,7 +87,7 @@ def anything(r: Choose) -> Any:
 
 def dense(r: Choose) -> Any:
     net = bp.Sequential([bp.Input(sizes(r, 2)), bp.Dense(size(r)), bp.Dense(r.choice([1, 2, size(r)]))])
-    net.compile("sgd", "mse")
+    net.compile("sgd", "mse", backend=backend(r))
     return r.choice([lambda: net.predict(array(r)), lambda: net.fit(array(r), array(r), verbose=0), net.build])()
 
 
@@ -97,7 +102,32 @@ def built(r: Choose) -> Any:
 
 def weight(r: Choose) -> Any:
     start = r.choice([bp.Zeros(), bp.Ones(), bp.RandomNormal(), bp.GlorotUniform(), bp.LectureNormal()])
-    return bp.function([], bp.sum(bp.Parameter(shape=sizes(r), initializer=start)))()
+    drawn = bp.Parameter(shape=sizes(r), initializer=start)
+    return r.choice([
+        lambda: bp.function([], bp.sum(drawn), backend=backend(r))(), lambda: bp.parameter(array(r)).value,
+        lambda: bp.function([], bp.sum(bp.parameter(array(r))), backend=backend(r))(),
+        lambda: setattr(bp.parameter(np.ones(array_shape(r))), "value", array(r)),
+        lambda: start(sizes(r), seed=0, ordinal=0, backend=_core),
+    ])()  # fmt: skip
+
+
+def backend(r: Choose) -> str:
+    return r.choice(["core", "core", "reference"])
+
+
+def array_shape(r: Choose) -> tuple[int, ...]:
+    return tuple(r.choice([1, 2, 3]) for _ in range(r.randrange(3)))
+
+
+def set_weights(r: Choose) -> Any:
+    net = bp.Sequential([bp.Input((r.choice([1, 2]),)), bp.Dense(r.choice([2, 2**20, 2**24, 2**25]), use_bias=False)])
+    net.compile("adam", "mse", backend=backend(r))
+    net.build()
+    shape = net.weights[0].shape
+    return r.choice([
+        net.get_weights, lambda: net.set_weights([np.broadcast_to(r.choice([1, 1.0, np.float32(1)]), shape)]),
+        lambda: net.train_on_batch(np.ones((1, shape[0])), np.ones((1, 1))), lambda: copy.deepcopy(net),
+    ])()  # fmt: skip
 
 
 def add_weight(r: Choose) -> Any:
@@ -121,7 +151,7 @@ def fit(r: Choose) -> Any:
     options = {
         "batch_size": size(r), "epochs": r.choice([1, 2, 0, -1, anything(r)]), "validation_split": r.random() * 1.2,
         "initial_epoch": r.choice([0, 0, size(r)]), "validation_freq": size(r), "validation_batch_size": size(r),
-        "validation_seed": size(r),
+        "validation_seed": size(r), "stratify": r.random() < 0.5, "validation_data": (array(r), array(r)),
     }  # fmt: skip
     chosen = {name: options[name] for name in options if r.random() < 0.4}
     return net.fit(array(r), array(r), verbose=0, **chosen)
@@ -129,7 +159,11 @@ def fit(r: Choose) -> Any:
 
 def predict(r: Choose) -> Any:
     net = bp.Sequential([bp.Input((2,)), bp.Dropout(0.5), bp.Dense(2)])
-    return net.predict(array(r), batch_size=size(r), dropout=r.random() < 0.5, samples=r.choice([1, 2, -size(r)]))
+    hooks = [bp.LambdaCallback(on_predict_batch_end=lambda *_: None)] if r.random() < 0.3 else None
+    return net.predict(
+        array(r), batch_size=size(r), dropout=r.random() < 0.5, samples=r.choice([1, 2, -size(r), size(r)]),
+        callbacks=hooks,
+    )  # fmt: skip
 
 
 def augment(r: Choose) -> Any:
@@ -165,7 +199,7 @@ def settings(r: Choose) -> Any:
 
 
 PUBLIC: list[Callable[[Choose], Any]] = [
-    dense, layer, built, weight, add_weight, shapes, fit, predict, augment, minimize, settings,
+    dense, layer, built, weight, set_weights, add_weight, shapes, fit, predict, augment, minimize, settings,
 ]  # fmt: skip
 
 # --- private calls
@@ -287,6 +321,25 @@ def long(*_: object) -> None:
     raise TakesLong
 
 
+def leave_little_memory() -> None:
+    """From now on fastbp is to think that this process can have LEFT bytes more."""
+    if memory.memory_taken() > MUCH:  # what is freed meanwhile would be left too
+        gc.collect()
+    memory.Limit.known = memory.memory_taken() + LEFT
+    _core.testing.limit_memory(memory.Limit.known)
+
+
+def resident(which: str) -> int:
+    """Bytes in memory: "VmRSS" now, "VmHWM" at most since the peak was forgotten."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        return int(file.read().partition(f"{which}:")[2].split()[0]) << 10
+
+
+def forget_peak() -> None:
+    with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+        file.write("5")
+
+
 def run_calls(kind: str, first: int, count: int, at: mmap.mmap) -> list[str]:
     """Calls number first … first + count − 1; writes each number to `at` before it."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE, ADDRESS_SPACE))
@@ -296,6 +349,9 @@ def run_calls(kind: str, first: int, count: int, at: mmap.mmap) -> list[str]:
     for number in range(first, first + count):
         at[:8] = number.to_bytes(8, "little")
         choose = random.Random(f"{kind} {number}")
+        leave_little_memory()
+        forget_peak()
+        before = resident("VmHWM")
         try:
             signal.setitimer(signal.ITIMER_REAL, PATIENCE, 1)
             choose.choice(KINDS[kind])(choose)
@@ -304,6 +360,10 @@ def run_calls(kind: str, first: int, count: int, at: mmap.mmap) -> list[str]:
             pass
         except BaseException as error:
             wrong.append(f"{kind} {number}: {type(error).__name__}: {error}")
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        taken = resident("VmHWM") - before
+        if taken > LEFT + MARGIN:
+            wrong.append(f"{kind} {number}: takes memory that it should not have: {taken >> 20} MiB")
     return wrong
 
 

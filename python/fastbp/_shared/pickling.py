@@ -8,6 +8,10 @@ from collections.abc import Iterator
 from types import FunctionType
 from typing import Any
 
+import numpy as np
+
+from .memory import require_memory
+
 
 class Picklable:
     """Base of classes whose pickles and deep copies hold what `_state` returns.
@@ -43,8 +47,19 @@ class Picklable:
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         copied = type(self).__new__(type(self))
         memo[id(self)] = copied
-        copied._restore(copy.deepcopy(self._state(), memo))
+        state = self._state()
+        require_memory(_array_bytes(state))
+        copied._restore(copy.deepcopy(state, memo))
         return copied
+
+
+def _array_bytes(value: Any) -> int:
+    """The bytes of the arrays in a value, also in lists, tuples and dicts of them; not in other objects."""
+    if isinstance(value, np.ndarray):
+        return value.nbytes
+    if isinstance(value, dict):
+        return sum(map(_array_bytes, value.values()))
+    return sum(map(_array_bytes, value)) if isinstance(value, (list, tuple)) else 0
 
 
 def _functions(value: Any) -> Iterator[Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from .._shared.arguments import LARGEST, whole
@@ -18,12 +19,18 @@ def shape_text(rows: bool, dims: Sequence[int]) -> str:
     return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
 
 
+MOST_AXES = 64  # as NumPy's arrays
+
+
 def checked_shape(argument: str, shape: Any) -> Dims:
     """`shape` as a tuple of sizes."""
     try:
-        dims = tuple(whole(argument, d) for d in ((shape,) if isinstance(shape, int) else shape))
+        given = (shape,) if isinstance(shape, int) else islice(shape, MOST_AXES + 1)
+        dims = tuple(whole(argument, d) for d in given)
     except TypeError:
         raise TypeError(f"{argument} must be a tuple of whole numbers, got {shape!r}") from None
+    if len(dims) > MOST_AXES:
+        raise ValueError(f"{argument} must have at most {MOST_AXES} sizes, got more")
     if any(d > LARGEST for d in dims):
         raise ValueError(f"{argument} must have sizes of at most {LARGEST}, got {dims}")
     if any(d < 0 for d in dims):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from .._shared.arguments import at_least, finite, text_or_none, truth
@@ -11,7 +12,7 @@ from .._shared.known_attributes import KnownAttributes
 from .._shared.pickling import Picklable
 from ..expressions.expression import Call, Expression, Input
 from ..expressions.parameter import Parameter
-from ..expressions.shape_rules import checked_shape, shape_text
+from ..expressions.shape_rules import MOST_AXES, checked_shape, shape_text
 from ..lowering.arrays import checked_inputs
 from ..lowering.backends import dtype_name
 from ..lowering.layer_names import Scope, snake_case
@@ -220,5 +221,5 @@ class Network(KnownAttributes, Picklable):
 
 def row_shape(shape: Any) -> Dims:
     """The shape of one row from `build`'s argument: a leading None, for the rows, is dropped, as in Keras."""
-    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    sizes = (shape,) if isinstance(shape, int) else tuple(islice(shape, MOST_AXES + 2))
     return checked_shape("input_shape", sizes[1:] if sizes[:1] == (None,) else sizes)

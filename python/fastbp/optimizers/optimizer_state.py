@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .._shared.pickling import Picklable
 from ..expressions.parameter import Parameter
 from ..lowering.parameter_store import ParameterStore
 
 
-class OptimizerState:
+class OptimizerState(Picklable):
     """The states by name and weight, and the counters; there are none before the first training.
 
     `optimizer` is the backends' name of the optimiser whose states they are.

@@ -76,7 +76,7 @@ HEAVY_OPERATIONS = set(
     "cos sin erf exp expm1 log log1p power tanh sigmoid softplus softmax log_softmax logsumexp softmax_cross_entropy "
     "sparse_softmax_cross_entropy sigmoid_cross_entropy matmul matmul_rows".split()
 )
-LIGHT, HEAVY, PER_GROUP = 48, 240, 512  # PER_GROUP: of the reductions, which fill up short groups
+LIGHT, HEAVY, PER_GROUP = 48, 280, 512  # PER_GROUP: of the reductions, which fill up short groups
 
 
 def work_bytes(node: Node, operands: Sequence[Array], frame: Frame) -> int:
