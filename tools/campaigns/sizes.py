@@ -120,13 +120,15 @@ def array_shape(r: Choose) -> tuple[int, ...]:
 
 
 def set_weights(r: Choose) -> Any:
-    net = bp.Sequential([bp.Input((r.choice([1, 2]),)), bp.Dense(r.choice([2, 2**20, 2**24, 2**25]), use_bias=False)])
-    net.compile("adam", "mse", backend=backend(r))
+    units = r.choice([2, 2, 2, 300, 2**20, 2**25])
+    layer = bp.Dense(units, use_bias=False, kernel_initializer="zeros")
+    net = bp.Sequential([bp.Input((r.choice([1, 2]),)), layer])
+    net.compile("adam", "mse", backend=backend(r) if units < 1000 else "core")
     net.build()
     shape = net.weights[0].shape
     return r.choice([
         net.get_weights, lambda: net.set_weights([np.broadcast_to(r.choice([1, 1.0, np.float32(1)]), shape)]),
-        lambda: net.train_on_batch(np.ones((1, shape[0])), np.ones((1, 1))), lambda: copy.deepcopy(net),
+        lambda: net.train_on_batch(np.ones((1, shape[0])), np.ones((1, units))), lambda: copy.deepcopy(net),
     ])()  # fmt: skip
 
 

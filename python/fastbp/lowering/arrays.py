@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from numbers import Real
 from typing import Any
 
@@ -112,7 +113,7 @@ def _what_came(value: Any, array: np.ndarray) -> str:
     if kind == "O" and array.ndim == 0:
         return type(value).__name__
     if kind == "O":
-        found = [item for item in array.flat if not isinstance(item, Real)][:1]
+        found = list(islice((item for item in array.flat if not isinstance(item, Real)), 1))
         return f"objects such as {reprlib.repr(found[0])}" if found else "objects: pass np.asarray(x, np.float64)"
     return {"c": "complex numbers", "M": "dates", "m": "times"}.get(kind, str(array.dtype))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -152,6 +153,10 @@ class Lowering:
     def shape(self, node: int) -> tuple[bool, Dims]:
         rows, dims = self.graph.shape(node)
         return bool(rows), tuple(dims)
+
+    def features(self, nodes: Sequence[int]) -> int:
+        """How many numbers the nodes have together, in one row."""
+        return sum(math.prod(self.shape(node)[1]) for node in nodes)
 
     @property
     def path(self) -> str:

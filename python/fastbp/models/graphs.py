@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._shared.change_stamp import TRAINED_HOW, ChangeStamp, are_settings
+from .._shared.memory import require_memory
 from .._shared.pickling import Picklable
 from ..constraints import get_constraint
 from ..expressions import shape_rules
@@ -81,6 +82,8 @@ class PredictionGraph:
 
     def sample(self, arrays: list[np.ndarray], batch_size: int, samples: int) -> list[np.ndarray]:
         """(samples, rows, …) of every output, with dropout; sample s has the counter 2³¹ + s (rule 9)."""
+        numbers = samples * len(arrays[0]) * self.lowering.features(self.nodes)
+        require_memory(numbers * np.dtype(self.store.dtype).itemsize)
         drawn = Assembled((samples,), 0)
         for s in range(samples):
             drawn.put(s, self._dropping(arrays, batch_size=batch_size, counter=2**31 + s))
