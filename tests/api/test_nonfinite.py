@@ -170,7 +170,8 @@ def test_a_log_says_what_it_was_of(name: str, backend: str) -> None:
 @pytest.mark.parametrize("backend", ["core", "reference"])
 @pytest.mark.parametrize(("loss", "y"), [("categorical_crossentropy", np.eye(2)), ("binary_crossentropy", np.eye(2))])
 def test_a_missing_softmax_is_asked_for(loss: str, y: np.ndarray, backend: str) -> None:
-    net = bp.Sequential([bp.Dense(2, kernel_initializer=lambda shape: -np.ones(shape))])
+    kernel = np.array([[-1.0, 1.5], [-1.0, 1.5]])  # outputs −2 and 3
+    net = bp.Sequential([bp.Dense(2, kernel_initializer=lambda shape: kernel)])
     net.compile(bp.SGD(0.1), loss, backend=backend)
     asked = "does the last layer lack its softmax"
     with pytest.warns(UserWarning, match="takes probabilities"), pytest.raises(bp.NonFiniteError, match=asked):

@@ -20,7 +20,8 @@ TARGETS = {
     "cross_entropy": ONE_HOT,
 }
 PROBABILITIES = {"sigmoid", "softmax", "hard_sigmoid"}
-UNKNOWN = {"exponential"}  # exp of what a log softmax gives are probabilities
+# What is not known is not warned of: exp of what a log softmax gives are probabilities, others are cut or divided.
+UNKNOWN = {"exponential", "hard_tanh", "relu6", "softsign"}
 BY_HAND: dict[str, Callable[[Any], Any]] = {
     "softmax": lambda z: bp.exp(z) / bp.sum(bp.exp(z), axis=-1, keepdims=True),
     "exp of log_softmax": lambda z: bp.exp(bp.log_softmax(z)),

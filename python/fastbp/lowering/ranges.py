@@ -5,7 +5,9 @@ from __future__ import annotations
 from .lowering import Node
 
 _BEYOND = {"tanh", "sin", "cos", "erf", "log_softmax"}  # bounded, but below 0, too
-_AS_ITS_OPERANDS = {"add", "subtract", "multiply", "relu", "softplus", "reshape", "slice", "concatenate", "dropout"}
+_AS_ITS_OPERANDS = {
+    "add", "subtract", "multiply", "negative", "relu", "softplus", "reshape", "slice", "concatenate", "dropout",
+}  # fmt: skip
 
 
 def can_leave_probabilities(node: Node) -> bool:
