@@ -57,7 +57,7 @@ def as_array(value: Any, name: str, dtype: str = "float64") -> np.ndarray:
 def _of_frame(frame: Any, name: str) -> np.ndarray:
     """The numbers of a data frame or series: float64 if its columns are of several kinds or lack values (NaN)."""
     _check_kinds(frame, name)  # before to_numpy, which makes numbers of polars' dates and times
-    if hasattr(frame, "shape") and len(set(getattr(frame, "dtypes", ()))) > 1:
+    if len(getattr(frame, "shape", ())) == 2 and len(set(getattr(frame, "dtypes", ()))) > 1:
         require_memory(8 * math.prod(frame.shape))  # columns of several kinds are copied
     array = np.asarray(frame.to_numpy())
     if array.dtype.kind != "O" or not (hasattr(frame, "dtypes") or hasattr(frame, "dtype")):
