@@ -169,10 +169,10 @@ class Fit:
 
     def _note_several(self) -> Any:
         """Puts the epochs that `_several` finished, also before Ctrl-C or an error, into the history."""
-        figures: Any = ()
-        for figures in self.finished:  # one at most; the reference's is a list of lists
-            figures = np.asarray(figures, np.float64)
-            self.history.put(self.initial_epoch, self.names, figures)
+        if not self.finished:
+            return ()
+        figures = np.asarray(self.finished[0], np.float64)  # the reference's are a list of lists
+        self.history.put(self.initial_epoch, self.names, figures)
         return figures
 
     def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:

@@ -175,10 +175,8 @@ class Model(CompiledNetwork):
         built = self._built
         try:
             self._compiled()
-            epochs, initial_epoch = (
-                at_least("epochs", epochs, 0, MOST_EPOCHS),
-                at_least("initial_epoch", initial_epoch, 0),
-            )
+            epochs = at_least("epochs", epochs, 0, MOST_EPOCHS)
+            initial_epoch = at_least("initial_epoch", initial_epoch, 0)
             batch_size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
             validation_batch = batch_size if validation_batch_size is None else validation_batch_size
             at_least("validation_batch_size", validation_batch, 1)

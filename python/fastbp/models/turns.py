@@ -42,9 +42,8 @@ class ModelTurns:
         """Undoes the build of a call that failed, unless another thread trains what was built."""
         if self.training.is_mine:
             unmake()
-            return
-        with contextlib.suppress(RuntimeError):
-            self.train("undo", unmake)
+        else:
+            self.while_idle(unmake)
 
 
 class Watch:
