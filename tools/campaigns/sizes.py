@@ -128,7 +128,8 @@ def set_weights(r: Choose) -> Any:
     shape = net.weights[0].shape
     return r.choice([
         net.get_weights, lambda: net.set_weights([np.broadcast_to(r.choice([1, 1.0, np.float32(1)]), shape)]),
-        lambda: net.train_on_batch(np.ones((1, shape[0])), np.ones((1, units))), lambda: copy.deepcopy(net),
+        lambda: net.train_on_batch(np.ones((1, shape[0])), np.broadcast_to(1.0, (1, units))),
+        lambda: copy.deepcopy(net),
     ])()  # fmt: skip
 
 
