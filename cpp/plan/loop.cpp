@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/binary_counter.h"
 #include "plan/worker.h"
 
 namespace fastbp {
@@ -59,16 +60,27 @@ bool Plan<T>::claim(Index unit) {
 template <class T>
 void Plan<T>::run_unit(Worker& worker, Index unit, Index begin, Index end, Index next) {
   T* const sums = sums_.template as<T>() + counter_ * worker.thread;
-  std::fill(worker.slot, worker.slot + Worker::kLevels, nullptr);
-  worker.free_slots = 0;
-  for (int i = 0; i < counter_slots_; ++i) worker.free[worker.free_slots++] = sums + tape_.block_sums * i;
+  T* free[BinaryCounter<T*>::kLevels + 2];
+  int free_sums = 0;
+  while (free_sums < counter_slots_) {
+    free[free_sums] = sums + tape_.block_sums * free_sums;
+    ++free_sums;
+  }
+  BinaryCounter<T*> counter;
+  const auto add = [&](T* earlier, T* sum) {
+    add_earlier(kernels_, earlier, sum, tape_.block_sums);
+    free[free_sums++] = earlier;
+    return sum;
+  };
   for (Index b = begin; b < end; ++b) {
     const Index ahead = b + 1 < end ? (b + 1) * kRowBlock : next;
     choose_ahead(worker, ahead, ahead + kRowBlock);
+    if (tape_.block_sums > 0) worker.sums = free[--free_sums];
     run_block(worker, b);
+    if (tape_.block_sums > 0) counter.push(worker.sums, add);
   }
   if (tape_.block_sums > 0)
-    std::memcpy(unit_sums_.template as<T>() + tape_.block_sums * unit, fold(worker, nullptr),
+    std::memcpy(unit_sums_.template as<T>() + tape_.block_sums * unit, counter.total(add),
                 static_cast<std::size_t>(tape_.block_sums) * sizeof(T));
 }
 
@@ -83,34 +95,12 @@ void Plan<T>::run_block(Worker& worker, Index block) {
     if (data_[static_cast<std::size_t>(value)] != nullptr) continue;
     gather(frame, slot, worker.row, 0, worker.rows, data_of(value, worker, worker.row), worker.thread);
   }
-  worker.sums = tape_.block_sums > 0 ? worker.free[--worker.free_slots] : nullptr;
   if (worker.bound != nullptr && worker.rows == kRowBlock) {
     run_bound(worker, tape_.loop_begin, tape_.loop_end);
   } else {
     for (int s = tape_.loop_begin; s < tape_.loop_end; ++s)
       run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
   }
-  if (worker.sums == nullptr) return;
-  int level = 0;
-  for (; worker.slot[level] != nullptr; ++level) {
-    add_earlier(kernels_, worker.slot[level], worker.sums, tape_.block_sums);
-    worker.free[worker.free_slots++] = worker.slot[level];
-    worker.slot[level] = nullptr;
-  }
-  worker.slot[level] = worker.sums;
-}
-
-// Adds up what is left in the counter, from the lowest level up.
-template <class T>
-T* Plan<T>::fold(Worker& worker, T* total) {
-  for (T* slot : worker.slot) {
-    if (slot == nullptr) continue;
-    if (total != nullptr)
-      add_earlier(kernels_, slot, total, tape_.block_sums);
-    else
-      total = slot;
-  }
-  return total;
 }
 
 // Adds up the units' sums by rule 2's binary counter. Every unit has 2^l blocks, except that the last may have fewer;
@@ -132,23 +122,14 @@ void Plan<T>::combine_units(Index blocks, Index unit, int threads, int thread) {
     auto unit_sum = [&](Index u) {
       return unit_sums_.template as<T>() + tape_.block_sums * u + value.sum_offset + part.begin;
     };
-    T* slot[Worker::kLevels] = {};
-    for (Index u = 0; u < whole; ++u) {
-      int level = 0;
-      for (; slot[level] != nullptr; ++level) {
-        add_earlier(kernels_, slot[level], unit_sum(u), n);
-        slot[level] = nullptr;
-      }
-      slot[level] = unit_sum(u);
-    }
-    T* total = whole * unit < blocks ? unit_sum(whole) : nullptr;
-    for (T* sum : slot) {
-      if (sum == nullptr) continue;
-      if (total != nullptr)
-        add_earlier(kernels_, sum, total, n);
-      else
-        total = sum;
-    }
+    const auto add = [&](T* earlier, T* sum) {
+      add_earlier(kernels_, earlier, sum, n);
+      return sum;
+    };
+    BinaryCounter<T*> counter;
+    for (Index u = 0; u < whole; ++u) counter.push(unit_sum(u), add);
+    const bool has_rest = whole * unit < blocks;
+    const T* total = has_rest ? counter.total(unit_sum(whole), add) : counter.total(add);
     std::memcpy(out, total, static_cast<std::size_t>(n) * sizeof(T));
   }
 }

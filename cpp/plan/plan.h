@@ -136,7 +136,6 @@ class Plan {
   bool claim(Index unit);
   void run_unit(Worker& worker, Index unit, Index begin, Index end, Index next);
   void run_block(Worker& worker, Index block);
-  T* fold(Worker& worker, T* total);
   void combine_units(Index blocks, Index unit, int threads, int thread);
   void run_part(const Stage& stage, const Worker& worker, int threads);
   void run_stage(const Stage& stage, const Worker& worker, int threads);

@@ -28,12 +28,6 @@ struct Plan<T>::Worker {
   Bound<T>* bound = nullptr;  // null: stages run from the tape
   T* block = nullptr;  // in the loop: the values of the block
   T* sums = nullptr;  // in the loop: the block's partial sum of every sum over rows
-  // In the loop: rule 2's binary counter. slot[level] holds a sum of 2^level blocks, or null; `free` holds the unused
-  // buffers. Only run_unit initialises these arrays, because they are large.
-  static constexpr int kLevels = 48;
-  T* slot[kLevels];
-  T* free[kLevels];
-  int free_slots;
 };
 
 // Calls run(tile) for the tiles of a region, one after the other.

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/binary_counter.h"
 #include "base/threads.h"
 #include "kernels/dispatch.h"
 #include "plan/plan.h"
@@ -14,24 +15,12 @@ namespace {
 
 constexpr char kAccumulated[] = "accumulated_gradient", kAverage[] = "average";
 
-// Combines block sums as in rule 2: a level's slot is full if that bit of the count is set.
 double combined(const std::vector<double>& sums) {
-  double slot[64];
-  std::size_t count = 0;
-  for (double sum : sums) {
-    int level = 0;
-    for (; count >> level & 1; ++level) sum = slot[level] + sum;
-    slot[level] = sum;
-    ++count;
-  }
-  double total = 0.0;
-  bool begun = false;
-  for (int level = 0; count >> level != 0; ++level) {
-    if ((count >> level & 1) == 0) continue;
-    total = begun ? slot[level] + total : slot[level];
-    begun = true;
-  }
-  return total;
+  if (sums.empty()) return 0.0;
+  const auto add = [](double earlier, double sum) { return earlier + sum; };
+  BinaryCounter<double> counter;
+  for (double sum : sums) counter.push(sum, add);
+  return counter.total(add);
 }
 
 }  // namespace
