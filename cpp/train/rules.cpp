@@ -20,8 +20,7 @@ UpdateRule rule_of(const OptimizerSettings& s) {
   if (s.name == "adam") return s.amsgrad ? UpdateRule::amsgrad : UpdateRule::adam;
   if (s.name == "nadam") return UpdateRule::nadam;
   if (s.name == "lion") return UpdateRule::lion;
-  throw Error(Cause::value,
-              "optimizer's name must be sgd, adagrad, rmsprop, adam, nadam or lion, got '" + s.name + "'");
+  throw Error(Cause::internal, "no update rule for the optimizer '" + s.name + "'");
 }
 
 const std::vector<std::string>& state_names(UpdateRule rule) {
@@ -53,6 +52,12 @@ bool counts_updates(UpdateRule rule) {
 namespace {
 
 constexpr double kNadamDecay = 0.96;  // of the momentum's schedule (Dozat, 2016)
+
+constexpr bool kDivides[] = {
+#define FASTBP_X(name, states, scalars, divides) divides,
+    FASTBP_UPDATE_RULES(FASTBP_X)
+#undef FASTBP_X
+};
 
 double nadam_momentum(const OptimizerSettings& s, double decay_power) { return s.beta_1 * (1.0 - 0.5 * decay_power); }
 
@@ -103,7 +108,7 @@ void combine_scalars(UpdateRule rule, const OptimizerSettings& s, const Progress
 // The largest value written is a momentum or gradient of 2^60 times a rate of 2^30 over an epsilon of 2^-33: 2^123,
 // which float32 can hold.
 bool is_moderate(UpdateRule rule, const OptimizerSettings& s, double decay, const double scalars[kUpdateScalars]) {
-  const bool divides = rule >= UpdateRule::adagrad && rule <= UpdateRule::nadam;
+  const bool divides = kDivides[static_cast<int>(rule)];
   return std::all_of(scalars, scalars + kUpdateScalars, [](double x) { return std::fabs(x) < 1e9; }) &&
          std::fabs(decay) < 1e9 && (!divides || s.epsilon >= 1.2e-10);
 }

@@ -48,7 +48,8 @@ def check_optimizer(optimizer: Mapping[str, Any]) -> dict[str, Any]:
     settings = dict(optimizer)
     name = settings.pop("name", "")
     if name not in OWN:
-        raise ValueError(f"optimizer's name must be sgd, adagrad, rmsprop, adam, nadam or lion, got '{name}'")
+        *names, last = OWN
+        raise ValueError(f"optimizer's name must be {', '.join(names)} or {last}, got '{name}'")
     known = {**COMMON, **OWN[name]}
     for key in settings:
         if key not in known:
