@@ -13,11 +13,11 @@
 
 #include "base/buffer.h"
 #include "base/errors.h"
+#include "base/share.h"
 #include "base/threads.h"
 #include "bindings/bindings.h"
 #include "bindings/gil.h"
 #include "kernels/dispatch.h"
-#include "plan/plan.h"
 #include "train/shuffle.h"
 
 namespace fastbp {

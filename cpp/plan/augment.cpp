@@ -7,8 +7,8 @@
 
 #include "base/errors.h"
 #include "base/memory.h"
+#include "base/share.h"
 #include "base/threads.h"
-#include "plan/plan.h"
 
 namespace fastbp {
 namespace {

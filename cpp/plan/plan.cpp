@@ -13,7 +13,6 @@ namespace {
 // large sums.
 constexpr Index kMostUnits = 16, kFewestUnits = 4, kUnitsOfMany = 64;
 constexpr Index kUnitSumBytes = 512 * 1024;  // memory aimed at for all units' sums; there may be twice as many units
-TeamChoice team_choice = TeamChoice::measured;
 
 Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
 
@@ -25,9 +24,6 @@ Index apart(Index bytes, int threads) {
 }
 
 }  // namespace
-
-void share_always(TeamChoice choice) { team_choice = choice; }
-bool shares_always() { return team_choice != TeamChoice::measured; }
 
 template <class T>
 Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training,
@@ -42,7 +38,7 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
   const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
   tape_ =
       build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes, available_threads_,
-                  std::max<Index>(kernels_.tile_cols, 8), augmentation.row_cost(), team_choice, steps});
+                  std::max<Index>(kernels_.tile_cols, 8), augmentation.row_cost(), team_choice(), steps});
   stores_all_ = tape_.tail_size() == 0;
   updates_.resize(tape_.tail_size());
   allocate_loop();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/buffer.h"
+#include "base/share.h"
 #include "base/threads.h"
 #include "kernels/dispatch.h"
 #include "plan/augment.h"
@@ -16,18 +17,6 @@
 #include "plan/tape.h"
 
 namespace fastbp {
-
-// A thread's part of n: [begin, end), cut at multiples of `multiple`. If n is one multiple, thread 0 gets it all.
-struct Share {
-  Index begin, end;
-};
-inline Share share(Index n, int threads, int thread, Index multiple) {
-  if (threads == 1) return {0, n};
-  Index units = (n + multiple - 1) / multiple;
-  Index begin = (units * thread + threads - 1) / threads * multiple;
-  Index end = (units * (thread + 1) + threads - 1) / threads * multiple;
-  return {begin < n ? begin : n, end < n ? end : n};
-}
 
 // The input of one run: which rows to read, and the counters of its random numbers (rule 9).
 struct Frame {
@@ -216,10 +205,6 @@ class Plan {
   // By thread, for the number of rows that repeats: calls of the block loop, or of the whole run if there is no loop.
   std::vector<Bound<T>> bound_;
 };
-
-// For tests: in plans built from now on all threads share every stage, however small; products by rows or columns.
-void share_always(TeamChoice choice);
-bool shares_always();
 
 extern template class Plan<float>;
 extern template class Plan<double>;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/share.h"
 #include "graph/graph.h"
 #include "kernels/table.h"
 
@@ -135,11 +136,6 @@ struct Tape {
   std::vector<bool> barriers;  // by stage: whether a barrier precedes it
   int lead_end = 0;  // stages before it compute plain scalars: they run before the team starts (Plan::begin)
 };
-
-// How the size of the team and the sharing of stages are chosen: by estimated cost; or, for tests, all threads share
-// every stage: products by rows, with the stages ordered by the barriers that they wait for, or products by columns,
-// with the stages in their original order.
-enum class TeamChoice { measured, always_rows, always_columns };
 
 // Which outputs are weight gradients that need not be stored: if it pays, their products take the optimiser's step.
 struct StepsInProducts {
