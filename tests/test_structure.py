@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CPP = ROOT / "cpp"
 PYTHON = ROOT / "python" / "fastbp"
-FLOORS = ["base", "kernels", "graph", "plan", "train", "bindings"]  # from the ground up
+FLOORS = "base kernels data graph compile run evaluate train bindings".split()  # from the ground up
 
 CPP_FILES = sorted(path for ending in ("*.h", "*.cpp") for path in CPP.rglob(ending))
 PYTHON_FILES = sorted(PYTHON.rglob("*.py"))

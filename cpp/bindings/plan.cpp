@@ -14,8 +14,8 @@
 #include "bindings/gil.h"
 #include "bindings/made.h"
 #include "bindings/shared_parameters.h"
+#include "evaluate/function.h"
 #include "kernels/dispatch.h"
-#include "plan/function.h"
 
 namespace fastbp {
 namespace {

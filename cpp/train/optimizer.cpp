@@ -8,7 +8,7 @@
 #include "base/binary_counter.h"
 #include "base/threads.h"
 #include "kernels/dispatch.h"
-#include "plan/plan.h"
+#include "run/plan.h"
 
 namespace fastbp {
 namespace {

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "base/buffer.h"
-#include "plan/parameters.h"
+#include "data/parameters.h"
 #include "train/rules.h"
 
 namespace fastbp {

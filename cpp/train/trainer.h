@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "base/buffer.h"
-#include "plan/pace.h"
-#include "plan/plan.h"
-#include "plan/source.h"
+#include "data/source.h"
+#include "evaluate/pace.h"
+#include "run/plan.h"
 #include "train/optimizer.h"
 
 namespace fastbp {

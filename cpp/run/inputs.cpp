@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "base/cpu.h"
-#include "plan/worker.h"
+#include "run/worker.h"
 
 namespace fastbp {
 namespace {

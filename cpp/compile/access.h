@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "plan/tape.h"
+#include "compile/tape.h"
 
 namespace fastbp {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "plan/worker.h"
+#include "run/worker.h"
 
 namespace fastbp {
 

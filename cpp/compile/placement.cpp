@@ -1,13 +1,12 @@
 // Places values in memory: local to a tile if nothing outside the stage reads them, else in one arena, where values
 // that are never alive together share space.
-#include "base/memory.h"
-
 #include <algorithm>
 #include <numeric>
 #include <string>
 
 #include "base/errors.h"
-#include "plan/tape.h"
+#include "base/memory.h"
+#include "compile/tape.h"
 
 namespace fastbp {
 namespace {

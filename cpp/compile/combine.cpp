@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "plan/tape.h"
+#include "compile/tape.h"
 
 namespace fastbp {
 namespace {

@@ -1,4 +1,4 @@
-#include "plan/plan.h"
+#include "run/plan.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "plan/augment.h"
+#include "data/augment.h"
 
 #include <algorithm>
 #include <atomic>

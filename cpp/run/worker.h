@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "plan/plan.h"
+#include "run/plan.h"
 
 namespace fastbp {
 

@@ -22,7 +22,7 @@ struct Value {
     arena,      // lives in the plan's arena at `offset`
     output,     // written for the caller: storage = number of the output
     local,      // exists for one tile of rows, in slot `storage` of the thread's scratch
-    unstored,   // a gradient that updates its weight in the product's tiles; stored only on demand (tail.cpp)
+    unstored,   // a gradient that updates its weight in the product's tiles; stored only on demand
   };
   bool rows = false;
   Index width = 0;
@@ -80,7 +80,7 @@ struct Item {
 };
 
 // How a team's threads share a stage. A thread's part depends only on the size of the team and the rows of the run, so
-// the next stage finds the parts of a value on the threads that wrote them; not so in the block loop (loop.cpp).
+// the next stage finds the parts of a value on the threads that wrote them; not so in the block loop.
 enum class Sharing {
   one,      // thread 0 does all of it
   rows,     // by rows of the run; a product without rows: by rows of its result
@@ -159,7 +159,7 @@ struct TapeRequest {
 
 Tape build_tape(const TapeRequest& request);
 
-// The passes, in lowering.cpp, combine.cpp, fusion.cpp, sharing.cpp, memory.cpp and barriers.cpp.
+// The passes, in items.cpp, combine.cpp, fusion.cpp, sharing.cpp, placement.cpp and barriers.cpp.
 void lower(const TapeRequest& request, Tape& tape);
 void combine(const TapeRequest& request, Tape& tape);
 void fuse(const TapeRequest& request, Tape& tape);

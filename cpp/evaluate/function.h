@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "base/cancel.h"
-#include "plan/pace.h"
-#include "plan/plan.h"
-#include "plan/source.h"
+#include "data/source.h"
+#include "evaluate/pace.h"
+#include "run/plan.h"
 
 namespace fastbp {
 

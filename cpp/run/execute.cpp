@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "plan/worker.h"
+#include "run/worker.h"
 
 namespace fastbp {
 

@@ -1,10 +1,10 @@
 // Makes stages of items, greedily, in the order of the items. A row-local item joins the stage that computes the last
 // of its operands, so that it finds them in cache; a product takes the maps that follow it as its epilogue. Then, if
 // there are many rows and either the weights are small or the values of all rows are huge, the stages that work on rows
-// become one block loop. If there is no loop, products that only update weights come last (tail.cpp).
+// become one block loop. If there is no loop, products that only update weights come last (run/weight_steps.cpp).
 #include <algorithm>
 
-#include "plan/tape.h"
+#include "compile/tape.h"
 
 namespace fastbp {
 namespace {

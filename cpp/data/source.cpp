@@ -1,4 +1,4 @@
-#include "plan/source.h"
+#include "data/source.h"
 
 namespace fastbp {
 

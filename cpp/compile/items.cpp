@@ -1,7 +1,7 @@
 // Makes items of nodes: finds which nodes are needed and which are only views, and how to compute each of the others.
 #include <algorithm>
 
-#include "plan/tape.h"
+#include "compile/tape.h"
 
 namespace fastbp {
 namespace {

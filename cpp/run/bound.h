@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/types.h"
+#include "compile/tape.h"
 #include "kernels/table.h"
-#include "plan/tape.h"
 
 namespace fastbp {
 

@@ -8,8 +8,8 @@
 
 #include "base/buffer.h"
 #include "base/cancel.h"
+#include "data/source.h"
 #include "kernels/dispatch.h"
-#include "plan/source.h"
 
 namespace fastbp {
 

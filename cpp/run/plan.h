@@ -9,12 +9,12 @@
 #include "base/buffer.h"
 #include "base/share.h"
 #include "base/threads.h"
+#include "compile/tape.h"
+#include "data/augment.h"
+#include "data/parameters.h"
+#include "data/source.h"
 #include "kernels/dispatch.h"
-#include "plan/augment.h"
-#include "plan/bound.h"
-#include "plan/parameters.h"
-#include "plan/source.h"
-#include "plan/tape.h"
+#include "run/bound.h"
 
 namespace fastbp {
 

@@ -1,4 +1,4 @@
-#include "plan/access.h"
+#include "compile/access.h"
 
 namespace fastbp {
 namespace {

@@ -4,7 +4,7 @@
 // delta without a barrier; the weight gradients read all rows, so a barrier precedes the first of them.
 #include <algorithm>
 
-#include "plan/access.h"
+#include "compile/access.h"
 
 namespace fastbp {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "base/binary_counter.h"
-#include "plan/worker.h"
+#include "run/worker.h"
 
 namespace fastbp {
 namespace {

@@ -1,4 +1,4 @@
-#include "plan/function.h"
+#include "evaluate/function.h"
 
 #include <algorithm>
 #include <cstring>

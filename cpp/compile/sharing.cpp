@@ -4,7 +4,7 @@
 #include <limits>
 #include <utility>
 
-#include "plan/access.h"
+#include "compile/access.h"
 
 namespace fastbp {
 namespace {

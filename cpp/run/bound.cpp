@@ -1,5 +1,5 @@
 // Binds stages for one thread: records the kernel calls of small stages, with their arguments, for later runs.
-#include "plan/worker.h"
+#include "run/worker.h"
 
 namespace fastbp {
 namespace {

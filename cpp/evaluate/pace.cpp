@@ -1,4 +1,4 @@
-#include "plan/pace.h"
+#include "evaluate/pace.h"
 
 #include <algorithm>
 
