@@ -33,9 +33,9 @@ bool reads_only_for_gradient(Op op, std::size_t operand) {
          (op == Op::softmax_cross_entropy || op == Op::sparse_softmax_cross_entropy || op == Op::sigmoid_cross_entropy);
 }
 
-class Lowering {
+class ItemMaker {
  public:
-  Lowering(const TapeRequest& request, Tape& tape)
+  ItemMaker(const TapeRequest& request, Tape& tape)
       : graph_(*request.graph), training_(request.training), tape_(tape), value_(graph_.size(), -1) {
     std::vector<bool> needed(graph_.size(), false);
     for (int output : request.outputs) needed[output] = true;
@@ -46,7 +46,7 @@ class Lowering {
         if (!reads_only_for_gradient(node.op, k)) needed[node.inputs[k]] = true;
     }
     for (int i = 0; i < graph_.size(); ++i)
-      if (needed[i] && graph_.node(i).op != Op::broadcast) lower_node(i);
+      if (needed[i] && graph_.node(i).op != Op::broadcast) translate(i);
     for (int output : request.outputs) tape.outputs.push_back(value_of(output));
   }
 
@@ -141,7 +141,7 @@ class Lowering {
     value_[node] = value;
   }
 
-  void lower_node(int i) {
+  void translate(int i) {
     const Node& node = graph_.node(i);
     if (is_elementwise(node.op)) {
       value_[i] = elementwise(node);
@@ -398,6 +398,6 @@ class Lowering {
 
 }  // namespace
 
-void lower(const TapeRequest& request, Tape& tape) { Lowering(request, tape); }
+void make_items(const TapeRequest& request, Tape& tape) { ItemMaker(request, tape); }
 
 }  // namespace fastbp

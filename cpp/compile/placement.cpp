@@ -2,9 +2,7 @@
 // that are never alive together share space.
 #include <algorithm>
 #include <numeric>
-#include <string>
 
-#include "base/errors.h"
 #include "base/memory.h"
 #include "compile/tape.h"
 
@@ -12,6 +10,7 @@ namespace fastbp {
 namespace {
 
 constexpr Index kTileBytes = 24 * 1024;  // most that a program's tile holds, to stay in L1 with some operands
+constexpr Index kSumsBytes = 128;        // blocks' sums begin at multiples of this: two cache lines
 
 Index round_up(Index n, Index multiple) { return (n + multiple - 1) / multiple * multiple; }
 
@@ -25,7 +24,7 @@ class Placement {
     for (Value& value : tape_.values) {
       bool rows = value.rows && (value.place == Value::Place::arena || value.place == Value::Place::input);
       bool asked_for = value.last_stage == static_cast<int>(tape_.stages.size());
-      value.in_block = rows && !asked_for && tape_.loop_end > tape_.loop_begin;
+      value.in_block = rows && !asked_for && tape_.has_loop();
     }
     tape_.arena = place_arena(false);
     tape_.block_arena = place_arena(true);
@@ -204,10 +203,11 @@ class Placement {
 
   void place_sums() {
     for (Value& value : tape_.values) {
-      if (value.rows || value.first_stage != tape_.loop_end - 1 || tape_.loop_end == tape_.loop_begin) continue;
+      if (value.rows || value.first_stage != tape_.loop_end - 1 || !tape_.has_loop()) continue;
       value.sum_offset = tape_.block_sums;
       tape_.block_sums += round_up(value.width, 16);
     }
+    tape_.block_sums = round_up(tape_.block_sums, kSumsBytes / element_bytes_);
   }
 
   Tape& tape_;
@@ -216,34 +216,8 @@ class Placement {
   std::vector<std::pair<int, int>> shares_;
 };
 
-// Sizes that the passes may add up without overflow, and a run that ends: no row of a value takes more memory than
-// there is, and all values together have fewer elements than anybody could compute.
-void check_sizes(const TapeRequest& request, const Tape& tape) {
-  constexpr Index kMostElements = Index{1} << 50;
-  Index elements = 0;
-  for (const Value& value : tape.values) {
-    require_memory(bytes_of({value.width, request.element_bytes}));
-    if (__builtin_add_overflow(elements, product_of({value.width, value.rows ? request.max_rows : 1}), &elements) ||
-        elements > kMostElements)
-      throw Error(Cause::memory,
-                  "out of memory: a run of " + std::to_string(request.max_rows) + " rows has more than 2^50 values");
-  }
-}
-
 }  // namespace
 
 void place(const TapeRequest& request, Tape& tape) { Placement(request, tape); }
-
-Tape build_tape(const TapeRequest& request) {
-  Tape tape;
-  lower(request, tape);
-  check_sizes(request, tape);
-  combine(request, tape);
-  fuse(request, tape);
-  share_out(request, tape);
-  place(request, tape);
-  set_barriers(request, tape);
-  return tape;
-}
 
 }  // namespace fastbp

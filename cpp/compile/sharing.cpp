@@ -40,7 +40,6 @@ class SharingOut {
   const Value& value(int v) const { return tape_.values[static_cast<std::size_t>(v)]; }
   double cost(const Stage& stage) const { return stage.fixed_cost + stage.row_cost * static_cast<double>(rows_); }
   double gathering() const { return request_.gather_cost * static_cast<double>(rows_); }
-  bool has_loop() const { return tape_.loop_end > tape_.loop_begin; }
 
   // The fraction of the work that the busiest thread gets.
   static double largest(Index count, Index unit, int threads) {
@@ -73,7 +72,7 @@ class SharingOut {
   }
 
   double time_of(int threads) {
-    double time = gathering() * largest(rows_, has_loop() ? kRowBlock : 1, threads), looped = 0;
+    double time = gathering() * largest(rows_, tape_.has_loop() ? kRowBlock : 1, threads), looped = 0;
     for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
       if (tape_.in_loop(static_cast<int>(s))) {
         looped += cost(tape_.stages[s]);
@@ -83,8 +82,9 @@ class SharingOut {
       tape_.stages[s].sharing = choice.sharing;
       time += choice.time;
     }
-    const int barriers = has_loop() ? 2 + static_cast<int>(tape_.stages.size()) + tape_.loop_begin - tape_.loop_end
-                                    : count_sections() + 1;
+    const int barriers = tape_.has_loop()
+                             ? 2 + static_cast<int>(tape_.stages.size()) + tape_.loop_begin - tape_.loop_end
+                             : count_sections() + 1;
     return time + looped * largest(rows_, kRowBlock, threads) + barriers * barrier(threads);
   }
 
@@ -179,7 +179,7 @@ class SharingOut {
     for (const Value& value : tape_.values)
       if (value.rows) kept += value.width * rows_ * request_.element_bytes;
     const bool wanted = kept <= kKeptBytes && request_.team != TeamChoice::always_columns;
-    if (tape_.threads > 1 && !has_loop() && wanted) {
+    if (tape_.threads > 1 && !tape_.has_loop() && wanted) {
       const int last = count_sections();
       for (std::size_t s = static_cast<std::size_t>(tape_.tail_begin); s < tape_.stages.size(); ++s)
         tape_.stages[s].section = last;

@@ -1,6 +1,5 @@
-// The tape: the list of stages that a plan runs. build_tape() makes it once from a graph, by these passes: lower()
-// (nodes to items), combine() (several items to one), fuse() (items to stages), share_out() (stages to threads),
-// place() (values to memory) and set_barriers(). Plan<T> runs it. Nothing here depends on the element type.
+// The tape: the list of stages that a plan runs. build_tape() makes it once from a graph, by the passes listed at the
+// end; nothing changes it afterwards. Nothing on this floor depends on the element type, nor on threads or addresses.
 #pragma once
 
 #include <string>
@@ -109,6 +108,7 @@ struct Stage {
 };
 
 struct Tape {
+  Index max_rows = 0;  // of a run
   std::vector<Value> values;
   std::vector<Item> items;
   std::vector<Stage> stages;
@@ -127,14 +127,15 @@ struct Tape {
   // next, so that a block's values are still in cache when the next stage reads them. Sums over rows are added up by
   // rule 2. If the range is empty, there is no loop.
   int loop_begin = 0, loop_end = 0;
+  bool has_loop() const { return loop_begin < loop_end; }
   Index block_arena = 0;  // elements per thread
-  Index block_sums = 0;  // elements of all sums over rows in the loop
+  Index block_sums = 0;  // elements of all sums over rows in the loop, in whole pairs of cache lines
   Index scratch = 0;  // elements per thread, programs only
   int threads = 1;  // size of the team that pays
   double cost = 0;  // estimate of a run with max_rows, in nanoseconds on one thread
   Index column_unit = 1;  // unit of Sharing::columns for products and reductions over rows
   std::vector<bool> barriers;  // by stage: whether a barrier precedes it
-  int lead_end = 0;  // stages before it compute plain scalars: they run before the team starts (Plan::begin)
+  int lead_end = 0;  // stages before it compute plain scalars: they run before the team starts
 };
 
 // Which outputs are weight gradients that need not be stored: if it pays, their products take the optimiser's step.
@@ -159,12 +160,13 @@ struct TapeRequest {
 
 Tape build_tape(const TapeRequest& request);
 
-// The passes, in items.cpp, combine.cpp, fusion.cpp, sharing.cpp, placement.cpp and barriers.cpp.
-void lower(const TapeRequest& request, Tape& tape);
-void combine(const TapeRequest& request, Tape& tape);
-void fuse(const TapeRequest& request, Tape& tape);
-void share_out(const TapeRequest& request, Tape& tape);
-void place(const TapeRequest& request, Tape& tape);
-void set_barriers(const TapeRequest& request, Tape& tape);
+// The passes, in this order, each in the file of its name or of what it makes.
+void make_items(const TapeRequest& request, Tape& tape);       // nodes to items: items.cpp
+void combine(const TapeRequest& request, Tape& tape);          // several items to one
+void fuse(const TapeRequest& request, Tape& tape);             // items to stages: fusion.cpp
+void share_out(const TapeRequest& request, Tape& tape);        // stages to threads: sharing.cpp
+void place(const TapeRequest& request, Tape& tape);            // values to memory: placement.cpp
+void set_barriers(const TapeRequest& request, Tape& tape);     // barriers.cpp
+void choose_who_asks(const TapeRequest& request, Tape& tape);  // ahead.cpp
 
 }  // namespace fastbp

@@ -33,8 +33,8 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
   if (thread < threads) {
     Worker worker = worker_of(frame, thread);
     Bound<T>& bound = bound_[static_cast<std::size_t>(thread)];
-    if (bound.is_for(frame.rows, max_rows_)) worker.bound = &bound;
-    worker.block = blocks_.template as<T>() + tape_.block_arena * thread;
+    if (bound.is_for(frame.rows, tape_.max_rows)) worker.bound = &bound;
+    worker.block = blocks_.template as<T>() + block_step_ * thread;
     const Share mine = share(units, threads, thread, 1);
     const Index next_run = frame.rows + mine.begin * unit * kRowBlock;
     for (Index u = mine.begin; u < mine.end; ++u) {

@@ -38,8 +38,8 @@ void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   foresee_updates(worker, team.size());
   const Share next = share(frame.rows, team.size(), thread, 1);
   choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
-  const bool has_loop = tape_.loop_end > tape_.loop_begin;
-  if (team.size() == 1 && !has_loop && frame.rows > 0 && bound_.front().is_for(frame.rows, max_rows_)) {
+  const bool has_loop = tape_.has_loop();
+  if (team.size() == 1 && !has_loop && frame.rows > 0 && bound_.front().is_for(frame.rows, tape_.max_rows)) {
     worker.bound = &bound_.front();
     run_bound(worker, tape_.lead_end, tape_.tail_begin);
     if (stores_all_) run_tail(frame, team, 0);
@@ -130,7 +130,7 @@ void Plan<T>::multiply(Matmul<T> part, const Worker& worker, int threads) {
   if (part.packed != nullptr) pack_together(part, worker, threads);
   if (part.m == 0 || part.n == 0) return;
   // The plan has scratch for full batches and blocks, on one thread and on the whole team; else ask how much is needed.
-  const bool full = worker.rows == max_rows_ || (worker.block != nullptr && worker.rows == kRowBlock);
+  const bool full = worker.rows == tape_.max_rows || (worker.block != nullptr && worker.rows == kRowBlock);
   if (!full || (threads != 1 && threads != tape_.threads)) give_scratch(worker, &part);
   kernels_.matmul(&part);
 }

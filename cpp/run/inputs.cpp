@@ -7,7 +7,6 @@
 namespace fastbp {
 namespace {
 
-constexpr Index kLine = 64;
 constexpr Index kListedBytes = 32 * 1024;  // not listed up to this size: a copy of the rows stays in L1
 
 }  // namespace
@@ -20,7 +19,7 @@ void Plan<T>::allocate_lists() {
     if (value < 0 || !may_be_listed(value)) continue;
     const bool in_block = tape_.values[static_cast<std::size_t>(value)].in_block;
     row_lists_[slot].each = in_block ? kRowBlock : 0;
-    row_lists_[slot].at.resize(static_cast<std::size_t>(in_block ? kRowBlock * loop_threads_ : max_rows_));
+    row_lists_[slot].at.resize(static_cast<std::size_t>(in_block ? kRowBlock * loop_threads_ : tape_.max_rows));
   }
 }
 
@@ -30,7 +29,7 @@ template <class T>
 bool Plan<T>::may_be_listed(int input) const {
   const Value& value = tape_.values[static_cast<std::size_t>(input)];
   if (value.measured >= 0) return false;
-  const Index rows = value.in_block ? kRowBlock : max_rows_;
+  const Index rows = value.in_block ? kRowBlock : tape_.max_rows;
   if (!shares_always() && rows * value.width * static_cast<Index>(sizeof(T)) <= kListedBytes) return false;
   if (std::find(tape_.outputs.begin(), tape_.outputs.end(), input) != tape_.outputs.end()) return false;
   for (const Item& item : tape_.items) {
@@ -44,29 +43,6 @@ bool Plan<T>::may_be_listed(int input) const {
     }
   }
   return true;
-}
-
-// Chooses the products that prefetch the next rows: the last ones of a run or a block, as late as time allows, so that
-// nothing else evicts the rows before they are read.
-template <class T>
-void Plan<T>::choose_who_asks() {
-  constexpr Index kWorkForLine = 1024;  // fma per line to prefetch; the lines are estimated from the widest input
-  const bool has_loop = tape_.loop_end > tape_.loop_begin;
-  const Index rows = has_loop ? kRowBlock : max_rows_;
-  Index bytes = 0;
-  for (int input : tape_.inputs)
-    if (input >= 0)
-      bytes =
-          std::max(bytes, rows * tape_.values[static_cast<std::size_t>(input)].width * static_cast<Index>(sizeof(T)));
-  const int begin = has_loop ? tape_.loop_begin : 0;
-  Index work = 0;
-  for (int s = has_loop ? tape_.loop_end : static_cast<int>(tape_.stages.size()); s-- > begin;) {
-    Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
-    if (!stage.is_product()) continue;
-    stage.asks_ahead = work < bytes / kLine * kWorkForLine;
-    const Matmul<T> product = matmul_of(tape_.first_item(stage), rows);
-    work += product.m * product.n * product.k;
-  }
 }
 
 // The row lists of a value; null unless it is an input whose rows may be listed.

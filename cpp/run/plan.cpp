@@ -26,26 +26,39 @@ Index apart(Index bytes, int threads) {
 }  // namespace
 
 template <class T>
+Tape Plan<T>::tape_of(const Graph& graph, const std::vector<int>& outputs, bool training, Index max_rows,
+                      const Augmentation& augmentation, const StepsInProducts& steps) {
+  TapeRequest request;
+  request.graph = &graph;
+  request.outputs = outputs;
+  request.training = training;
+  request.max_rows = std::max<Index>(max_rows, 1);
+  request.element_bytes = static_cast<Index>(sizeof(T));
+  request.block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
+  request.threads = get_num_threads();
+  request.column_unit = std::max<Index>(kernels_for<T>().tile_cols, 8);
+  request.gather_cost = augmentation.row_cost();
+  request.team = team_choice();
+  request.steps = steps;
+  return build_tape(request);
+}
+
+template <class T>
 Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training,
               Index max_rows, const Augmentation& augmentation, const StepsInProducts& steps)
-    : max_rows_(std::max<Index>(max_rows, 1)),
-      kernels_(kernels_for<T>()),
+    : kernels_(kernels_for<T>()),
       chosen_threads_(chosen_num_threads()),
       available_threads_(get_num_threads()),
       ceiling_(thread_ceiling()),
       generation_(fork_generation()),
+      tape_(tape_of(graph, outputs, training, max_rows, augmentation, steps)),
       augmentation_(augmentation) {
-  const Index block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
-  tape_ =
-      build_tape({&graph, outputs, training, max_rows_, static_cast<Index>(sizeof(T)), block_bytes, available_threads_,
-                  std::max<Index>(kernels_.tile_cols, 8), augmentation.row_cost(), team_choice(), steps});
   stores_all_ = tape_.tail_size() == 0;
   updates_.resize(tape_.tail_size());
   allocate_loop();
   place_values(parameters);
   allocate_scratch();
   allocate_lists();
-  choose_who_asks();
   bound_.resize(static_cast<std::size_t>(loop_threads_));
   for (Bound<T>& bound : bound_) bound.reserve(tape_);
   if (!augmentation_.steps.empty() && reads_input(0))
@@ -65,16 +78,15 @@ bool Plan<T>::is_current(bool often) {
 // Memory of the block loop: for each thread a block's values and a binary counter; for each unit its sums.
 template <class T>
 void Plan<T>::allocate_loop() {
-  if (tape_.loop_end == tape_.loop_begin) return;
+  if (!tape_.has_loop()) return;
   const Index element = static_cast<Index>(sizeof(T));
-  const Index most_blocks = (max_rows_ + kRowBlock - 1) / kRowBlock;
+  const Index most_blocks = (tape_.max_rows + kRowBlock - 1) / kRowBlock;
   for (counter_slots_ = 2; (Index(1) << (counter_slots_ - 2)) <= most_blocks; ++counter_slots_) {
   }
   loop_threads_ = static_cast<int>(std::min<Index>(tape_.threads, most_blocks));
-  tape_.block_arena = apart(tape_.block_arena * element, loop_threads_) / element;
-  tape_.block_sums = rounded(tape_.block_sums * element) / element;
+  block_step_ = apart(tape_.block_arena * element, loop_threads_) / element;
   counter_ = apart(product_of({tape_.block_sums, counter_slots_, element}), loop_threads_) / element;
-  blocks_ = Buffer(bytes_of({tape_.block_arena, element, loop_threads_}));
+  blocks_ = Buffer(bytes_of({block_step_, element, loop_threads_}));
   sums_ = Buffer(bytes_of({counter_, element, loop_threads_}));
   const Index bytes =
       std::max<Index>(product_of({tape_.block_sums, element, loop_threads_}), 1);  // one unit of each thread
@@ -142,7 +154,7 @@ void Plan<T>::allocate_scratch() {
   programs_ = Buffer(bytes_of({program_scratch_, element, tape_.threads}));
   for (const Item& item : tape_.items) {
     if (item.kind != Item::Kind::first_max) continue;
-    Index groups = item.reduced[0] || !tape_.values[static_cast<std::size_t>(item.output)].rows ? 1 : max_rows_;
+    Index groups = item.reduced[0] || !tape_.values[static_cast<std::size_t>(item.output)].rows ? 1 : tape_.max_rows;
     for (std::size_t axis = 0; axis < item.dims.size(); ++axis)
       if (!item.reduced[axis + 1]) groups *= item.dims[axis];
     first_max_.resize(std::max(first_max_.size(), static_cast<std::size_t>(groups)));
@@ -151,7 +163,7 @@ void Plan<T>::allocate_scratch() {
   for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
     const Stage& stage = tape_.stages[s];
     if (!stage.is_product() || stage.sharing != Sharing::columns || tape_.in_loop(static_cast<int>(s))) continue;
-    Matmul<T> whole = matmul_of(tape_.first_item(stage), max_rows_);
+    Matmul<T> whole = matmul_of(tape_.first_item(stage), tape_.max_rows);
     whole.threads = tape_.threads;
     together = std::max(together, kernels_.matmul_packed(&whole));
   }
@@ -162,7 +174,7 @@ void Plan<T>::allocate_scratch() {
     const Stage& stage = tape_.stages[s];
     if (!stage.is_product()) continue;
     const bool looped = tape_.in_loop(static_cast<int>(s));
-    const Index rows = looped ? kRowBlock : max_rows_;
+    const Index rows = looped ? kRowBlock : tape_.max_rows;
     Matmul<T> whole = matmul_of(tape_.first_item(stage), rows);
     for (int threads : {1, tape_.threads}) {
       whole.threads = looped ? 1 : threads;

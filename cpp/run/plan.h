@@ -46,7 +46,7 @@ class Plan {
   Plan(const Plan&) = delete;
   Plan& operator=(const Plan&) = delete;
 
-  Index max_rows() const { return max_rows_; }
+  Index max_rows() const { return tape_.max_rows; }
   // Whether the instruction set and the number of threads are still those that the plan was built for. often: for calls
   // of microseconds; only every 64th of them asks the system for the number of processors, which is the costly part.
   bool is_current(bool often);
@@ -97,6 +97,8 @@ class Plan {
   bool mixes_rows() const;
 
  private:
+  static Tape tape_of(const Graph& graph, const std::vector<int>& outputs, bool training, Index max_rows,
+                      const Augmentation& augmentation, const StepsInProducts& steps);
   struct Region;  // rows and columns that a program works on
   struct Worker;  // the state of one thread during a run
   struct Epilogue;
@@ -119,7 +121,6 @@ class Plan {
   RowList<T> listed_rows(int value, int thread) const;
   void gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread);
   void gather_inputs(const Frame& frame, int threads, int thread);
-  void choose_who_asks();
   void choose_ahead(const Worker& worker, Index begin, Index end) const;
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
   bool claim(Index unit);
@@ -172,12 +173,11 @@ class Plan {
   T* address(const Stage& stage, int value, const Worker& worker, const Region& tile, Index col_stride) const;
   Index unit_of(Index blocks, int threads) const;
 
-  Index max_rows_;
   const Kernels<T>& kernels_;
-  Tape tape_;
   int chosen_threads_, available_threads_, ceiling_;
   unsigned generation_;  // of forks, where it was built
   unsigned calls_ = 0;  // calls of is_current
+  const Tape tape_;
   Buffer arena_, own_outputs_, constants_;
   std::vector<Ahead> ahead_;  // by thread: the rows that it will gather next, to prefetch
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread; unit_sums_ by unit
@@ -187,6 +187,7 @@ class Plan {
   Index product_scratch_ = 0;  // bytes per thread, in a team or in the loop; a thread that runs alone may use all
   Index product_step_ = 0;  // bytes from one thread's product scratch to the next
   int loop_threads_ = 1;
+  Index block_step_ = 0;  // elements from one thread's block arena to the next
   Index units_per_thread_ = 1;
   int counter_slots_ = 0;  // slots of a thread's binary counter
   Index counter_ = 0;  // elements of one thread's binary counter

@@ -88,7 +88,7 @@ Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker& worker, int thread
 // Allocates the scratch that update_weights will need, because that must not fail halfway.
 template <class T>
 void Plan<T>::foresee_updates(const Worker& worker, int threads) {
-  if (stores_all_ || (worker.rows == max_rows_ && (threads == 1 || threads == tape_.threads))) return;
+  if (stores_all_ || (worker.rows == tape_.max_rows && (threads == 1 || threads == tape_.threads))) return;
   for (std::size_t k = 0; k < updates_.size(); ++k) {
     Matmul<T> part = weight_update(k, worker, threads);
     if (part.m > 0 && part.n > 0) give_scratch(worker, &part);
