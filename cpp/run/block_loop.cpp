@@ -3,7 +3,7 @@
 #include <cstring>
 
 #include "base/binary_counter.h"
-#include "run/worker.h"
+#include "run/plan.h"
 
 namespace fastbp {
 namespace {
@@ -31,7 +31,7 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
   const Index blocks = (frame.rows + kRowBlock - 1) / kRowBlock;
   const Index unit = unit_of(blocks, threads), units = (blocks + unit - 1) / unit;
   if (thread < threads) {
-    Worker worker = worker_of(frame, thread);
+    Worker<T> worker = worker_of(frame, thread);
     Bound<T>& bound = bound_[static_cast<std::size_t>(thread)];
     if (bound.is_for(frame.rows, tape_.max_rows)) worker.bound = &bound;
     worker.block = blocks_.template as<T>() + block_step_ * thread;
@@ -58,7 +58,7 @@ bool Plan<T>::claim(Index unit) {
 
 // Runs blocks begin .. end - 1 and adds up their sums over rows. next: the row with which the thread will go on.
 template <class T>
-void Plan<T>::run_unit(Worker& worker, Index unit, Index begin, Index end, Index next) {
+void Plan<T>::run_unit(Worker<T>& worker, Index unit, Index begin, Index end, Index next) {
   T* const sums = sums_.template as<T>() + counter_ * worker.thread;
   T* free[BinaryCounter<T*>::kLevels + 2];
   int free_sums = 0;
@@ -85,7 +85,7 @@ void Plan<T>::run_unit(Worker& worker, Index unit, Index begin, Index end, Index
 }
 
 template <class T>
-void Plan<T>::run_block(Worker& worker, Index block) {
+void Plan<T>::run_block(Worker<T>& worker, Index block) {
   const Frame& frame = *worker.frame;
   worker.row = block * kRowBlock;
   worker.rows = std::min(kRowBlock, frame.rows - worker.row);

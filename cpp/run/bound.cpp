@@ -1,5 +1,5 @@
 // Binds stages for one thread: records the kernel calls of small stages, with their arguments, for later runs.
-#include "run/worker.h"
+#include "run/plan.h"
 
 namespace fastbp {
 namespace {
@@ -11,7 +11,7 @@ constexpr Index kEpilogueBytes = 16 * 1024;
 
 // Runs stages begin .. end - 1 on the worker's rows by bound calls; binds them first if there are none yet.
 template <class T>
-void Plan<T>::run_bound(const Worker& worker, int begin, int end) {
+void Plan<T>::run_bound(const Worker<T>& worker, int begin, int end) {
   const Frame& frame = *worker.frame;
   Bound<T>& bound = *worker.bound;
   if (bound.rows == 0) bind(worker, begin, end);
@@ -31,7 +31,7 @@ void Plan<T>::run_bound(const Worker& worker, int begin, int end) {
 }
 
 template <class T>
-void Plan<T>::bind(const Worker& worker, int begin, int end) {
+void Plan<T>::bind(const Worker<T>& worker, int begin, int end) {
   Bound<T>& bound = *worker.bound;
   for (int s = begin; s < end; ++s) {
     const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
@@ -49,7 +49,7 @@ void Plan<T>::bind(const Worker& worker, int begin, int end) {
 
 // Returns whether the stage could be bound; if not, the caller must remove the partly added calls.
 template <class T>
-bool Plan<T>::bind_stage(const Stage& stage, const Worker& worker) {
+bool Plan<T>::bind_stage(const Stage& stage, const Worker<T>& worker) {
   switch (stage.kind) {
     case Stage::Kind::row: return bind_program(stage, 0, worker, Region{worker.row, worker.rows, 0, -1});
     case Stage::Kind::plain:
@@ -88,7 +88,7 @@ bool Plan<T>::bind_stage(const Stage& stage, const Worker& worker) {
 }
 
 template <class T>
-bool Plan<T>::bind_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region) {
+bool Plan<T>::bind_program(const Stage& stage, std::size_t first_item, const Worker<T>& worker, const Region& region) {
   if (first_item == stage.items.size() && stage.measured.empty()) return true;
   std::size_t tiles = 0;
   bool all = true;
@@ -104,7 +104,7 @@ bool Plan<T>::bind_program(const Stage& stage, std::size_t first_item, const Wor
 }
 
 template <class T>
-bool Plan<T>::bind_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
+bool Plan<T>::bind_item(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) {
   const auto move_operands = [&](auto& call) {
     for (std::size_t k = 0; k < item.operands.size(); ++k) move_with(item.operands[k].value, worker, &call.in[k]);
     move_with(item.output, worker, &call.out);
@@ -130,7 +130,7 @@ bool Plan<T>::bind_item(const Stage& stage, const Item& item, const Worker& work
 
 template <class T>
 template <class Call>
-Call& Plan<T>::add_call(const Worker& worker, void (*kernel)(const Call*), const Call& call) {
+Call& Plan<T>::add_call(const Worker<T>& worker, void (*kernel)(const Call*), const Call& call) {
   return std::get<BoundCall<Call>>(worker.bound->calls.emplace_back(BoundCall<Call>{kernel, call})).call;
 }
 
@@ -138,7 +138,7 @@ Call& Plan<T>::add_call(const Worker& worker, void (*kernel)(const Call*), const
 // in the loop, a block's sums.
 template <class T>
 template <class Pointer>
-void Plan<T>::move_with(int value, const Worker& worker, Pointer* pointer) {
+void Plan<T>::move_with(int value, const Worker<T>& worker, Pointer* pointer) {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
   const bool callers = v.place == Value::Place::input || v.place == Value::Place::output;
   if (!callers && v.sum_offset < 0) return;

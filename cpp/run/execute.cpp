@@ -2,13 +2,21 @@
 #include <algorithm>
 #include <cstring>
 
-#include "run/worker.h"
+#include "run/plan.h"
 
 namespace fastbp {
 
 template <class T>
-typename Plan<T>::Worker Plan<T>::worker_of(const Frame& frame, int thread) {
-  Worker worker;
+struct Plan<T>::Epilogue {
+  Plan<T>* plan;
+  const Stage* stage;
+  const Worker<T>* worker;
+  Index row, column;  // where the thread's part of the product begins
+};
+
+template <class T>
+Worker<T> Plan<T>::worker_of(const Frame& frame, int thread) {
+  Worker<T> worker;
   worker.frame = &frame;
   worker.thread = thread;
   worker.rows = frame.rows;
@@ -20,8 +28,8 @@ typename Plan<T>::Worker Plan<T>::worker_of(const Frame& frame, int thread) {
 
 // A worker outside the block loop.
 template <class T>
-typename Plan<T>::Worker Plan<T>::worker_in_team(const Frame& frame, Team& team, int thread) {
-  Worker worker = worker_of(frame, thread);
+Worker<T> Plan<T>::worker_in_team(const Frame& frame, Team& team, int thread) {
+  Worker<T> worker = worker_of(frame, thread);
   worker.team = &team;
   if (team.size() == 1) {
     worker.product_bytes = static_cast<Index>(products_.bytes());
@@ -34,7 +42,7 @@ typename Plan<T>::Worker Plan<T>::worker_in_team(const Frame& frame, Team& team,
 template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   gather_inputs(frame, team.size(), thread);
-  Worker worker = worker_in_team(frame, team, thread);
+  Worker<T> worker = worker_in_team(frame, team, thread);
   foresee_updates(worker, team.size());
   const Share next = share(frame.rows, team.size(), thread, 1);
   choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
@@ -61,7 +69,7 @@ void Plan<T>::run(const Frame& frame, Team& team, int thread) {
 
 // Runs this thread's part of a stage.
 template <class T>
-void Plan<T>::run_part(const Stage& stage, const Worker& worker, int threads) {
+void Plan<T>::run_part(const Stage& stage, const Worker<T>& worker, int threads) {
   if (stage.sharing != Sharing::one)
     run_stage(stage, worker, threads);
   else if (worker.thread == 0)
@@ -70,7 +78,7 @@ void Plan<T>::run_part(const Stage& stage, const Worker& worker, int threads) {
 
 // Runs a stage on the worker's rows, or on its share of them if several threads share the stage.
 template <class T>
-void Plan<T>::run_stage(const Stage& stage, const Worker& worker, int threads) {
+void Plan<T>::run_stage(const Stage& stage, const Worker<T>& worker, int threads) {
   const int thread = threads == 1 ? 0 : worker.thread;
   switch (stage.kind) {
     case Stage::Kind::row: {
@@ -98,7 +106,7 @@ void Plan<T>::run_stage(const Stage& stage, const Worker& worker, int threads) {
 
 // The address of a row of a value.
 template <class T>
-T* Plan<T>::data_of(int value, const Worker& worker, Index row) const {
+T* Plan<T>::data_of(int value, const Worker<T>& worker, Index row) const {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
   T* data = data_[static_cast<std::size_t>(value)];
   if (worker.sums != nullptr && v.sum_offset >= 0) return worker.sums + v.sum_offset;
@@ -108,7 +116,7 @@ T* Plan<T>::data_of(int value, const Worker& worker, Index row) const {
 }
 
 template <class T>
-void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads) {
+void Plan<T>::run_product(const Stage& stage, const Worker<T>& worker, int threads) {
   const int thread = threads == 1 ? 0 : worker.thread;
   Epilogue epilogue{this, &stage, &worker, 0, 0};
   const Matmul<T> whole = product_call(stage, worker);
@@ -126,7 +134,7 @@ void Plan<T>::run_product(const Stage& stage, const Worker& worker, int threads)
 
 // Computes a thread's part of a product.
 template <class T>
-void Plan<T>::multiply(Matmul<T> part, const Worker& worker, int threads) {
+void Plan<T>::multiply(Matmul<T> part, const Worker<T>& worker, int threads) {
   if (part.packed != nullptr) pack_together(part, worker, threads);
   if (part.m == 0 || part.n == 0) return;
   // The plan has scratch for full batches and blocks, on one thread and on the whole team; else ask how much is needed.
@@ -138,14 +146,14 @@ void Plan<T>::multiply(Matmul<T> part, const Worker& worker, int threads) {
 // Threads that share the columns of a product all read its whole first operand. If it is packed whole, they pack it
 // jointly, each a part, into one shared buffer.
 template <class T>
-void Plan<T>::pack_together(const Matmul<T>& part, const Worker& worker, int threads) const {
+void Plan<T>::pack_together(const Matmul<T>& part, const Worker<T>& worker, int threads) const {
   worker.team->barrier(worker.thread);  // nobody still reads the previous product's packing
   kernels_.matmul_pack(&part, worker.thread, threads);
   worker.team->barrier(worker.thread);
 }
 
 template <class T>
-Matmul<T> Plan<T>::product_call(const Stage& stage, const Worker& worker) const {
+Matmul<T> Plan<T>::product_call(const Stage& stage, const Worker<T>& worker) const {
   const Item& item = tape_.first_item(stage);
   Matmul<T> whole = matmul_of(item, worker.rows);
   whole.ahead = stage.asks_ahead ? worker.ahead : nullptr;
@@ -162,7 +170,7 @@ Matmul<T> Plan<T>::product_call(const Stage& stage, const Worker& worker) const 
 // A product of fewer rows may be packed in another way and need more scratch than the plan allocated. The first run
 // that needs it allocates it.
 template <class T>
-void Plan<T>::give_scratch(const Worker& worker, Matmul<T>* product) {
+void Plan<T>::give_scratch(const Worker<T>& worker, Matmul<T>* product) {
   const Index bytes = kernels_.matmul_scratch(product);
   if (bytes <= worker.product_bytes) return;
   Buffer& more = more_scratch_[static_cast<std::size_t>(worker.thread)];
@@ -175,7 +183,7 @@ void Plan<T>::give_scratch(const Worker& worker, Matmul<T>* product) {
 
 // Runs the items tile by tile, so that the values that they pass on stay in cache.
 template <class T>
-void Plan<T>::run_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region) {
+void Plan<T>::run_program(const Stage& stage, std::size_t first_item, const Worker<T>& worker, const Region& region) {
   for_tiles(stage, region, [&](const Region& tile) {
     for (std::size_t k = first_item; k < stage.items.size(); ++k)
       run_item(stage, tape_.items[static_cast<std::size_t>(stage.items[k])], worker, tile);
@@ -184,7 +192,7 @@ void Plan<T>::run_program(const Stage& stage, std::size_t first_item, const Work
 }
 
 template <class T>
-void Plan<T>::run_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
+void Plan<T>::run_item(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) {
   switch (item.kind) {
     case Item::Kind::map: {
       const Map<T> map = map_call(stage, item, worker, tile);
@@ -207,7 +215,8 @@ void Plan<T>::run_item(const Stage& stage, const Item& item, const Worker& worke
 
 // The address of a tile of a value. A local value holds only the tile.
 template <class T>
-T* Plan<T>::address(const Stage& stage, int value, const Worker& worker, const Region& tile, Index col_stride) const {
+T* Plan<T>::address(const Stage& stage, int value, const Worker<T>& worker, const Region& tile,
+                    Index col_stride) const {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
   if (v.place == Value::Place::local) return worker.scratch + stage.slots[static_cast<std::size_t>(v.storage)];
   return data_of(value, worker, tile.row) + tile.column * col_stride;
@@ -232,7 +241,7 @@ void collapse(Map<T>& call, std::size_t operands) {
 }  // namespace
 
 template <class T>
-Map<T> Plan<T>::map_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const {
+Map<T> Plan<T>::map_call(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) const {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
   Map<T> map{};
   map.rows = tile.rows;
@@ -257,7 +266,7 @@ Map<T> Plan<T>::map_call(const Stage& stage, const Item& item, const Worker& wor
 }
 
 template <class T>
-RowMap<T> Plan<T>::row_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const {
+RowMap<T> Plan<T>::row_call(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) const {
   RowMap<T> map{};
   map.rows = tile.rows * item.lead;
   map.cols = item.last;
@@ -292,7 +301,8 @@ auto Plan<T>::row_kernel(Op op) const -> void (*)(const RowMap<T>*) {
 }
 
 template <class T>
-Dropout<T> Plan<T>::dropout_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const {
+Dropout<T> Plan<T>::dropout_call(const Stage& stage, const Item& item, const Worker<T>& worker,
+                                 const Region& tile) const {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
   const Operand& in = item.operands[0];
   Dropout<T> d{};
@@ -351,7 +361,7 @@ void copy_axes(const Copy& copy, std::size_t axis, const T* in, T* out) {
 }  // namespace
 
 template <class T>
-void Plan<T>::run_move(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) {
+void Plan<T>::run_move(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
   T* to = address(stage, item.output, worker, tile, 0);
   for (Index r = 0; r < tile.rows; ++r, to += out.width) {
@@ -365,7 +375,7 @@ void Plan<T>::run_move(const Stage& stage, const Item& item, const Worker& worke
 }
 
 template <class T>
-void Plan<T>::run_flat(const Stage& stage, const Item& item, const Worker& worker) {
+void Plan<T>::run_flat(const Stage& stage, const Item& item, const Worker<T>& worker) {
   Region all{0, 1, 0, -1};
   const T* in = address(stage, item.operands[0].value, worker, all, 0);
   T* out = address(stage, item.output, worker, all, 0);
@@ -375,7 +385,7 @@ void Plan<T>::run_flat(const Stage& stage, const Item& item, const Worker& worke
 }
 
 template <class T>
-void Plan<T>::run_over_rows(const Item& item, const Worker& worker, int threads) {
+void Plan<T>::run_over_rows(const Item& item, const Worker<T>& worker, int threads) {
   const Operand& operand = item.operands[0];
   Share columns = share(operand.row_stride, threads, threads == 1 ? 0 : worker.thread, tape_.column_unit);
   if (columns.begin == columns.end) return;
@@ -384,7 +394,7 @@ void Plan<T>::run_over_rows(const Item& item, const Worker& worker, int threads)
 }
 
 template <class T>
-OverRows<T> Plan<T>::over_rows_call(const Item& item, const Worker& worker, Share columns) const {
+OverRows<T> Plan<T>::over_rows_call(const Item& item, const Worker<T>& worker, Share columns) const {
   const Operand& operand = item.operands[0];
   OverRows<T> reduce{};
   reduce.rows = worker.rows;

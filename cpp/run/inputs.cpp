@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "base/cpu.h"
-#include "run/worker.h"
+#include "run/plan.h"
 
 namespace fastbp {
 namespace {
@@ -76,7 +76,7 @@ void Plan<T>::begin(const Frame& frame) {
     data_[value] = in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : own_[value];
   }
   if (tape_.lead_end == 0) return;
-  const Worker worker = worker_of(frame, 0);
+  const Worker<T> worker = worker_of(frame, 0);
   for (int s = 0; s < tape_.lead_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
 }
 
@@ -132,7 +132,7 @@ void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
 // Sets the rows that this thread will gather next: rows begin .. end of the frame, counted on into the next frame, of
 // the widest input whose rows lie scattered in more memory than the caches hold.
 template <class T>
-void Plan<T>::choose_ahead(const Worker& worker, Index begin, Index end) const {
+void Plan<T>::choose_ahead(const Worker<T>& worker, Index begin, Index end) const {
   static const Index caches = 2 * cache_sizes().l2;
   const Frame& frame = *worker.frame;
   worker.ahead->rows = worker.ahead->bytes = 0;

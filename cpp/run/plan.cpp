@@ -26,7 +26,7 @@ Index apart(Index bytes, int threads) {
 }  // namespace
 
 template <class T>
-Tape Plan<T>::tape_of(const Graph& graph, const std::vector<int>& outputs, bool training, Index max_rows,
+Tape Plan<T>::tape_of(const Graph& graph, const std::vector<int>& outputs, bool training, Index max_rows, int threads,
                       const Augmentation& augmentation, const StepsInProducts& steps) {
   TapeRequest request;
   request.graph = &graph;
@@ -35,7 +35,7 @@ Tape Plan<T>::tape_of(const Graph& graph, const std::vector<int>& outputs, bool 
   request.max_rows = std::max<Index>(max_rows, 1);
   request.element_bytes = static_cast<Index>(sizeof(T));
   request.block_bytes = std::max<Index>(cache_sizes().l2 / 4, 64 * 1024);
-  request.threads = get_num_threads();
+  request.threads = threads;
   request.column_unit = std::max<Index>(kernels_for<T>().tile_cols, 8);
   request.gather_cost = augmentation.row_cost();
   request.team = team_choice();
@@ -47,11 +47,7 @@ template <class T>
 Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& parameters, bool training,
               Index max_rows, const Augmentation& augmentation, const StepsInProducts& steps)
     : kernels_(kernels_for<T>()),
-      chosen_threads_(chosen_num_threads()),
-      available_threads_(get_num_threads()),
-      ceiling_(thread_ceiling()),
-      generation_(fork_generation()),
-      tape_(tape_of(graph, outputs, training, max_rows, augmentation, steps)),
+      tape_(tape_of(graph, outputs, training, max_rows, conditions_.threads(), augmentation, steps)),
       augmentation_(augmentation) {
   stores_all_ = tape_.tail_size() == 0;
   updates_.resize(tape_.tail_size());
@@ -63,16 +59,6 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
   for (Bound<T>& bound : bound_) bound.reserve(tape_);
   if (!augmentation_.steps.empty() && reads_input(0))
     augmenter_ = std::make_unique<Augmenter<T>>(augmentation_, tape_.threads);
-}
-
-template <class T>
-bool Plan<T>::is_current(bool often) {
-  constexpr unsigned kBetweenLooks = 64;
-  if (&kernels_ != &kernels_for<T>() || chosen_threads_ != chosen_num_threads()) return false;
-  if (generation_ != fork_generation()) return false;  // a thread that this forked child lacks may have been at work
-  if (ceiling_ != thread_ceiling()) return false;
-  const bool looks = !often || ++calls_ % kBetweenLooks == 0;
-  return !looks || available_threads_ == get_num_threads();
 }
 
 // Memory of the block loop: for each thread a block's values and a binary counter; for each unit its sums.

@@ -12,23 +12,12 @@
 #include "compile/tape.h"
 #include "data/augment.h"
 #include "data/parameters.h"
-#include "data/source.h"
 #include "kernels/dispatch.h"
 #include "run/bound.h"
+#include "run/conditions.h"
+#include "run/worker.h"
 
 namespace fastbp {
-
-// The input of one run: which rows to read, and the counters of its random numbers (rule 9).
-struct Frame {
-  const std::vector<Source>* inputs = nullptr;  // by slot
-  Index rows = 0;
-  const Index* row_ids = nullptr;  // null: first_row, first_row + 1, ...
-  Index first_row = 0;
-  Index rows_after = 0;  // how many more entries of row_ids follow: the next frame's rows, a hint for prefetching
-  std::uint64_t seed = 0;
-  std::uint32_t purpose = 1;
-  std::uint32_t counter = 0;
-};
 
 // Whether an update is plain SGD's step, which a product's tiles can take while the gradient is in registers.
 template <class T>
@@ -49,7 +38,7 @@ class Plan {
   Index max_rows() const { return tape_.max_rows; }
   // Whether the instruction set and the number of threads are still those that the plan was built for. often: for calls
   // of microseconds; only every 64th of them asks the system for the number of processors, which is the costly part.
-  bool is_current(bool often);
+  bool is_current(bool often) { return &kernels_ == &kernels_for<T>() && conditions_.hold(often); }
   bool augments_by(const Augmentation& augmentation) const { return augmentation_ == augmentation; }
   double cost() const { return tape_.cost; }  // estimate for max_rows rows, in nanoseconds on one thread
   int threads() const { return tape_.threads; }  // the team size that pays; 1 enters no parallel region
@@ -97,10 +86,8 @@ class Plan {
   bool mixes_rows() const;
 
  private:
-  static Tape tape_of(const Graph& graph, const std::vector<int>& outputs, bool training, Index max_rows,
+  static Tape tape_of(const Graph& graph, const std::vector<int>& outputs, bool training, Index max_rows, int threads,
                       const Augmentation& augmentation, const StepsInProducts& steps);
-  struct Region;  // rows and columns that a program works on
-  struct Worker;  // the state of one thread during a run
   struct Epilogue;
 
   // Pointers to an input's rows, read instead of copies; empty if some reader of the input cannot use such a list.
@@ -121,62 +108,58 @@ class Plan {
   RowList<T> listed_rows(int value, int thread) const;
   void gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread);
   void gather_inputs(const Frame& frame, int threads, int thread);
-  void choose_ahead(const Worker& worker, Index begin, Index end) const;
+  void choose_ahead(const Worker<T>& worker, Index begin, Index end) const;
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
   bool claim(Index unit);
-  void run_unit(Worker& worker, Index unit, Index begin, Index end, Index next);
-  void run_block(Worker& worker, Index block);
+  void run_unit(Worker<T>& worker, Index unit, Index begin, Index end, Index next);
+  void run_block(Worker<T>& worker, Index block);
   void combine_units(Index blocks, Index unit, int threads, int thread);
-  void run_part(const Stage& stage, const Worker& worker, int threads);
-  void run_stage(const Stage& stage, const Worker& worker, int threads);
-  void run_product(const Stage& stage, const Worker& worker, int threads);
-  void multiply(Matmul<T> part, const Worker& worker, int threads);
-  void pack_together(const Matmul<T>& part, const Worker& worker, int threads) const;
-  Matmul<T> weight_update(std::size_t k, const Worker& worker, int threads) const;
-  void foresee_updates(const Worker& worker, int threads);
+  void run_part(const Stage& stage, const Worker<T>& worker, int threads);
+  void run_stage(const Stage& stage, const Worker<T>& worker, int threads);
+  void run_product(const Stage& stage, const Worker<T>& worker, int threads);
+  void multiply(Matmul<T> part, const Worker<T>& worker, int threads);
+  void pack_together(const Matmul<T>& part, const Worker<T>& worker, int threads) const;
+  Matmul<T> weight_update(std::size_t k, const Worker<T>& worker, int threads) const;
+  void foresee_updates(const Worker<T>& worker, int threads);
   Index magnitudes_per_thread() const;
   T* magnitude_of(const Value& value, int thread) const;
   void forget_magnitudes(int thread);
-  Magnitude<T> magnitude_call(const Stage& stage, int value, const Worker& worker, const Region& tile) const;
-  void measure(const Stage& stage, const Worker& worker, const Region& tile) const;
-  void run_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region);
-  void run_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
-  void run_move(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
-  void run_flat(const Stage& stage, const Item& item, const Worker& worker);
-  void run_over_rows(const Item& item, const Worker& worker, int threads);
+  Magnitude<T> magnitude_call(const Stage& stage, int value, const Worker<T>& worker, const Region& tile) const;
+  void measure(const Stage& stage, const Worker<T>& worker, const Region& tile) const;
+  void run_program(const Stage& stage, std::size_t first_item, const Worker<T>& worker, const Region& region);
+  void run_item(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile);
+  void run_move(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile);
+  void run_flat(const Stage& stage, const Item& item, const Worker<T>& worker);
+  void run_over_rows(const Item& item, const Worker<T>& worker, int threads);
   void run_first_max(const Item& item, const Frame& frame);
-  template <class Run>
-  static void for_tiles(const Stage& stage, const Region& region, Run run);
-  Map<T> map_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const;
-  RowMap<T> row_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const;
-  Dropout<T> dropout_call(const Stage& stage, const Item& item, const Worker& worker, const Region& tile) const;
+  Map<T> map_call(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) const;
+  RowMap<T> row_call(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) const;
+  Dropout<T> dropout_call(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) const;
   void count_dropout(const Item& item, const Frame& frame, Index row, Dropout<T>* call) const;
-  OverRows<T> over_rows_call(const Item& item, const Worker& worker, Share columns) const;
-  Matmul<T> product_call(const Stage& stage, const Worker& worker) const;
+  OverRows<T> over_rows_call(const Item& item, const Worker<T>& worker, Share columns) const;
+  Matmul<T> product_call(const Stage& stage, const Worker<T>& worker) const;
   auto row_kernel(Op op) const -> void (*)(const RowMap<T>*);
-  void give_scratch(const Worker& worker, Matmul<T>* product);
-  void run_bound(const Worker& worker, int begin, int end);
-  void bind(const Worker& worker, int begin, int end);
-  bool bind_stage(const Stage& stage, const Worker& worker);
-  bool bind_program(const Stage& stage, std::size_t first_item, const Worker& worker, const Region& region);
-  bool bind_item(const Stage& stage, const Item& item, const Worker& worker, const Region& tile);
+  void give_scratch(const Worker<T>& worker, Matmul<T>* product);
+  void run_bound(const Worker<T>& worker, int begin, int end);
+  void bind(const Worker<T>& worker, int begin, int end);
+  bool bind_stage(const Stage& stage, const Worker<T>& worker);
+  bool bind_program(const Stage& stage, std::size_t first_item, const Worker<T>& worker, const Region& region);
+  bool bind_item(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile);
   template <class Call>
-  Call& add_call(const Worker& worker, void (*kernel)(const Call*), const Call& call);
+  Call& add_call(const Worker<T>& worker, void (*kernel)(const Call*), const Call& call);
   template <class Pointer>
-  void move_with(int value, const Worker& worker, Pointer* pointer);
+  void move_with(int value, const Worker<T>& worker, Pointer* pointer);
   Matmul<T> matmul_of(const Item& item, Index rows) const;
   Matmul<T> share_of(Matmul<T> whole, const Stage& stage, Index rows, int threads, int thread, Index* row,
                      Index* column) const;
-  Worker worker_of(const Frame& frame, int thread);
-  Worker worker_in_team(const Frame& frame, Team& team, int thread);
-  T* data_of(int value, const Worker& worker, Index row) const;
-  T* address(const Stage& stage, int value, const Worker& worker, const Region& tile, Index col_stride) const;
+  Worker<T> worker_of(const Frame& frame, int thread);
+  Worker<T> worker_in_team(const Frame& frame, Team& team, int thread);
+  T* data_of(int value, const Worker<T>& worker, Index row) const;
+  T* address(const Stage& stage, int value, const Worker<T>& worker, const Region& tile, Index col_stride) const;
   Index unit_of(Index blocks, int threads) const;
 
   const Kernels<T>& kernels_;
-  int chosen_threads_, available_threads_, ceiling_;
-  unsigned generation_;  // of forks, where it was built
-  unsigned calls_ = 0;  // calls of is_current
+  Conditions conditions_;
   const Tape tape_;
   Buffer arena_, own_outputs_, constants_;
   std::vector<Ahead> ahead_;  // by thread: the rows that it will gather next, to prefetch

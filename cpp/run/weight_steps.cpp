@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "run/worker.h"
+#include "run/plan.h"
 
 namespace fastbp {
 
@@ -31,7 +31,7 @@ void Plan<T>::forget_magnitudes(int thread) {
 // The call that measures a part of a value that the stage has written: whole rows, or rows and columns of its product,
 // which may have several rows per row of the value.
 template <class T>
-Magnitude<T> Plan<T>::magnitude_call(const Stage& stage, int value, const Worker& worker, const Region& tile) const {
+Magnitude<T> Plan<T>::magnitude_call(const Stage& stage, int value, const Worker<T>& worker, const Region& tile) const {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
   const Index width = tile.columns < 0 ? v.width : stage.width, columns = tile.columns < 0 ? width : tile.columns;
   const T* const first = data_of(value, worker, worker.row) + (tile.row - worker.row) * width + tile.column;
@@ -39,7 +39,7 @@ Magnitude<T> Plan<T>::magnitude_call(const Stage& stage, int value, const Worker
 }
 
 template <class T>
-void Plan<T>::measure(const Stage& stage, const Worker& worker, const Region& tile) const {
+void Plan<T>::measure(const Stage& stage, const Worker<T>& worker, const Region& tile) const {
   for (int value : stage.measured) {
     const Magnitude<T> call = magnitude_call(stage, value, worker, tile);
     kernels_.magnitude(&call);
@@ -76,7 +76,7 @@ void Plan<T>::bind_update(int i, const Update<T>* update) {
 
 // A thread's part of the product of stage k of the tail, as the update of its weight; empty if thread 0 does it all.
 template <class T>
-Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker& worker, int threads) const {
+Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker<T>& worker, int threads) const {
   const Stage& stage = tape_.tail(k);
   if (worker.thread > 0 && stage.sharing == Sharing::one) return {};
   Matmul<T> whole = product_call(stage, worker);
@@ -87,7 +87,7 @@ Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker& worker, int thread
 
 // Allocates the scratch that update_weights will need, because that must not fail halfway.
 template <class T>
-void Plan<T>::foresee_updates(const Worker& worker, int threads) {
+void Plan<T>::foresee_updates(const Worker<T>& worker, int threads) {
   if (stores_all_ || (worker.rows == tape_.max_rows && (threads == 1 || threads == tape_.threads))) return;
   for (std::size_t k = 0; k < updates_.size(); ++k) {
     Matmul<T> part = weight_update(k, worker, threads);
@@ -98,7 +98,7 @@ void Plan<T>::foresee_updates(const Worker& worker, int threads) {
 // Plain SGD's step is taken in registers, any other by the rule's kernel.
 template <class T>
 bool Plan<T>::update_weights(const Frame& frame, UpdateRule rule, Team& team, int thread) {
-  const Worker worker = worker_in_team(frame, team, thread);
+  const Worker<T> worker = worker_in_team(frame, team, thread);
   bool small = true;
   for (std::size_t k = 0; k < updates_.size(); ++k) {
     const Update<T>& update = *updates_[k];
@@ -129,7 +129,7 @@ void Plan<T>::store_all() {
 
 template <class T>
 void Plan<T>::run_tail(const Frame& frame, Team& team, int thread) {
-  const Worker worker = worker_in_team(frame, team, thread);
+  const Worker<T> worker = worker_in_team(frame, team, thread);
   for (std::size_t k = 0; k < tape_.tail_size(); ++k) run_part(tape_.tail(k), worker, team.size());
 }
 

@@ -1,22 +1,24 @@
-// The state of a thread that runs a tape; only for the files that run it.
+// The state of a thread that runs a tape.
 #pragma once
 
 #include <algorithm>
 
-#include "run/plan.h"
+#include "base/threads.h"
+#include "compile/tape.h"
+#include "run/bound.h"
+#include "run/frame.h"
 
 namespace fastbp {
 
 // The rows and columns that a program works on. A program without rows has one row.
-template <class T>
-struct Plan<T>::Region {
+struct Region {
   Index row, rows;
   Index column, columns;  // columns < 0: every value's whole width
 };
 
 // One thread and the rows that it works on: all rows of the run, or one block of the loop.
 template <class T>
-struct Plan<T>::Worker {
+struct Worker {
   const Frame* frame;
   int thread;
   Team* team = nullptr;  // null in the loop
@@ -31,9 +33,8 @@ struct Plan<T>::Worker {
 };
 
 // Calls run(tile) for the tiles of a region, one after the other.
-template <class T>
 template <class Run>
-void Plan<T>::for_tiles(const Stage& stage, const Region& region, Run run) {
+void for_tiles(const Stage& stage, const Region& region, Run run) {
   Index tile_rows = stage.tile_rows, tile_columns = region.columns;
   if (stage.by_columns) {
     tile_columns = std::min(region.columns, stage.tile_elements);
@@ -48,13 +49,5 @@ void Plan<T>::for_tiles(const Stage& stage, const Region& region, Run run) {
     } while (column < region.columns);
   }
 }
-
-template <class T>
-struct Plan<T>::Epilogue {
-  Plan<T>* plan;
-  const Stage* stage;
-  const Worker* worker;
-  Index row, column;  // where the thread's part of the product begins
-};
 
 }  // namespace fastbp
