@@ -92,8 +92,8 @@ void Plan<T>::run_block(Worker<T>& worker, Index block) {
   for (int slot = 0; slot < inputs(); ++slot) {
     if (!reads_input(slot)) continue;
     const int value = tape_.inputs[static_cast<std::size_t>(slot)];
-    if (data_[static_cast<std::size_t>(value)] != nullptr) continue;
-    gather(frame, slot, worker.row, 0, worker.rows, data_of(value, worker, worker.row), worker.thread);
+    if (memory_.whole(value) != nullptr) continue;
+    gather(frame, slot, worker.row, 0, worker.rows, memory_.row_of(value, worker, worker.row), worker.thread);
   }
   if (worker.bound != nullptr && worker.rows == kRowBlock) {
     run_bound(worker, tape_.loop_begin, tape_.loop_end);
@@ -114,7 +114,7 @@ void Plan<T>::combine_units(Index blocks, Index unit, int threads, int thread) {
     Share part = share(value.width, threads, thread, 1024);
     const Index n = part.end - part.begin;
     if (n == 0) continue;
-    T* out = data_[v] + part.begin;
+    T* out = memory_.whole(static_cast<int>(v)) + part.begin;
     if (blocks == 0) {
       std::fill(out, out + n, T(0));
       continue;

@@ -15,7 +15,8 @@ void Plan<T>::run_bound(const Worker<T>& worker, int begin, int end) {
   const Frame& frame = *worker.frame;
   Bound<T>& bound = *worker.bound;
   if (bound.rows == 0) bind(worker, begin, end);
-  for (const auto& pointer : bound.pointers) *pointer.at = data_of(pointer.value, worker, worker.row) + pointer.offset;
+  for (const auto& pointer : bound.pointers)
+    *pointer.at = memory_.row_of(pointer.value, worker, worker.row) + pointer.offset;
   for (const auto& listed : bound.lists) *listed.rows = listed_rows(listed.value, worker.thread);
   for (const auto& counted : bound.dropouts)
     count_dropout(*counted.item, frame, worker.row + counted.row, counted.call);
@@ -143,7 +144,7 @@ void Plan<T>::move_with(int value, const Worker<T>& worker, Pointer* pointer) {
   const bool callers = v.place == Value::Place::input || v.place == Value::Place::output;
   if (!callers && v.sum_offset < 0) return;
   const T** at = const_cast<const T**>(pointer);
-  worker.bound->pointers.push_back({at, value, *at - data_of(value, worker, worker.row)});
+  worker.bound->pointers.push_back({at, value, *at - memory_.row_of(value, worker, worker.row)});
 }
 
 template class Plan<float>;

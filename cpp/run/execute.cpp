@@ -104,17 +104,6 @@ void Plan<T>::run_stage(const Stage& stage, const Worker<T>& worker, int threads
   }
 }
 
-// The address of a row of a value.
-template <class T>
-T* Plan<T>::data_of(int value, const Worker<T>& worker, Index row) const {
-  const Value& v = tape_.values[static_cast<std::size_t>(value)];
-  T* data = data_[static_cast<std::size_t>(value)];
-  if (worker.sums != nullptr && v.sum_offset >= 0) return worker.sums + v.sum_offset;
-  if (!v.rows) return data;
-  if (v.in_block && data == nullptr) return worker.block + v.offset + (row - worker.row) * v.width;
-  return data + row * v.width;
-}
-
 template <class T>
 void Plan<T>::run_product(const Stage& stage, const Worker<T>& worker, int threads) {
   const int thread = threads == 1 ? 0 : worker.thread;
@@ -158,11 +147,11 @@ Matmul<T> Plan<T>::product_call(const Stage& stage, const Worker<T>& worker) con
   Matmul<T> whole = matmul_of(item, worker.rows);
   whole.ahead = stage.asks_ahead ? worker.ahead : nullptr;
   whole.threads = worker.threads;
-  whole.a = data_of(item.operands[0].value, worker, worker.row);
+  whole.a = memory_.row_of(item.operands[0].value, worker, worker.row);
   whole.listed = listed_rows(item.operands[0].value, worker.thread);
-  whole.b = data_of(item.operands[1].value, worker, worker.row);
-  whole.c = data_of(item.output, worker, worker.row);
-  if (item.finish != Finish::none) whole.beside = data_of(item.operands[2].value, worker, worker.row);
+  whole.b = memory_.row_of(item.operands[1].value, worker, worker.row);
+  whole.c = memory_.row_of(item.output, worker, worker.row);
+  if (item.finish != Finish::none) whole.beside = memory_.row_of(item.operands[2].value, worker, worker.row);
   whole.scratch = products_.template as<char>() + product_step_ * worker.thread;
   return whole;
 }
@@ -213,15 +202,6 @@ void Plan<T>::run_item(const Stage& stage, const Item& item, const Worker<T>& wo
   }
 }
 
-// The address of a tile of a value. A local value holds only the tile.
-template <class T>
-T* Plan<T>::address(const Stage& stage, int value, const Worker<T>& worker, const Region& tile,
-                    Index col_stride) const {
-  const Value& v = tape_.values[static_cast<std::size_t>(value)];
-  if (v.place == Value::Place::local) return worker.scratch + stage.slots[static_cast<std::size_t>(v.storage)];
-  return data_of(value, worker, tile.row) + tile.column * col_stride;
-}
-
 namespace {
 
 // Joins the rows of a call to one long row, if every operand is contiguous throughout or a single number.
@@ -249,14 +229,14 @@ Map<T> Plan<T>::map_call(const Stage& stage, const Item& item, const Worker<T>& 
   for (std::size_t k = 0; k < item.operands.size(); ++k) {
     const Operand& operand = item.operands[k];
     bool local = tape_.values[static_cast<std::size_t>(operand.value)].place == Value::Place::local;
-    map.in[k] = address(stage, operand.value, worker, tile, operand.col_stride);
+    map.in[k] = memory_.tile_of(operand.value, stage, worker, tile, operand.col_stride);
     // A local value as wide as the result holds only the tile's columns, so its stride is the tile's.
     bool cut = local && tile.columns >= 0 && operand.row_stride == out.width;
     map.row_stride[k] = cut ? map.cols : operand.row_stride;
     map.col_stride[k] = operand.col_stride;
   }
   bool local = out.place == Value::Place::local;
-  map.out = address(stage, item.output, worker, tile, 1);
+  map.out = memory_.tile_of(item.output, stage, worker, tile, 1);
   map.out_row = local ? map.cols : out.width;
   map.integer = item.integer;
   if (item.op == Op::divide_by_count)
@@ -272,12 +252,12 @@ RowMap<T> Plan<T>::row_call(const Stage& stage, const Item& item, const Worker<T
   map.cols = item.last;
   for (std::size_t k = 0; k < item.operands.size(); ++k) {
     const Operand& operand = item.operands[k];
-    map.in[k] = address(stage, operand.value, worker, tile, 0);
+    map.in[k] = memory_.tile_of(operand.value, stage, worker, tile, 0);
     // A row of the map reads as many elements as the map has columns, or one (a label).
     map.in_row[k] = tape_.values[static_cast<std::size_t>(operand.value)].width / item.lead;
   }
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
-  map.out = address(stage, item.output, worker, tile, 0);
+  map.out = memory_.tile_of(item.output, stage, worker, tile, 0);
   map.out_row = out.width / item.lead;
   return map;
 }
@@ -311,9 +291,9 @@ Dropout<T> Plan<T>::dropout_call(const Stage& stage, const Item& item, const Wor
   d.first_col = tile.column;
   d.width = out.width;
   d.exact = item.exact;
-  d.in = address(stage, in.value, worker, tile, 1);
+  d.in = memory_.tile_of(in.value, stage, worker, tile, 1);
   d.in_row = tape_.values[static_cast<std::size_t>(in.value)].place == Value::Place::local ? d.cols : in.row_stride;
-  d.out = address(stage, item.output, worker, tile, 1);
+  d.out = memory_.tile_of(item.output, stage, worker, tile, 1);
   d.out_row = out.place == Value::Place::local ? d.cols : out.width;
   d.threshold = item.threshold;
   d.scale = static_cast<T>(item.number);
@@ -363,12 +343,12 @@ void copy_axes(const Copy& copy, std::size_t axis, const T* in, T* out) {
 template <class T>
 void Plan<T>::run_move(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
-  T* to = address(stage, item.output, worker, tile, 0);
+  T* to = memory_.tile_of(item.output, stage, worker, tile, 0);
   for (Index r = 0; r < tile.rows; ++r, to += out.width) {
     if (item.zero_first) std::fill(to, to + out.width, T(0));
     for (std::size_t k = 0; k < item.copies.size(); ++k) {
       const Operand& operand = item.operands[k];
-      const T* from = address(stage, operand.value, worker, tile, 0) + r * operand.row_stride;
+      const T* from = memory_.tile_of(operand.value, stage, worker, tile, 0) + r * operand.row_stride;
       copy_axes(item.copies[k], 0, from + item.copies[k].in_offset, to + item.copies[k].out_offset);
     }
   }
@@ -377,8 +357,8 @@ void Plan<T>::run_move(const Stage& stage, const Item& item, const Worker<T>& wo
 template <class T>
 void Plan<T>::run_flat(const Stage& stage, const Item& item, const Worker<T>& worker) {
   Region all{0, 1, 0, -1};
-  const T* in = address(stage, item.operands[0].value, worker, all, 0);
-  T* out = address(stage, item.output, worker, all, 0);
+  const T* in = memory_.tile_of(item.operands[0].value, stage, worker, all, 0);
+  T* out = memory_.tile_of(item.output, stage, worker, all, 0);
   for (Index i = 0; i < item.lead; ++i)
     out[i] = item.op == Op::sum ? kernels_.sum_flat(in + i * item.last, item.last)
                                 : kernels_.max_flat(in + i * item.last, item.last);
@@ -399,9 +379,9 @@ OverRows<T> Plan<T>::over_rows_call(const Item& item, const Worker<T>& worker, S
   OverRows<T> reduce{};
   reduce.rows = worker.rows;
   reduce.cols = columns.end - columns.begin;
-  reduce.in = data_of(operand.value, worker, worker.row) + columns.begin;
+  reduce.in = memory_.row_of(operand.value, worker, worker.row) + columns.begin;
   reduce.in_row = operand.row_stride;
-  reduce.out = data_of(item.output, worker, worker.row) + columns.begin;
+  reduce.out = memory_.row_of(item.output, worker, worker.row) + columns.begin;
   return reduce;
 }
 
@@ -410,8 +390,8 @@ OverRows<T> Plan<T>::over_rows_call(const Item& item, const Worker<T>& worker, S
 template <class T>
 void Plan<T>::run_first_max(const Item& item, const Frame& frame) {
   const Value& out = tape_.values[static_cast<std::size_t>(item.output)];
-  const T* in = data_[static_cast<std::size_t>(item.operands[0].value)];
-  T* mask = data_[static_cast<std::size_t>(item.output)];
+  const T* in = memory_.whole(item.operands[0].value);
+  T* mask = memory_.whole(item.output);
   const Index elements = out.rows ? out.width * frame.rows : out.width;
   // The mask is written at the end; until then first_max_ holds the best element of every group.
   std::fill(first_max_.begin(), first_max_.end(), Index(-1));

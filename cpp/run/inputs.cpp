@@ -65,7 +65,6 @@ void Plan<T>::begin(const Frame& frame) {
   ++runs_;
   for (int slot = 0; slot < inputs(); ++slot) {
     if (!reads_input(slot)) continue;
-    const std::size_t value = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
     const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
     // usable: the kernels can read each row where it lies. in_place: the rows also follow one another.
     const bool usable = !(slot == 0 && augmenter_ != nullptr) && source.template has_plain_rows<T>();
@@ -73,7 +72,8 @@ void Plan<T>::begin(const Frame& frame) {
     RowLists& lists = row_lists_[static_cast<std::size_t>(slot)];
     lists.used = usable && !in_place && !lists.at.empty();
     const char* first = source.data + frame.first_row * source.row_bytes;
-    data_[value] = in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : own_[value];
+    memory_.read_in_place(tape_.inputs[static_cast<std::size_t>(slot)],
+                          in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : nullptr);
   }
   if (tape_.lead_end == 0) return;
   const Worker<T> worker = worker_of(frame, 0);
@@ -108,10 +108,11 @@ void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
   forget_magnitudes(thread);
   for (int slot = 0; slot < inputs(); ++slot) {
     if (!reads_input(slot)) continue;
-    const std::size_t v = static_cast<std::size_t>(tape_.inputs[static_cast<std::size_t>(slot)]);
-    if (data_[v] == nullptr) continue;  // in_block
-    const Value& value = tape_.values[v];
-    const bool in_place = data_[v] != own_[v];
+    const int v = tape_.inputs[static_cast<std::size_t>(slot)];
+    T* const rows = memory_.whole(v);
+    if (rows == nullptr) continue;  // in_block
+    const Value& value = tape_.values[static_cast<std::size_t>(v)];
+    const bool in_place = memory_.is_read_in_place(v);
     Index step = part.end - part.begin;
     if (value.measured >= 0)
       step = std::max<Index>(1, kMeasuredBytes / (value.width * static_cast<Index>(sizeof(T)) + 1));
@@ -119,9 +120,9 @@ void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
       continue;
     for (Index begin = part.begin; begin < part.end; begin += step) {
       const Index end = std::min(begin + step, part.end);
-      if (!in_place) gather(frame, slot, 0, begin, end, own_[v], thread);
+      if (!in_place) gather(frame, slot, 0, begin, end, rows, thread);
       if (value.measured >= 0) {
-        const Magnitude<T> call{end - begin, value.width, data_[v] + begin * value.width, value.width,
+        const Magnitude<T> call{end - begin, value.width, rows + begin * value.width, value.width,
                                 magnitude_of(value, thread)};
         kernels_.magnitude(&call);
       }

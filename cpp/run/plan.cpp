@@ -4,6 +4,7 @@
 
 #include "base/cpu.h"
 #include "base/memory.h"
+#include "run/layout.h"
 
 namespace fastbp {
 namespace {
@@ -13,15 +14,6 @@ namespace {
 // large sums.
 constexpr Index kMostUnits = 16, kFewestUnits = 4, kUnitsOfMany = 64;
 constexpr Index kUnitSumBytes = 512 * 1024;  // memory aimed at for all units' sums; there may be twice as many units
-
-Index rounded(Index bytes) { return (bytes + 127) / 128 * 128; }
-
-// The distance from one thread's part of a buffer to the next. A page in between keeps the hardware prefetcher of one
-// thread away from lines that another thread writes.
-Index apart(Index bytes, int threads) {
-  constexpr Index kBetween = 4096;
-  return bytes == 0 || threads == 1 ? rounded(bytes) : rounded(bytes) + kBetween;
-}
 
 }  // namespace
 
@@ -48,11 +40,11 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
               Index max_rows, const Augmentation& augmentation, const StepsInProducts& steps)
     : kernels_(kernels_for<T>()),
       tape_(tape_of(graph, outputs, training, max_rows, conditions_.threads(), augmentation, steps)),
+      memory_(tape_, parameters),
       augmentation_(augmentation) {
   stores_all_ = tape_.tail_size() == 0;
   updates_.resize(tape_.tail_size());
   allocate_loop();
-  place_values(parameters);
   allocate_scratch();
   allocate_lists();
   bound_.resize(static_cast<std::size_t>(loop_threads_));
@@ -81,52 +73,6 @@ void Plan<T>::allocate_loop() {
   const Index most_units = loop_threads_ == 1 ? 1 : std::min(most_blocks, 2 * units_per_thread_ * loop_threads_ + 1);
   begun_ = std::vector<std::atomic<Index>>(static_cast<std::size_t>(most_units));
   unit_sums_ = Buffer(bytes_of({tape_.block_sums, element, most_units}));
-}
-
-// Sets the address of every value that is not local to a tile or a block. bind_output sets those of outputs with rows.
-template <class T>
-void Plan<T>::place_values(Parameters& parameters) {
-  const Index element = static_cast<Index>(sizeof(T));
-  Index constants = 0, outputs = 0;
-  for (const auto& values : tape_.constants) constants += rounded(static_cast<Index>(values.size()) * element);
-  for (const Value& value : tape_.values)
-    if (value.place == Value::Place::output && !value.rows) outputs += rounded(value.width * element);
-  arena_ = Buffer(bytes_of({tape_.arena, element}));
-  constants_ = Buffer(static_cast<std::size_t>(constants));
-  own_outputs_ = Buffer(static_cast<std::size_t>(outputs));
-
-  std::vector<T*> constant;
-  T* next = constants_.template as<T>();
-  for (const auto& values : tape_.constants) {
-    constant.push_back(next);
-    for (std::size_t i = 0; i < values.size(); ++i) next[i] = static_cast<T>(values[i]);
-    next += rounded(static_cast<Index>(values.size()) * element) / element;
-  }
-  own_.assign(tape_.values.size(), nullptr);
-  next = own_outputs_.template as<T>();
-  for (std::size_t v = 0; v < tape_.values.size(); ++v) {
-    const Value& value = tape_.values[v];
-    switch (value.place) {
-      case Value::Place::constant: own_[v] = constant[static_cast<std::size_t>(value.storage)]; break;
-      case Value::Place::parameter: {
-        Parameter& parameter = parameters.at(value.storage);
-        if (parameter.size != value.width)
-          throw Error(Cause::value, "parameter '" + parameter.name + "' has " + std::to_string(parameter.size) +
-                                        " elements, the graph's has " + std::to_string(value.width));
-        own_[v] = parameter.data.template as<T>();
-        break;
-      }
-      case Value::Place::input:
-      case Value::Place::arena: own_[v] = value.in_block ? nullptr : arena_.template as<T>() + value.offset; break;
-      case Value::Place::output:
-        if (value.rows) break;
-        own_[v] = next;
-        next += rounded(value.width * element) / element;
-        break;
-      default: break;
-    }
-  }
-  data_ = own_;
 }
 
 // Allocates scratch for programs, products and first_max: per thread, except first_max's, which runs on one thread.
@@ -183,15 +129,6 @@ bool Plan<T>::mixes_rows() const {
     return item.kind == Item::Kind::over_rows || item.kind == Item::Kind::product_rows || item.count_rows ||
            (item.kind == Item::Kind::first_max && item.reduced[0]);
   });
-}
-
-// A product that works in place with its epilogue's result moves with that output when it is bound.
-template <class T>
-void Plan<T>::rebind_shared(int value) {
-  const Value& bound = tape_.values[static_cast<std::size_t>(value)];
-  for (std::size_t v = 0; v < tape_.values.size(); ++v)
-    if (tape_.values[v].place == Value::Place::output && tape_.values[v].storage == bound.storage)
-      data_[v] = data_[static_cast<std::size_t>(value)];
 }
 
 template <class T>

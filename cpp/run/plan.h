@@ -6,15 +6,14 @@
 #include <memory>
 #include <vector>
 
-#include "base/buffer.h"
 #include "base/share.h"
 #include "base/threads.h"
 #include "compile/tape.h"
 #include "data/augment.h"
-#include "data/parameters.h"
 #include "kernels/dispatch.h"
 #include "run/bound.h"
 #include "run/conditions.h"
+#include "run/memory.h"
 #include "run/worker.h"
 
 namespace fastbp {
@@ -52,13 +51,10 @@ class Plan {
   const Value& output(int i) const { return tape_.values[tape_.outputs[i]]; }
   // Whether the run writes output i where bind_output says; if not, the caller copies it from output_data afterwards.
   bool writes_output(int i) const { return output(i).place == Value::Place::output && output(i).storage == i; }
-  void bind_output(int i, T* data) {
-    data_[tape_.outputs[i]] = data;
-    rebind_shared(tape_.outputs[i]);
-  }
-  const T* output_data(int i) const { return data_[tape_.outputs[i]]; }
+  void bind_output(int i, T* data) { memory_.bind_output(i, data); }
+  const T* output_data(int i) const { return memory_.whole(tape_.outputs[static_cast<std::size_t>(i)]); }
 
-  void unbind() { data_ = own_; }  // outputs go to the plan's own memory again
+  void unbind() { memory_.unbind(); }  // outputs go to the plan's own memory again
 
   // Called by one thread before every run: decides which inputs are read in place and runs the lead stages. The team
   // must start or meet at a barrier between this and the run.
@@ -98,9 +94,7 @@ class Plan {
   };
 
   void allocate_loop();
-  void place_values(Parameters& parameters);
   void allocate_scratch();
-  void rebind_shared(int value);
 
   void allocate_lists();
   bool may_be_listed(int input) const;
@@ -154,14 +148,12 @@ class Plan {
                      Index* column) const;
   Worker<T> worker_of(const Frame& frame, int thread);
   Worker<T> worker_in_team(const Frame& frame, Team& team, int thread);
-  T* data_of(int value, const Worker<T>& worker, Index row) const;
-  T* address(const Stage& stage, int value, const Worker<T>& worker, const Region& tile, Index col_stride) const;
   Index unit_of(Index blocks, int threads) const;
 
   const Kernels<T>& kernels_;
   Conditions conditions_;
   const Tape tape_;
-  Buffer arena_, own_outputs_, constants_;
+  Memory<T> memory_;
   std::vector<Ahead> ahead_;  // by thread: the rows that it will gather next, to prefetch
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread; unit_sums_ by unit
   std::vector<Buffer> more_scratch_;  // by thread: scratch of products that need more; replaced if it is too small
@@ -182,10 +174,7 @@ class Plan {
   std::vector<Index> first_max_;  // by group: its first maximal element
   bool stores_all_ = true;
   std::vector<const Update<T>*> updates_;  // by stage of the tail
-  std::vector<Buffer> gradients_;  // the tail's results, once they are stored
   Buffer magnitudes_;  // by thread and measured value: the largest magnitude that the thread has noted
-  std::vector<T*> own_;  // by value: where the plan put it
-  std::vector<T*> data_;  // by value: where it is now (inputs and outputs may be bound elsewhere)
   // By thread, for the number of rows that repeats: calls of the block loop, or of the whole run if there is no loop.
   std::vector<Bound<T>> bound_;
 };

@@ -34,7 +34,7 @@ template <class T>
 Magnitude<T> Plan<T>::magnitude_call(const Stage& stage, int value, const Worker<T>& worker, const Region& tile) const {
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
   const Index width = tile.columns < 0 ? v.width : stage.width, columns = tile.columns < 0 ? width : tile.columns;
-  const T* const first = data_of(value, worker, worker.row) + (tile.row - worker.row) * width + tile.column;
+  const T* const first = memory_.row_of(value, worker, worker.row) + (tile.row - worker.row) * width + tile.column;
   return {tile.rows, columns, first, width, magnitude_of(v, worker.thread)};
 }
 
@@ -116,14 +116,7 @@ bool Plan<T>::update_weights(const Frame& frame, UpdateRule rule, Team& team, in
 
 template <class T>
 void Plan<T>::store_all() {
-  std::vector<Buffer> gradients;
-  for (const Value& value : tape_.values)
-    if (value.place == Value::Place::unstored)
-      gradients.emplace_back(static_cast<std::size_t>(value.width) * sizeof(T));
-  gradients_ = std::move(gradients);
-  auto next = gradients_.begin();
-  for (std::size_t v = 0; v < tape_.values.size(); ++v)
-    if (tape_.values[v].place == Value::Place::unstored) data_[v] = own_[v] = (next++)->template as<T>();
+  memory_.store_gradients();
   stores_all_ = true;
 }
 
