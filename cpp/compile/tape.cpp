@@ -1,5 +1,6 @@
 #include "compile/tape.h"
 
+#include <algorithm>
 #include <string>
 
 #include "base/errors.h"
@@ -23,6 +24,11 @@ void check_sizes(const TapeRequest& request, const Tape& tape) {
 }
 
 }  // namespace
+
+int Tape::loop_threads() const {
+  const Index most_blocks = (max_rows + kRowBlock - 1) / kRowBlock;
+  return has_loop() ? static_cast<int>(std::min<Index>(threads, most_blocks)) : 1;
+}
 
 Tape build_tape(const TapeRequest& request) {
   Tape tape;

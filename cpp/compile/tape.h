@@ -128,6 +128,7 @@ struct Tape {
   // rule 2. If the range is empty, there is no loop.
   int loop_begin = 0, loop_end = 0;
   bool has_loop() const { return loop_begin < loop_end; }
+  int loop_threads() const;  // that run the block loop: at most one for each block
   Index block_arena = 0;  // elements per thread
   Index block_sums = 0;  // elements of all sums over rows in the loop, in whole pairs of cache lines
   Index scratch = 0;  // elements per thread, programs only

@@ -74,7 +74,7 @@ void Plan<T>::run_unit(Worker<T>& worker, Index unit, Index begin, Index end, In
   };
   for (Index b = begin; b < end; ++b) {
     const Index ahead = b + 1 < end ? (b + 1) * kRowBlock : next;
-    choose_ahead(worker, ahead, ahead + kRowBlock);
+    inputs_.choose_ahead(worker, ahead, ahead + kRowBlock);
     if (tape_.block_sums > 0) worker.sums = free[--free_sums];
     run_block(worker, b);
     if (tape_.block_sums > 0) counter.push(worker.sums, add);
@@ -89,12 +89,7 @@ void Plan<T>::run_block(Worker<T>& worker, Index block) {
   const Frame& frame = *worker.frame;
   worker.row = block * kRowBlock;
   worker.rows = std::min(kRowBlock, frame.rows - worker.row);
-  for (int slot = 0; slot < inputs(); ++slot) {
-    if (!reads_input(slot)) continue;
-    const int value = tape_.inputs[static_cast<std::size_t>(slot)];
-    if (memory_.whole(value) != nullptr) continue;
-    gather(frame, slot, worker.row, 0, worker.rows, memory_.row_of(value, worker, worker.row), worker.thread);
-  }
+  inputs_.gather_block(worker);
   if (worker.bound != nullptr && worker.rows == kRowBlock) {
     run_bound(worker, tape_.loop_begin, tape_.loop_end);
   } else {

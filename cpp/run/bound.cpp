@@ -17,7 +17,7 @@ void Plan<T>::run_bound(const Worker<T>& worker, int begin, int end) {
   if (bound.rows == 0) bind(worker, begin, end);
   for (const auto& pointer : bound.pointers)
     *pointer.at = memory_.row_of(pointer.value, worker, worker.row) + pointer.offset;
-  for (const auto& listed : bound.lists) *listed.rows = listed_rows(listed.value, worker.thread);
+  for (const auto& listed : bound.lists) *listed.rows = inputs_.listed_rows(listed.value, worker.thread);
   for (const auto& counted : bound.dropouts)
     count_dropout(*counted.item, frame, worker.row + counted.row, counted.call);
   for (const auto& call : bound.calls)
@@ -63,10 +63,10 @@ bool Plan<T>::bind_stage(const Stage& stage, const Worker<T>& worker) {
       if (stage.items.size() > 1 && product.m * product.n * static_cast<Index>(sizeof(T)) > kEpilogueBytes)
         return false;
       if (worker.rows != tape_.max_rows && kernels_.matmul_scratch(&product) > worker.product_bytes) return false;
-      if (lists_of(item.operands[0].value) == nullptr) kernels_.matmul_prepare(&product);
+      if (!inputs_.may_be_listed(item.operands[0].value)) kernels_.matmul_prepare(&product);
       auto& bound = add_call(worker, kernels_.matmul, product);
       move_with(item.operands[0].value, worker, &bound.a);
-      if (lists_of(item.operands[0].value) != nullptr)
+      if (inputs_.may_be_listed(item.operands[0].value))
         worker.bound->lists.push_back({&bound.listed, item.operands[0].value});
       move_with(item.operands[1].value, worker, &bound.b);
       move_with(item.output, worker, &bound.c);

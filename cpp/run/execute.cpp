@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "run/matmul.h"
 #include "run/plan.h"
 
 namespace fastbp {
@@ -41,11 +42,11 @@ Worker<T> Plan<T>::worker_in_team(const Frame& frame, Team& team, int thread) {
 
 template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
-  gather_inputs(frame, team.size(), thread);
+  inputs_.gather(frame, team.size(), thread);
   Worker<T> worker = worker_in_team(frame, team, thread);
   foresee_updates(worker, team.size());
   const Share next = share(frame.rows, team.size(), thread, 1);
-  choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
+  inputs_.choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
   const bool has_loop = tape_.has_loop();
   if (team.size() == 1 && !has_loop && frame.rows > 0 && bound_.front().is_for(frame.rows, tape_.max_rows)) {
     worker.bound = &bound_.front();
@@ -144,11 +145,11 @@ void Plan<T>::pack_together(const Matmul<T>& part, const Worker<T>& worker, int 
 template <class T>
 Matmul<T> Plan<T>::product_call(const Stage& stage, const Worker<T>& worker) const {
   const Item& item = tape_.first_item(stage);
-  Matmul<T> whole = matmul_of(item, worker.rows);
+  Matmul<T> whole = matmul_of<T>(tape_, item, worker.rows);
   whole.ahead = stage.asks_ahead ? worker.ahead : nullptr;
   whole.threads = worker.threads;
   whole.a = memory_.row_of(item.operands[0].value, worker, worker.row);
-  whole.listed = listed_rows(item.operands[0].value, worker.thread);
+  whole.listed = inputs_.listed_rows(item.operands[0].value, worker.thread);
   whole.b = memory_.row_of(item.operands[1].value, worker, worker.row);
   whole.c = memory_.row_of(item.output, worker, worker.row);
   if (item.finish != Finish::none) whole.beside = memory_.row_of(item.operands[2].value, worker, worker.row);

@@ -1,8 +1,10 @@
-// Brings rows to the inputs: chooses which inputs are read in place and which are listed, and gathers the others.
+#include "run/inputs.h"
+
 #include <algorithm>
 
 #include "base/cpu.h"
-#include "run/plan.h"
+#include "base/share.h"
+#include "run/matmul.h"
 
 namespace fastbp {
 namespace {
@@ -12,21 +14,30 @@ constexpr Index kListedBytes = 32 * 1024;  // not listed up to this size: a copy
 }  // namespace
 
 template <class T>
-void Plan<T>::allocate_lists() {
+InputRows<T>::InputRows(const Tape& tape, const Kernels<T>& kernels, Memory<T>& memory, Magnitudes<T>& magnitudes,
+                        const Augmentation& augmentation)
+    : tape_(tape), kernels_(kernels), memory_(memory), magnitudes_(magnitudes), augmentation_(augmentation) {
+  allocate_lists();
+  if (!augmentation_.steps.empty() && are_read(0))
+    augmenter_ = std::make_unique<Augmenter<T>>(augmentation_, tape_.threads);
+}
+
+template <class T>
+void InputRows<T>::allocate_lists() {
   row_lists_.resize(tape_.inputs.size());
   for (std::size_t slot = 0; slot < tape_.inputs.size(); ++slot) {
     const int value = tape_.inputs[slot];
-    if (value < 0 || !may_be_listed(value)) continue;
+    if (value < 0 || !gains_by_list(value)) continue;
     const bool in_block = tape_.values[static_cast<std::size_t>(value)].in_block;
     row_lists_[slot].each = in_block ? kRowBlock : 0;
-    row_lists_[slot].at.resize(static_cast<std::size_t>(in_block ? kRowBlock * loop_threads_ : tape_.max_rows));
+    row_lists_[slot].at.resize(static_cast<std::size_t>(in_block ? kRowBlock * tape_.loop_threads() : tape_.max_rows));
   }
 }
 
 // Whether only products that can read listed rows, and gain by it, read the input. A measured input is copied first, so
 // that it is in L1 when it is measured.
 template <class T>
-bool Plan<T>::may_be_listed(int input) const {
+bool InputRows<T>::gains_by_list(int input) const {
   const Value& value = tape_.values[static_cast<std::size_t>(input)];
   if (value.measured >= 0) return false;
   const Index rows = value.in_block ? kRowBlock : tape_.max_rows;
@@ -38,33 +49,17 @@ bool Plan<T>::may_be_listed(int input) const {
     for (std::size_t k = 0; k < item.operands.size(); ++k) {
       if (item.operands[k].value != input) continue;
       if (k != 0 || !rows_alike) return false;
-      const Matmul<T> call = matmul_of(item, rows);
+      const Matmul<T> call = matmul_of<T>(tape_, item, rows);
       if (!kernels_.matmul_reads_listed(&call)) return false;
     }
   }
   return true;
 }
 
-// The row lists of a value; null unless it is an input whose rows may be listed.
 template <class T>
-auto Plan<T>::lists_of(int value) const -> const RowLists* {
-  const Value& v = tape_.values[static_cast<std::size_t>(value)];
-  if (v.place != Value::Place::input || row_lists_[static_cast<std::size_t>(v.storage)].at.empty()) return nullptr;
-  return &row_lists_[static_cast<std::size_t>(v.storage)];
-}
-
-// What replaces a product's first operand if its rows are listed in this run; else an empty list.
-template <class T>
-RowList<T> Plan<T>::listed_rows(int value, int thread) const {
-  const RowLists* lists = lists_of(value);
-  return lists != nullptr && lists->used ? RowList<T>{lists->at.data() + lists->each * thread, 0} : RowList<T>{};
-}
-
-template <class T>
-void Plan<T>::begin(const Frame& frame) {
-  ++runs_;
-  for (int slot = 0; slot < inputs(); ++slot) {
-    if (!reads_input(slot)) continue;
+void InputRows<T>::begin(const Frame& frame) {
+  for (int slot = 0; slot < count(); ++slot) {
+    if (!are_read(slot)) continue;
     const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
     // usable: the kernels can read each row where it lies. in_place: the rows also follow one another.
     const bool usable = !(slot == 0 && augmenter_ != nullptr) && source.template has_plain_rows<T>();
@@ -75,15 +70,13 @@ void Plan<T>::begin(const Frame& frame) {
     memory_.read_in_place(tape_.inputs[static_cast<std::size_t>(slot)],
                           in_place ? reinterpret_cast<T*>(const_cast<char*>(first)) : nullptr);
   }
-  if (tape_.lead_end == 0) return;
-  const Worker<T> worker = worker_of(frame, 0);
-  for (int s = 0; s < tape_.lead_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
 }
 
 // Copies rows first + begin .. first + end of the frame to rows begin .. end of out, and augments those of the first
 // input. If the input is listed, writes the rows' addresses to the thread's list instead.
 template <class T>
-void Plan<T>::gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread) {
+void InputRows<T>::gather_rows_of(const Frame& frame, int slot, Index first, Index begin, Index end, T* out,
+                                  int thread) {
   const Index* ids = frame.row_ids == nullptr ? nullptr : frame.row_ids + first;
   const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
   RowLists& lists = row_lists_[static_cast<std::size_t>(slot)];
@@ -100,14 +93,13 @@ void Plan<T>::gather(const Frame& frame, int slot, Index first, Index begin, Ind
     augmenter_->run(out, begin, end, {ids, frame.first_row + first, frame.seed, frame.counter}, thread);
 }
 
-// Each thread gathers the rows that it has in stages shared by rows, and measures measured inputs while they are in L1.
 template <class T>
-void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
+void InputRows<T>::gather(const Frame& frame, int threads, int thread) {
   constexpr Index kMeasuredBytes = 16 * 1024;
   const Share part = share(frame.rows, threads, thread, 1);
-  forget_magnitudes(thread);
-  for (int slot = 0; slot < inputs(); ++slot) {
-    if (!reads_input(slot)) continue;
+  magnitudes_.forget(thread);
+  for (int slot = 0; slot < count(); ++slot) {
+    if (!are_read(slot)) continue;
     const int v = tape_.inputs[static_cast<std::size_t>(slot)];
     T* const rows = memory_.whole(v);
     if (rows == nullptr) continue;  // in_block
@@ -120,28 +112,38 @@ void Plan<T>::gather_inputs(const Frame& frame, int threads, int thread) {
       continue;
     for (Index begin = part.begin; begin < part.end; begin += step) {
       const Index end = std::min(begin + step, part.end);
-      if (!in_place) gather(frame, slot, 0, begin, end, rows, thread);
+      if (!in_place) gather_rows_of(frame, slot, 0, begin, end, rows, thread);
       if (value.measured >= 0) {
         const Magnitude<T> call{end - begin, value.width, rows + begin * value.width, value.width,
-                                magnitude_of(value, thread)};
+                                magnitudes_.of(value, thread)};
         kernels_.magnitude(&call);
       }
     }
   }
 }
 
-// Sets the rows that this thread will gather next: rows begin .. end of the frame, counted on into the next frame, of
-// the widest input whose rows lie scattered in more memory than the caches hold.
 template <class T>
-void Plan<T>::choose_ahead(const Worker<T>& worker, Index begin, Index end) const {
+void InputRows<T>::gather_block(const Worker<T>& worker) {
+  for (int slot = 0; slot < count(); ++slot) {
+    if (!are_read(slot)) continue;
+    const int value = tape_.inputs[static_cast<std::size_t>(slot)];
+    if (memory_.whole(value) != nullptr) continue;
+    T* out = memory_.row_of(value, worker, worker.row);
+    gather_rows_of(*worker.frame, slot, worker.row, 0, worker.rows, out, worker.thread);
+  }
+}
+
+// They are those of the widest input whose rows lie scattered in more memory than the caches hold.
+template <class T>
+void InputRows<T>::choose_ahead(const Worker<T>& worker, Index begin, Index end) const {
   static const Index caches = 2 * cache_sizes().l2;
   const Frame& frame = *worker.frame;
   worker.ahead->rows = worker.ahead->bytes = 0;
   end = std::min(end, frame.rows + frame.rows_after);
   if (frame.row_ids == nullptr || begin >= end) return;
-  for (int slot = 0; slot < inputs(); ++slot) {
+  for (int slot = 0; slot < count(); ++slot) {
     const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
-    if (source.rows * source.row_bytes < caches || !reads_input(slot) || source.sizes.size() != 1) continue;
+    if (source.rows * source.row_bytes < caches || !are_read(slot) || source.sizes.size() != 1) continue;
     const Index bytes = source.sizes[0] * source.strides[0];
     if (bytes <= worker.ahead->bytes) continue;
     const bool listed = row_lists_[static_cast<std::size_t>(slot)].used;
@@ -149,7 +151,7 @@ void Plan<T>::choose_ahead(const Worker<T>& worker, Index begin, Index end) cons
   }
 }
 
-template class Plan<float>;
-template class Plan<double>;
+template class InputRows<float>;
+template class InputRows<double>;
 
 }  // namespace fastbp

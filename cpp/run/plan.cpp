@@ -5,6 +5,7 @@
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "run/layout.h"
+#include "run/matmul.h"
 
 namespace fastbp {
 namespace {
@@ -41,16 +42,14 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
     : kernels_(kernels_for<T>()),
       tape_(tape_of(graph, outputs, training, max_rows, conditions_.threads(), augmentation, steps)),
       memory_(tape_, parameters),
-      augmentation_(augmentation) {
+      magnitudes_(tape_),
+      inputs_(tape_, kernels_, memory_, magnitudes_, augmentation) {
   stores_all_ = tape_.tail_size() == 0;
   updates_.resize(tape_.tail_size());
   allocate_loop();
   allocate_scratch();
-  allocate_lists();
   bound_.resize(static_cast<std::size_t>(loop_threads_));
   for (Bound<T>& bound : bound_) bound.reserve(tape_);
-  if (!augmentation_.steps.empty() && reads_input(0))
-    augmenter_ = std::make_unique<Augmenter<T>>(augmentation_, tape_.threads);
 }
 
 // Memory of the block loop: for each thread a block's values and a binary counter; for each unit its sums.
@@ -61,7 +60,7 @@ void Plan<T>::allocate_loop() {
   const Index most_blocks = (tape_.max_rows + kRowBlock - 1) / kRowBlock;
   for (counter_slots_ = 2; (Index(1) << (counter_slots_ - 2)) <= most_blocks; ++counter_slots_) {
   }
-  loop_threads_ = static_cast<int>(std::min<Index>(tape_.threads, most_blocks));
+  loop_threads_ = tape_.loop_threads();
   block_step_ = apart(tape_.block_arena * element, loop_threads_) / element;
   counter_ = apart(product_of({tape_.block_sums, counter_slots_, element}), loop_threads_) / element;
   blocks_ = Buffer(bytes_of({block_step_, element, loop_threads_}));
@@ -82,7 +81,6 @@ void Plan<T>::allocate_scratch() {
   program_scratch_ = apart(tape_.scratch * element, tape_.threads) / element;
   ahead_.resize(static_cast<std::size_t>(tape_.threads));
   more_scratch_.resize(static_cast<std::size_t>(tape_.threads));
-  magnitudes_ = Buffer(bytes_of({magnitudes_per_thread(), element, tape_.threads}));
   programs_ = Buffer(bytes_of({program_scratch_, element, tape_.threads}));
   for (const Item& item : tape_.items) {
     if (item.kind != Item::Kind::first_max) continue;
@@ -95,7 +93,7 @@ void Plan<T>::allocate_scratch() {
   for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
     const Stage& stage = tape_.stages[s];
     if (!stage.is_product() || stage.sharing != Sharing::columns || tape_.in_loop(static_cast<int>(s))) continue;
-    Matmul<T> whole = matmul_of(tape_.first_item(stage), tape_.max_rows);
+    Matmul<T> whole = matmul_of<T>(tape_, tape_.first_item(stage), tape_.max_rows);
     whole.threads = tape_.threads;
     together = std::max(together, kernels_.matmul_packed(&whole));
   }
@@ -107,7 +105,7 @@ void Plan<T>::allocate_scratch() {
     if (!stage.is_product()) continue;
     const bool looped = tape_.in_loop(static_cast<int>(s));
     const Index rows = looped ? kRowBlock : tape_.max_rows;
-    Matmul<T> whole = matmul_of(tape_.first_item(stage), rows);
+    Matmul<T> whole = matmul_of<T>(tape_, tape_.first_item(stage), rows);
     for (int threads : {1, tape_.threads}) {
       whole.threads = looped ? 1 : threads;
       const int shares = looped || stage.sharing == Sharing::one ? 1 : threads;
@@ -124,38 +122,20 @@ void Plan<T>::allocate_scratch() {
 }
 
 template <class T>
+void Plan<T>::begin(const Frame& frame) {
+  ++runs_;
+  inputs_.begin(frame);
+  if (tape_.lead_end == 0) return;
+  const Worker<T> worker = worker_of(frame, 0);
+  for (int s = 0; s < tape_.lead_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
+}
+
+template <class T>
 bool Plan<T>::mixes_rows() const {
   return std::any_of(tape_.items.begin(), tape_.items.end(), [](const Item& item) {
     return item.kind == Item::Kind::over_rows || item.kind == Item::Kind::product_rows || item.count_rows ||
            (item.kind == Item::Kind::first_max && item.reduced[0]);
   });
-}
-
-template <class T>
-Matmul<T> Plan<T>::matmul_of(const Item& item, Index rows) const {
-  const Value& a = tape_.values[static_cast<std::size_t>(item.operands[0].value)];
-  Matmul<T> p{};
-  p.n = item.n;
-  p.c_row = item.n;
-  if (item.kind == Item::Kind::product_rows) {
-    p.m = item.m;
-    p.k = item.k * rows;
-    p.a_row = 1;
-    p.a_col = item.m;
-    p.b_row = item.n;
-    p.b_col = 1;
-    p.over_rows = 1;
-    return p;
-  }
-  p.finish = item.finish;
-  if (item.finish != Finish::none) p.beside_row = item.operands[2].row_stride;
-  p.m = a.rows ? item.m * rows : item.m;
-  p.k = item.k;
-  p.a_row = item.transpose_a ? 1 : item.k;
-  p.a_col = item.transpose_a ? item.m : 1;
-  p.b_row = item.transpose_b ? 1 : item.n;
-  p.b_col = item.transpose_b ? item.k : 1;
-  return p;
 }
 
 // The number of blocks in a unit: a power of two, so that a unit's sum is a node of rule 2's tree.

@@ -3,16 +3,16 @@
 #pragma once
 
 #include <atomic>
-#include <memory>
 #include <vector>
 
 #include "base/share.h"
 #include "base/threads.h"
 #include "compile/tape.h"
-#include "data/augment.h"
 #include "kernels/dispatch.h"
 #include "run/bound.h"
 #include "run/conditions.h"
+#include "run/inputs.h"
+#include "run/magnitudes.h"
 #include "run/memory.h"
 #include "run/worker.h"
 
@@ -38,15 +38,15 @@ class Plan {
   // Whether the instruction set and the number of threads are still those that the plan was built for. often: for calls
   // of microseconds; only every 64th of them asks the system for the number of processors, which is the costly part.
   bool is_current(bool often) { return &kernels_ == &kernels_for<T>() && conditions_.hold(often); }
-  bool augments_by(const Augmentation& augmentation) const { return augmentation_ == augmentation; }
+  bool augments_by(const Augmentation& augmentation) const { return inputs_.are_augmented_by(augmentation); }
   double cost() const { return tape_.cost; }  // estimate for max_rows rows, in nanoseconds on one thread
   int threads() const { return tape_.threads; }  // the team size that pays; 1 enters no parallel region
 
   // Whether idle threads take over units of the block loop that others have not begun (work stealing).
   bool evens_out() const { return loop_threads_ > 1; }
 
-  int inputs() const { return static_cast<int>(tape_.inputs.size()); }
-  bool reads_input(int slot) const { return slot < inputs() && tape_.inputs[slot] >= 0; }
+  int inputs() const { return inputs_.count(); }
+  bool reads_input(int slot) const { return inputs_.are_read(slot); }
 
   const Value& output(int i) const { return tape_.values[tape_.outputs[i]]; }
   // Whether the run writes output i where bind_output says; if not, the caller copies it from output_data afterwards.
@@ -86,23 +86,9 @@ class Plan {
                       const Augmentation& augmentation, const StepsInProducts& steps);
   struct Epilogue;
 
-  // Pointers to an input's rows, read instead of copies; empty if some reader of the input cannot use such a list.
-  struct RowLists {
-    std::vector<const T*> at;  // by row of the batch; in the block loop by thread and row of the block
-    Index each = 0;  // entries from one thread's list to the next; 0: all threads share one list
-    bool used = false;  // whether this run reads the list
-  };
-
   void allocate_loop();
   void allocate_scratch();
 
-  void allocate_lists();
-  bool may_be_listed(int input) const;
-  auto lists_of(int value) const -> const RowLists*;
-  RowList<T> listed_rows(int value, int thread) const;
-  void gather(const Frame& frame, int slot, Index first, Index begin, Index end, T* out, int thread);
-  void gather_inputs(const Frame& frame, int threads, int thread);
-  void choose_ahead(const Worker<T>& worker, Index begin, Index end) const;
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
   bool claim(Index unit);
   void run_unit(Worker<T>& worker, Index unit, Index begin, Index end, Index next);
@@ -115,9 +101,6 @@ class Plan {
   void pack_together(const Matmul<T>& part, const Worker<T>& worker, int threads) const;
   Matmul<T> weight_update(std::size_t k, const Worker<T>& worker, int threads) const;
   void foresee_updates(const Worker<T>& worker, int threads);
-  Index magnitudes_per_thread() const;
-  T* magnitude_of(const Value& value, int thread) const;
-  void forget_magnitudes(int thread);
   Magnitude<T> magnitude_call(const Stage& stage, int value, const Worker<T>& worker, const Region& tile) const;
   void measure(const Stage& stage, const Worker<T>& worker, const Region& tile) const;
   void run_program(const Stage& stage, std::size_t first_item, const Worker<T>& worker, const Region& region);
@@ -143,7 +126,6 @@ class Plan {
   Call& add_call(const Worker<T>& worker, void (*kernel)(const Call*), const Call& call);
   template <class Pointer>
   void move_with(int value, const Worker<T>& worker, Pointer* pointer);
-  Matmul<T> matmul_of(const Item& item, Index rows) const;
   Matmul<T> share_of(Matmul<T> whole, const Stage& stage, Index rows, int threads, int thread, Index* row,
                      Index* column) const;
   Worker<T> worker_of(const Frame& frame, int thread);
@@ -154,6 +136,8 @@ class Plan {
   Conditions conditions_;
   const Tape tape_;
   Memory<T> memory_;
+  Magnitudes<T> magnitudes_;
+  InputRows<T> inputs_;
   std::vector<Ahead> ahead_;  // by thread: the rows that it will gather next, to prefetch
   Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread; unit_sums_ by unit
   std::vector<Buffer> more_scratch_;  // by thread: scratch of products that need more; replaced if it is too small
@@ -168,13 +152,9 @@ class Plan {
   Index counter_ = 0;  // elements of one thread's binary counter
   std::vector<std::atomic<Index>> begun_;  // by unit of the loop: the last run in which a thread claimed it
   Index runs_ = 0;  // the number of the run, from 1
-  Augmentation augmentation_;
-  std::unique_ptr<Augmenter<T>> augmenter_;  // null: nothing is augmented
-  std::vector<RowLists> row_lists_;  // by input slot
   std::vector<Index> first_max_;  // by group: its first maximal element
   bool stores_all_ = true;
   std::vector<const Update<T>*> updates_;  // by stage of the tail
-  Buffer magnitudes_;  // by thread and measured value: the largest magnitude that the thread has noted
   // By thread, for the number of rows that repeats: calls of the block loop, or of the whole run if there is no loop.
   std::vector<Bound<T>> bound_;
 };

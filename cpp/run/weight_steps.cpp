@@ -10,24 +10,6 @@
 
 namespace fastbp {
 
-// Rounded up to whole cache lines, so that threads share none.
-template <class T>
-Index Plan<T>::magnitudes_per_thread() const {
-  constexpr Index line = 64 / static_cast<Index>(sizeof(T));
-  return (static_cast<Index>(tape_.measured) + line - 1) / line * line;
-}
-
-template <class T>
-T* Plan<T>::magnitude_of(const Value& value, int thread) const {
-  return magnitudes_.template as<T>() + magnitudes_per_thread() * thread + value.measured;
-}
-
-template <class T>
-void Plan<T>::forget_magnitudes(int thread) {
-  const Index count = magnitudes_per_thread();
-  if (count > 0) std::fill_n(magnitudes_.template as<T>() + count * thread, count, T(0));
-}
-
 // The call that measures a part of a value that the stage has written: whole rows, or rows and columns of its product,
 // which may have several rows per row of the value.
 template <class T>
@@ -35,7 +17,7 @@ Magnitude<T> Plan<T>::magnitude_call(const Stage& stage, int value, const Worker
   const Value& v = tape_.values[static_cast<std::size_t>(value)];
   const Index width = tile.columns < 0 ? v.width : stage.width, columns = tile.columns < 0 ? width : tile.columns;
   const T* const first = memory_.row_of(value, worker, worker.row) + (tile.row - worker.row) * width + tile.column;
-  return {tile.rows, columns, first, width, magnitude_of(v, worker.thread)};
+  return {tile.rows, columns, first, width, magnitudes_.of(v, worker.thread)};
 }
 
 template <class T>
@@ -56,7 +38,7 @@ double Plan<T>::unstored_bound(const Frame& frame, int threads) const {
     for (const Operand& operand : item.operands) {
       double largest = 0;
       for (int thread = 0; thread < threads; ++thread) {
-        const T one = *magnitude_of(tape_.values[static_cast<std::size_t>(operand.value)], thread);
+        const T one = *magnitudes_.of(tape_.values[static_cast<std::size_t>(operand.value)], thread);
         if (!std::isfinite(one)) return std::numeric_limits<double>::infinity();
         largest = std::max(largest, static_cast<double>(one));
       }
