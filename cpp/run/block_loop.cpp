@@ -31,7 +31,7 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
   const Index blocks = (frame.rows + kRowBlock - 1) / kRowBlock;
   const Index unit = unit_of(blocks, threads), units = (blocks + unit - 1) / unit;
   if (thread < threads) {
-    Worker<T> worker = worker_of(frame, thread);
+    Worker<T> worker = workers_.of(frame, thread);
     Bound<T>& bound = bound_[static_cast<std::size_t>(thread)];
     if (bound.is_for(frame.rows, tape_.max_rows)) worker.bound = &bound;
     worker.block = blocks_.template as<T>() + block_step_ * thread;

@@ -62,7 +62,7 @@ bool Plan<T>::bind_stage(const Stage& stage, const Worker<T>& worker) {
       if (product.m == 0 || product.n == 0) return true;
       if (stage.items.size() > 1 && product.m * product.n * static_cast<Index>(sizeof(T)) > kEpilogueBytes)
         return false;
-      if (worker.rows != tape_.max_rows && kernels_.matmul_scratch(&product) > worker.product_bytes) return false;
+      if (worker.rows != tape_.max_rows && !products_.has_scratch_for(product, worker)) return false;
       if (!inputs_.may_be_listed(item.operands[0].value)) kernels_.matmul_prepare(&product);
       auto& bound = add_call(worker, kernels_.matmul, product);
       move_with(item.operands[0].value, worker, &bound.a);

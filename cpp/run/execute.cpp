@@ -16,34 +16,9 @@ struct Plan<T>::Epilogue {
 };
 
 template <class T>
-Worker<T> Plan<T>::worker_of(const Frame& frame, int thread) {
-  Worker<T> worker;
-  worker.frame = &frame;
-  worker.thread = thread;
-  worker.rows = frame.rows;
-  worker.product_bytes = product_scratch_;
-  worker.ahead = &ahead_[static_cast<std::size_t>(thread)];
-  worker.scratch = programs_.template as<T>() + program_scratch_ * thread;
-  return worker;
-}
-
-// A worker outside the block loop.
-template <class T>
-Worker<T> Plan<T>::worker_in_team(const Frame& frame, Team& team, int thread) {
-  Worker<T> worker = worker_of(frame, thread);
-  worker.team = &team;
-  if (team.size() == 1) {
-    worker.product_bytes = static_cast<Index>(products_.bytes());
-  } else {
-    worker.threads = tape_.threads;
-  }
-  return worker;
-}
-
-template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   inputs_.gather(frame, team.size(), thread);
-  Worker<T> worker = worker_in_team(frame, team, thread);
+  Worker<T> worker = workers_.in_team(frame, team, thread);
   foresee_updates(worker, team.size());
   const Share next = share(frame.rows, team.size(), thread, 1);
   inputs_.choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
@@ -110,7 +85,7 @@ void Plan<T>::run_product(const Stage& stage, const Worker<T>& worker, int threa
   const int thread = threads == 1 ? 0 : worker.thread;
   Epilogue epilogue{this, &stage, &worker, 0, 0};
   const Matmul<T> whole = product_call(stage, worker);
-  Matmul<T> part = share_of(whole, stage, worker.rows, threads, thread, &epilogue.row, &epilogue.column);
+  Matmul<T> part = products_.part_of(whole, stage, worker.rows, threads, thread, &epilogue.row, &epilogue.column);
   epilogue.row += worker.row;
   if (stage.items.size() > 1 || !stage.measured.empty()) {
     part.context = &epilogue;
@@ -119,27 +94,7 @@ void Plan<T>::run_product(const Stage& stage, const Worker<T>& worker, int threa
       e.plan->run_program(*e.stage, 1, *e.worker, Region{e.row + i0, i1 - i0, e.column + j0, j1 - j0});
     };
   }
-  multiply(part, worker, threads);
-}
-
-// Computes a thread's part of a product.
-template <class T>
-void Plan<T>::multiply(Matmul<T> part, const Worker<T>& worker, int threads) {
-  if (part.packed != nullptr) pack_together(part, worker, threads);
-  if (part.m == 0 || part.n == 0) return;
-  // The plan has scratch for full batches and blocks, on one thread and on the whole team; else ask how much is needed.
-  const bool full = worker.rows == tape_.max_rows || (worker.block != nullptr && worker.rows == kRowBlock);
-  if (!full || (threads != 1 && threads != tape_.threads)) give_scratch(worker, &part);
-  kernels_.matmul(&part);
-}
-
-// Threads that share the columns of a product all read its whole first operand. If it is packed whole, they pack it
-// jointly, each a part, into one shared buffer.
-template <class T>
-void Plan<T>::pack_together(const Matmul<T>& part, const Worker<T>& worker, int threads) const {
-  worker.team->barrier(worker.thread);  // nobody still reads the previous product's packing
-  kernels_.matmul_pack(&part, worker.thread, threads);
-  worker.team->barrier(worker.thread);
+  products_.multiply(part, worker, threads);
 }
 
 template <class T>
@@ -153,22 +108,8 @@ Matmul<T> Plan<T>::product_call(const Stage& stage, const Worker<T>& worker) con
   whole.b = memory_.row_of(item.operands[1].value, worker, worker.row);
   whole.c = memory_.row_of(item.output, worker, worker.row);
   if (item.finish != Finish::none) whole.beside = memory_.row_of(item.operands[2].value, worker, worker.row);
-  whole.scratch = products_.template as<char>() + product_step_ * worker.thread;
+  whole.scratch = products_.scratch_of(worker.thread);
   return whole;
-}
-
-// A product of fewer rows may be packed in another way and need more scratch than the plan allocated. The first run
-// that needs it allocates it.
-template <class T>
-void Plan<T>::give_scratch(const Worker<T>& worker, Matmul<T>* product) {
-  const Index bytes = kernels_.matmul_scratch(product);
-  if (bytes <= worker.product_bytes) return;
-  Buffer& more = more_scratch_[static_cast<std::size_t>(worker.thread)];
-  if (static_cast<Index>(more.bytes()) < bytes) {
-    more = Buffer();  // free the old buffer first
-    more = Buffer(static_cast<std::size_t>(bytes));
-  }
-  product->scratch = more.data();
 }
 
 // Runs the items tile by tile, so that the values that they pass on stay in cache.

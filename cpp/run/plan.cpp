@@ -5,7 +5,6 @@
 #include "base/cpu.h"
 #include "base/memory.h"
 #include "run/layout.h"
-#include "run/matmul.h"
 
 namespace fastbp {
 namespace {
@@ -43,7 +42,9 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
       tape_(tape_of(graph, outputs, training, max_rows, conditions_.threads(), augmentation, steps)),
       memory_(tape_, parameters),
       magnitudes_(tape_),
-      inputs_(tape_, kernels_, memory_, magnitudes_, augmentation) {
+      inputs_(tape_, kernels_, memory_, magnitudes_, augmentation),
+      products_(tape_, kernels_),
+      workers_(tape_) {
   stores_all_ = tape_.tail_size() == 0;
   updates_.resize(tape_.tail_size());
   allocate_loop();
@@ -74,14 +75,9 @@ void Plan<T>::allocate_loop() {
   unit_sums_ = Buffer(bytes_of({tape_.block_sums, element, most_units}));
 }
 
-// Allocates scratch for programs, products and first_max: per thread, except first_max's, which runs on one thread.
+// One thread runs first_max.
 template <class T>
 void Plan<T>::allocate_scratch() {
-  const Index element = static_cast<Index>(sizeof(T));
-  program_scratch_ = apart(tape_.scratch * element, tape_.threads) / element;
-  ahead_.resize(static_cast<std::size_t>(tape_.threads));
-  more_scratch_.resize(static_cast<std::size_t>(tape_.threads));
-  programs_ = Buffer(bytes_of({program_scratch_, element, tape_.threads}));
   for (const Item& item : tape_.items) {
     if (item.kind != Item::Kind::first_max) continue;
     Index groups = item.reduced[0] || !tape_.values[static_cast<std::size_t>(item.output)].rows ? 1 : tape_.max_rows;
@@ -89,36 +85,6 @@ void Plan<T>::allocate_scratch() {
       if (!item.reduced[axis + 1]) groups *= item.dims[axis];
     first_max_.resize(std::max(first_max_.size(), static_cast<std::size_t>(groups)));
   }
-  Index together = 0;  // bytes
-  for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
-    const Stage& stage = tape_.stages[s];
-    if (!stage.is_product() || stage.sharing != Sharing::columns || tape_.in_loop(static_cast<int>(s))) continue;
-    Matmul<T> whole = matmul_of<T>(tape_, tape_.first_item(stage), tape_.max_rows);
-    whole.threads = tape_.threads;
-    together = std::max(together, kernels_.matmul_packed(&whole));
-  }
-  packed_ = Buffer(static_cast<std::size_t>(together));
-
-  Index alone = 0;  // bytes, if one thread runs all
-  for (std::size_t s = 0; s < tape_.stages.size(); ++s) {
-    const Stage& stage = tape_.stages[s];
-    if (!stage.is_product()) continue;
-    const bool looped = tape_.in_loop(static_cast<int>(s));
-    const Index rows = looped ? kRowBlock : tape_.max_rows;
-    Matmul<T> whole = matmul_of<T>(tape_, tape_.first_item(stage), rows);
-    for (int threads : {1, tape_.threads}) {
-      whole.threads = looped ? 1 : threads;
-      const int shares = looped || stage.sharing == Sharing::one ? 1 : threads;
-      Index& bytes = looped || threads > 1 ? product_scratch_ : alone;
-      for (int thread = 0; thread < shares; ++thread) {
-        Index row, column;
-        Matmul<T> part = share_of(whole, stage, rows, shares, thread, &row, &column);
-        bytes = std::max(bytes, rounded(kernels_.matmul_scratch(&part)));
-      }
-    }
-  }
-  product_step_ = apart(product_scratch_, tape_.threads);
-  products_ = Buffer(bytes_of({std::max(alone, product_of({product_step_, tape_.threads}))}));
 }
 
 template <class T>
@@ -126,7 +92,7 @@ void Plan<T>::begin(const Frame& frame) {
   ++runs_;
   inputs_.begin(frame);
   if (tape_.lead_end == 0) return;
-  const Worker<T> worker = worker_of(frame, 0);
+  const Worker<T> worker = workers_.of(frame, 0);
   for (int s = 0; s < tape_.lead_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
 }
 
@@ -144,37 +110,6 @@ Index Plan<T>::unit_of(Index blocks, int threads) const {
   Index unit = 1;
   while (threads == 1 ? unit < blocks : 2 * unit * units_per_thread_ * threads <= blocks) unit *= 2;
   return unit;
-}
-
-// A thread's part of a product. Of the run's rows, it is the same part that the thread has of every other value.
-template <class T>
-Matmul<T> Plan<T>::share_of(Matmul<T> whole, const Stage& stage, Index rows, int threads, int thread, Index* row,
-                            Index* column) const {
-  *row = *column = 0;
-  if (threads == 1) return whole;
-  if (stage.sharing == Sharing::columns) {
-    const Index room = static_cast<Index>(packed_.bytes()), packed = room > 0 ? kernels_.matmul_packed(&whole) : 0;
-    if (packed > 0 && packed <= room) whole.packed = packed_.template as<T>();
-    Share part = share(whole.n, threads, thread, tape_.column_unit);
-    *column = part.begin;
-    whole.n = part.end - part.begin;
-  } else {
-    const Item& item = tape_.first_item(stage);
-    const bool of_run = tape_.values[static_cast<std::size_t>(item.output)].rows;
-    Share part = share(of_run ? rows : whole.m, threads, thread, 1);
-    const Index each = of_run ? item.m : 1;
-    *row = part.begin * each;
-    whole.m = (part.end - part.begin) * each;
-  }
-  if (whole.listed.at != nullptr && whole.over_rows) whole.listed.first += *row;
-  if (whole.listed.at != nullptr && !whole.over_rows) whole.listed.at += *row;
-  if (whole.c != nullptr) {
-    whole.a += *row * whole.a_row;
-    whole.b += *column * whole.b_col;
-    whole.c += *row * whole.c_row + *column;
-    if (whole.beside != nullptr) whole.beside += *row * whole.beside_row + *column;
-  }
-  return whole;
 }
 
 template class Plan<float>;

@@ -12,9 +12,8 @@
 #include "run/bound.h"
 #include "run/conditions.h"
 #include "run/inputs.h"
-#include "run/magnitudes.h"
-#include "run/memory.h"
-#include "run/worker.h"
+#include "run/products.h"
+#include "run/workers.h"
 
 namespace fastbp {
 
@@ -97,8 +96,6 @@ class Plan {
   void run_part(const Stage& stage, const Worker<T>& worker, int threads);
   void run_stage(const Stage& stage, const Worker<T>& worker, int threads);
   void run_product(const Stage& stage, const Worker<T>& worker, int threads);
-  void multiply(Matmul<T> part, const Worker<T>& worker, int threads);
-  void pack_together(const Matmul<T>& part, const Worker<T>& worker, int threads) const;
   Matmul<T> weight_update(std::size_t k, const Worker<T>& worker, int threads) const;
   void foresee_updates(const Worker<T>& worker, int threads);
   Magnitude<T> magnitude_call(const Stage& stage, int value, const Worker<T>& worker, const Region& tile) const;
@@ -116,7 +113,6 @@ class Plan {
   OverRows<T> over_rows_call(const Item& item, const Worker<T>& worker, Share columns) const;
   Matmul<T> product_call(const Stage& stage, const Worker<T>& worker) const;
   auto row_kernel(Op op) const -> void (*)(const RowMap<T>*);
-  void give_scratch(const Worker<T>& worker, Matmul<T>* product);
   void run_bound(const Worker<T>& worker, int begin, int end);
   void bind(const Worker<T>& worker, int begin, int end);
   bool bind_stage(const Stage& stage, const Worker<T>& worker);
@@ -126,10 +122,6 @@ class Plan {
   Call& add_call(const Worker<T>& worker, void (*kernel)(const Call*), const Call& call);
   template <class Pointer>
   void move_with(int value, const Worker<T>& worker, Pointer* pointer);
-  Matmul<T> share_of(Matmul<T> whole, const Stage& stage, Index rows, int threads, int thread, Index* row,
-                     Index* column) const;
-  Worker<T> worker_of(const Frame& frame, int thread);
-  Worker<T> worker_in_team(const Frame& frame, Team& team, int thread);
   Index unit_of(Index blocks, int threads) const;
 
   const Kernels<T>& kernels_;
@@ -138,13 +130,9 @@ class Plan {
   Memory<T> memory_;
   Magnitudes<T> magnitudes_;
   InputRows<T> inputs_;
-  std::vector<Ahead> ahead_;  // by thread: the rows that it will gather next, to prefetch
-  Buffer programs_, products_, blocks_, sums_, unit_sums_;  // by thread; unit_sums_ by unit
-  std::vector<Buffer> more_scratch_;  // by thread: scratch of products that need more; replaced if it is too small
-  Buffer packed_;  // joint packing of a product's first operand
-  Index program_scratch_ = 0;  // elements per thread
-  Index product_scratch_ = 0;  // bytes per thread, in a team or in the loop; a thread that runs alone may use all
-  Index product_step_ = 0;  // bytes from one thread's product scratch to the next
+  Products<T> products_;
+  Workers<T> workers_;
+  Buffer blocks_, sums_, unit_sums_;  // by thread; unit_sums_ by unit
   int loop_threads_ = 1;
   Index block_step_ = 0;  // elements from one thread's block arena to the next
   Index units_per_thread_ = 1;

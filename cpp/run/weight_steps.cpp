@@ -64,7 +64,8 @@ Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker<T>& worker, int thr
   Matmul<T> whole = product_call(stage, worker);
   whole.c = updates_[k]->weight;
   Index row, column;
-  return share_of(whole, stage, worker.rows, stage.sharing == Sharing::one ? 1 : threads, worker.thread, &row, &column);
+  return products_.part_of(whole, stage, worker.rows, stage.sharing == Sharing::one ? 1 : threads, worker.thread, &row,
+                           &column);
 }
 
 // Allocates the scratch that update_weights will need, because that must not fail halfway.
@@ -73,14 +74,14 @@ void Plan<T>::foresee_updates(const Worker<T>& worker, int threads) {
   if (stores_all_ || (worker.rows == tape_.max_rows && (threads == 1 || threads == tape_.threads))) return;
   for (std::size_t k = 0; k < updates_.size(); ++k) {
     Matmul<T> part = weight_update(k, worker, threads);
-    if (part.m > 0 && part.n > 0) give_scratch(worker, &part);
+    if (part.m > 0 && part.n > 0) products_.give_scratch(worker, &part);
   }
 }
 
 // Plain SGD's step is taken in registers, any other by the rule's kernel.
 template <class T>
 bool Plan<T>::update_weights(const Frame& frame, UpdateRule rule, Team& team, int thread) {
-  const Worker<T> worker = worker_in_team(frame, team, thread);
+  const Worker<T> worker = workers_.in_team(frame, team, thread);
   bool small = true;
   for (std::size_t k = 0; k < updates_.size(); ++k) {
     const Update<T>& update = *updates_[k];
@@ -90,7 +91,7 @@ bool Plan<T>::update_weights(const Frame& frame, UpdateRule rule, Team& team, in
     part.eta = update.scalar[0];
     part.decay = update.decay;
     part.step = &step;
-    multiply(part, worker, team.size());
+    products_.multiply(part, worker, team.size());
     small = small && step.small != 0;
   }
   return small;
@@ -104,7 +105,7 @@ void Plan<T>::store_all() {
 
 template <class T>
 void Plan<T>::run_tail(const Frame& frame, Team& team, int thread) {
-  const Worker<T> worker = worker_in_team(frame, team, thread);
+  const Worker<T> worker = workers_.in_team(frame, team, thread);
   for (std::size_t k = 0; k < tape_.tail_size(); ++k) run_part(tape_.tail(k), worker, team.size());
 }
 

@@ -24,7 +24,6 @@ struct Worker {
   Team* team = nullptr;  // null in the loop
   Index row = 0, rows;
   int threads = 1;  // threads that work on the same products; 1 in the loop, where each has its own
-  Index product_bytes;  // size of a product's scratch
   T* scratch;  // for programs
   Ahead* ahead;  // the rows that this thread will gather next
   Bound<T>* bound = nullptr;  // null: stages run from the tape
