@@ -94,7 +94,7 @@ void Plan<T>::run_block(Worker<T>& worker, Index block) {
     run_bound(worker, tape_.loop_begin, tape_.loop_end);
   } else {
     for (int s = tape_.loop_begin; s < tape_.loop_end; ++s)
-      run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
+      executor_.run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
   }
 }
 

@@ -18,13 +18,12 @@ void Plan<T>::run_bound(const Worker<T>& worker, int begin, int end) {
   for (const auto& pointer : bound.pointers)
     *pointer.at = memory_.row_of(pointer.value, worker, worker.row) + pointer.offset;
   for (const auto& listed : bound.lists) *listed.rows = inputs_.listed_rows(listed.value, worker.thread);
-  for (const auto& counted : bound.dropouts)
-    count_dropout(*counted.item, frame, worker.row + counted.row, counted.call);
+  for (const auto& counted : bound.dropouts) calls_.count(*counted.item, frame, worker.row + counted.row, counted.call);
   for (const auto& call : bound.calls)
     std::visit(
         [&](const auto& one) {
           if constexpr (std::is_same_v<std::decay_t<decltype(one)>, UnboundStage>)
-            run_stage(*one.stage, worker, 1);
+            executor_.run_stage(*one.stage, worker, 1);
           else
             one.kernel(&one.call);
         },
@@ -58,7 +57,7 @@ bool Plan<T>::bind_stage(const Stage& stage, const Worker<T>& worker) {
     case Stage::Kind::product:
     case Stage::Kind::product_rows: {
       const Item& item = tape_.first_item(stage);
-      Matmul<T> product = product_call(stage, worker);
+      Matmul<T> product = calls_.product(stage, worker);
       if (product.m == 0 || product.n == 0) return true;
       if (stage.items.size() > 1 && product.m * product.n * static_cast<Index>(sizeof(T)) > kEpilogueBytes)
         return false;
@@ -77,8 +76,8 @@ bool Plan<T>::bind_stage(const Stage& stage, const Worker<T>& worker) {
       for (int i : stage.items) {
         const Item& item = tape_.items[static_cast<std::size_t>(i)];
         if (item.operands[0].row_stride == 0) continue;
-        auto& bound = add_call(worker, item.op == Op::sum ? kernels_.sum_over_rows : kernels_.max_over_rows,
-                               over_rows_call(item, worker, Share{0, item.operands[0].row_stride}));
+        auto& bound = add_call(worker, calls_.over_rows_kernel(item.op),
+                               calls_.over_rows(item, worker, Share{0, item.operands[0].row_stride}));
         move_with(item.operands[0].value, worker, &bound.in);
         move_with(item.output, worker, &bound.out);
       }
@@ -99,7 +98,8 @@ bool Plan<T>::bind_program(const Stage& stage, std::size_t first_item, const Wor
       all = bind_item(stage, tape_.items[static_cast<std::size_t>(stage.items[k])], worker, tile);
     if (all)
       for (int value : stage.measured)
-        move_with(value, worker, &add_call(worker, kernels_.magnitude, magnitude_call(stage, value, worker, tile)).in);
+        move_with(value, worker,
+                  &add_call(worker, kernels_.magnitude, calls_.magnitude(stage, value, worker, tile)).in);
   });
   return all;
 }
@@ -112,14 +112,14 @@ bool Plan<T>::bind_item(const Stage& stage, const Item& item, const Worker<T>& w
   };
   switch (item.kind) {
     case Item::Kind::map:
-      move_operands(
-          add_call(worker, kernels_.map[static_cast<int>(map_op(item.op))], map_call(stage, item, worker, tile)));
+      move_operands(add_call(worker, calls_.map_kernel(item.op), calls_.map(stage, item, worker, tile)));
       return true;
     case Item::Kind::row:
-      if (item.lead > 0) move_operands(add_call(worker, row_kernel(item.op), row_call(stage, item, worker, tile)));
+      if (item.lead > 0)
+        move_operands(add_call(worker, calls_.row_kernel(item.op), calls_.row(stage, item, worker, tile)));
       return true;
     case Item::Kind::dropout: {
-      auto& call = add_call(worker, kernels_.dropout, dropout_call(stage, item, worker, tile));
+      auto& call = add_call(worker, kernels_.dropout, calls_.dropout(stage, item, worker, tile));
       move_with(item.operands[0].value, worker, &call.in);
       move_with(item.output, worker, &call.out);
       worker.bound->dropouts.push_back({&call, &item, tile.row - worker.row});

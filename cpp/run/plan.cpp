@@ -44,11 +44,12 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
       magnitudes_(tape_),
       inputs_(tape_, kernels_, memory_, magnitudes_, augmentation),
       products_(tape_, kernels_),
-      workers_(tape_) {
+      workers_(tape_),
+      calls_(tape_, kernels_, memory_, magnitudes_, inputs_, products_),
+      executor_(tape_, kernels_, memory_, calls_, products_) {
   stores_all_ = tape_.tail_size() == 0;
   updates_.resize(tape_.tail_size());
   allocate_loop();
-  allocate_scratch();
   bound_.resize(static_cast<std::size_t>(loop_threads_));
   for (Bound<T>& bound : bound_) bound.reserve(tape_);
 }
@@ -75,25 +76,41 @@ void Plan<T>::allocate_loop() {
   unit_sums_ = Buffer(bytes_of({tape_.block_sums, element, most_units}));
 }
 
-// One thread runs first_max.
-template <class T>
-void Plan<T>::allocate_scratch() {
-  for (const Item& item : tape_.items) {
-    if (item.kind != Item::Kind::first_max) continue;
-    Index groups = item.reduced[0] || !tape_.values[static_cast<std::size_t>(item.output)].rows ? 1 : tape_.max_rows;
-    for (std::size_t axis = 0; axis < item.dims.size(); ++axis)
-      if (!item.reduced[axis + 1]) groups *= item.dims[axis];
-    first_max_.resize(std::max(first_max_.size(), static_cast<std::size_t>(groups)));
-  }
-}
-
 template <class T>
 void Plan<T>::begin(const Frame& frame) {
   ++runs_;
   inputs_.begin(frame);
   if (tape_.lead_end == 0) return;
   const Worker<T> worker = workers_.of(frame, 0);
-  for (int s = 0; s < tape_.lead_end; ++s) run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
+  for (int s = 0; s < tape_.lead_end; ++s) executor_.run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);
+}
+
+template <class T>
+void Plan<T>::run(const Frame& frame, Team& team, int thread) {
+  inputs_.gather(frame, team.size(), thread);
+  Worker<T> worker = workers_.in_team(frame, team, thread);
+  foresee_updates(worker, team.size());
+  const Share next = share(frame.rows, team.size(), thread, 1);
+  inputs_.choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
+  const bool has_loop = tape_.has_loop();
+  if (team.size() == 1 && !has_loop && frame.rows > 0 && bound_.front().is_for(frame.rows, tape_.max_rows)) {
+    worker.bound = &bound_.front();
+    run_bound(worker, tape_.lead_end, tape_.tail_begin);
+    if (stores_all_) run_tail(frame, team, 0);
+    return;
+  }
+  const int end = stores_all_ ? static_cast<int>(tape_.stages.size()) : tape_.tail_begin;
+  for (int s = tape_.lead_end; s < end; ++s) {
+    const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
+    if (tape_.barriers[static_cast<std::size_t>(s)]) team.barrier(thread);
+    if (s == tape_.loop_begin && s < tape_.loop_end) {
+      run_loop(frame, std::min(loop_threads_, team.size()), team, thread);
+      s = tape_.loop_end - 1;
+    } else {
+      executor_.run_part(stage, worker, team.size());
+    }
+  }
+  team.barrier(thread);
 }
 
 template <class T>

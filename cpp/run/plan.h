@@ -11,8 +11,7 @@
 #include "kernels/dispatch.h"
 #include "run/bound.h"
 #include "run/conditions.h"
-#include "run/inputs.h"
-#include "run/products.h"
+#include "run/executor.h"
 #include "run/workers.h"
 
 namespace fastbp {
@@ -83,36 +82,16 @@ class Plan {
  private:
   static Tape tape_of(const Graph& graph, const std::vector<int>& outputs, bool training, Index max_rows, int threads,
                       const Augmentation& augmentation, const StepsInProducts& steps);
-  struct Epilogue;
 
   void allocate_loop();
-  void allocate_scratch();
 
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
   bool claim(Index unit);
   void run_unit(Worker<T>& worker, Index unit, Index begin, Index end, Index next);
   void run_block(Worker<T>& worker, Index block);
   void combine_units(Index blocks, Index unit, int threads, int thread);
-  void run_part(const Stage& stage, const Worker<T>& worker, int threads);
-  void run_stage(const Stage& stage, const Worker<T>& worker, int threads);
-  void run_product(const Stage& stage, const Worker<T>& worker, int threads);
   Matmul<T> weight_update(std::size_t k, const Worker<T>& worker, int threads) const;
   void foresee_updates(const Worker<T>& worker, int threads);
-  Magnitude<T> magnitude_call(const Stage& stage, int value, const Worker<T>& worker, const Region& tile) const;
-  void measure(const Stage& stage, const Worker<T>& worker, const Region& tile) const;
-  void run_program(const Stage& stage, std::size_t first_item, const Worker<T>& worker, const Region& region);
-  void run_item(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile);
-  void run_move(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile);
-  void run_flat(const Stage& stage, const Item& item, const Worker<T>& worker);
-  void run_over_rows(const Item& item, const Worker<T>& worker, int threads);
-  void run_first_max(const Item& item, const Frame& frame);
-  Map<T> map_call(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) const;
-  RowMap<T> row_call(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) const;
-  Dropout<T> dropout_call(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile) const;
-  void count_dropout(const Item& item, const Frame& frame, Index row, Dropout<T>* call) const;
-  OverRows<T> over_rows_call(const Item& item, const Worker<T>& worker, Share columns) const;
-  Matmul<T> product_call(const Stage& stage, const Worker<T>& worker) const;
-  auto row_kernel(Op op) const -> void (*)(const RowMap<T>*);
   void run_bound(const Worker<T>& worker, int begin, int end);
   void bind(const Worker<T>& worker, int begin, int end);
   bool bind_stage(const Stage& stage, const Worker<T>& worker);
@@ -132,6 +111,8 @@ class Plan {
   InputRows<T> inputs_;
   Products<T> products_;
   Workers<T> workers_;
+  Calls<T> calls_;
+  Executor<T> executor_;
   Buffer blocks_, sums_, unit_sums_;  // by thread; unit_sums_ by unit
   int loop_threads_ = 1;
   Index block_step_ = 0;  // elements from one thread's block arena to the next
@@ -140,7 +121,6 @@ class Plan {
   Index counter_ = 0;  // elements of one thread's binary counter
   std::vector<std::atomic<Index>> begun_;  // by unit of the loop: the last run in which a thread claimed it
   Index runs_ = 0;  // the number of the run, from 1
-  std::vector<Index> first_max_;  // by group: its first maximal element
   bool stores_all_ = true;
   std::vector<const Update<T>*> updates_;  // by stage of the tail
   // By thread, for the number of rows that repeats: calls of the block loop, or of the whole run if there is no loop.

@@ -10,24 +10,6 @@
 
 namespace fastbp {
 
-// The call that measures a part of a value that the stage has written: whole rows, or rows and columns of its product,
-// which may have several rows per row of the value.
-template <class T>
-Magnitude<T> Plan<T>::magnitude_call(const Stage& stage, int value, const Worker<T>& worker, const Region& tile) const {
-  const Value& v = tape_.values[static_cast<std::size_t>(value)];
-  const Index width = tile.columns < 0 ? v.width : stage.width, columns = tile.columns < 0 ? width : tile.columns;
-  const T* const first = memory_.row_of(value, worker, worker.row) + (tile.row - worker.row) * width + tile.column;
-  return {tile.rows, columns, first, width, magnitudes_.of(v, worker.thread)};
-}
-
-template <class T>
-void Plan<T>::measure(const Stage& stage, const Worker<T>& worker, const Region& tile) const {
-  for (int value : stage.measured) {
-    const Magnitude<T> call = magnitude_call(stage, value, worker, tile);
-    kernels_.magnitude(&call);
-  }
-}
-
 // Roundings can exceed the bound a little; the caller's limit is far enough below the largest number to allow for that.
 template <class T>
 double Plan<T>::unstored_bound(const Frame& frame, int threads) const {
@@ -61,7 +43,7 @@ template <class T>
 Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker<T>& worker, int threads) const {
   const Stage& stage = tape_.tail(k);
   if (worker.thread > 0 && stage.sharing == Sharing::one) return {};
-  Matmul<T> whole = product_call(stage, worker);
+  Matmul<T> whole = calls_.product(stage, worker);
   whole.c = updates_[k]->weight;
   Index row, column;
   return products_.part_of(whole, stage, worker.rows, stage.sharing == Sharing::one ? 1 : threads, worker.thread, &row,
@@ -106,7 +88,7 @@ void Plan<T>::store_all() {
 template <class T>
 void Plan<T>::run_tail(const Frame& frame, Team& team, int thread) {
   const Worker<T> worker = workers_.in_team(frame, team, thread);
-  for (std::size_t k = 0; k < tape_.tail_size(); ++k) run_part(tape_.tail(k), worker, team.size());
+  for (std::size_t k = 0; k < tape_.tail_size(); ++k) executor_.run_part(tape_.tail(k), worker, team.size());
 }
 
 template class Plan<float>;
