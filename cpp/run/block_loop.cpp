@@ -32,17 +32,18 @@ void Plan<T>::run_loop(const Frame& frame, int threads, Team& team, int thread) 
   const Index unit = unit_of(blocks, threads), units = (blocks + unit - 1) / unit;
   if (thread < threads) {
     Worker<T> worker = workers_.of(frame, thread);
-    Bound<T>& bound = bound_[static_cast<std::size_t>(thread)];
-    if (bound.is_for(frame.rows, tape_.max_rows)) worker.bound = &bound;
+    Recording<T>* const recording = recorder_.of(thread, frame.rows);
     worker.block = blocks_.template as<T>() + block_step_ * thread;
     const Share mine = share(units, threads, thread, 1);
     const Index next_run = frame.rows + mine.begin * unit * kRowBlock;
     for (Index u = mine.begin; u < mine.end; ++u) {
       const Index end = std::min((u + 1) * unit, blocks);
-      if (threads == 1 || claim(u)) run_unit(worker, u, u * unit, end, u + 1 < mine.end ? end * kRowBlock : next_run);
+      if (threads == 1 || claim(u))
+        run_unit(worker, recording, u, u * unit, end, u + 1 < mine.end ? end * kRowBlock : next_run);
     }
     for (Index u = threads > 1 ? units : 0; u-- > 0;)
-      if (team.helps_with(u) && claim(u)) run_unit(worker, u, u * unit, std::min((u + 1) * unit, blocks), next_run);
+      if (team.helps_with(u) && claim(u))
+        run_unit(worker, recording, u, u * unit, std::min((u + 1) * unit, blocks), next_run);
   }
   if (tape_.block_sums == 0) return;
   team.barrier(thread);
@@ -58,7 +59,7 @@ bool Plan<T>::claim(Index unit) {
 
 // Runs blocks begin .. end - 1 and adds up their sums over rows. next: the row with which the thread will go on.
 template <class T>
-void Plan<T>::run_unit(Worker<T>& worker, Index unit, Index begin, Index end, Index next) {
+void Plan<T>::run_unit(Worker<T>& worker, Recording<T>* recording, Index unit, Index begin, Index end, Index next) {
   T* const sums = sums_.template as<T>() + counter_ * worker.thread;
   T* free[BinaryCounter<T*>::kLevels + 2];
   int free_sums = 0;
@@ -76,7 +77,7 @@ void Plan<T>::run_unit(Worker<T>& worker, Index unit, Index begin, Index end, In
     const Index ahead = b + 1 < end ? (b + 1) * kRowBlock : next;
     inputs_.choose_ahead(worker, ahead, ahead + kRowBlock);
     if (tape_.block_sums > 0) worker.sums = free[--free_sums];
-    run_block(worker, b);
+    run_block(worker, recording, b);
     if (tape_.block_sums > 0) counter.push(worker.sums, add);
   }
   if (tape_.block_sums > 0)
@@ -85,13 +86,13 @@ void Plan<T>::run_unit(Worker<T>& worker, Index unit, Index begin, Index end, In
 }
 
 template <class T>
-void Plan<T>::run_block(Worker<T>& worker, Index block) {
+void Plan<T>::run_block(Worker<T>& worker, Recording<T>* recording, Index block) {
   const Frame& frame = *worker.frame;
   worker.row = block * kRowBlock;
   worker.rows = std::min(kRowBlock, frame.rows - worker.row);
   inputs_.gather_block(worker);
-  if (worker.bound != nullptr && worker.rows == kRowBlock) {
-    run_bound(worker, tape_.loop_begin, tape_.loop_end);
+  if (recording != nullptr && worker.rows == kRowBlock) {
+    recorder_.run(*recording, worker, tape_.loop_begin, tape_.loop_end);
   } else {
     for (int s = tape_.loop_begin; s < tape_.loop_end; ++s)
       executor_.run_stage(tape_.stages[static_cast<std::size_t>(s)], worker, 1);

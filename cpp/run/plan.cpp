@@ -46,12 +46,11 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
       products_(tape_, kernels_),
       workers_(tape_),
       calls_(tape_, kernels_, memory_, magnitudes_, inputs_, products_),
-      executor_(tape_, kernels_, memory_, calls_, products_) {
+      executor_(tape_, kernels_, memory_, calls_, products_),
+      recorder_(tape_, kernels_, memory_, inputs_, products_, calls_, executor_) {
   stores_all_ = tape_.tail_size() == 0;
   updates_.resize(tape_.tail_size());
   allocate_loop();
-  bound_.resize(static_cast<std::size_t>(loop_threads_));
-  for (Bound<T>& bound : bound_) bound.reserve(tape_);
 }
 
 // Memory of the block loop: for each thread a block's values and a binary counter; for each unit its sums.
@@ -93,9 +92,9 @@ void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   const Share next = share(frame.rows, team.size(), thread, 1);
   inputs_.choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
   const bool has_loop = tape_.has_loop();
-  if (team.size() == 1 && !has_loop && frame.rows > 0 && bound_.front().is_for(frame.rows, tape_.max_rows)) {
-    worker.bound = &bound_.front();
-    run_bound(worker, tape_.lead_end, tape_.tail_begin);
+  Recording<T>* recording = team.size() == 1 && !has_loop && frame.rows > 0 ? recorder_.of(0, frame.rows) : nullptr;
+  if (recording != nullptr) {
+    recorder_.run(*recording, worker, tape_.lead_end, tape_.tail_begin);
     if (stores_all_) run_tail(frame, team, 0);
     return;
   }

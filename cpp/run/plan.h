@@ -1,5 +1,6 @@
-// A plan computes chosen nodes of a graph for at most max_rows rows at a time. It holds a tape, an arena and bound
-// calls. Building it allocates all memory; running it allocates nothing, except scratch that fewer rows may need.
+// A plan computes chosen nodes of a graph for at most max_rows rows at a time. It holds a tape, an arena and
+// recorded calls. Building it allocates all memory; running it allocates nothing, except scratch that fewer rows may
+// need.
 #pragma once
 
 #include <atomic>
@@ -9,9 +10,8 @@
 #include "base/threads.h"
 #include "compile/tape.h"
 #include "kernels/dispatch.h"
-#include "run/bound.h"
 #include "run/conditions.h"
-#include "run/executor.h"
+#include "run/recorder.h"
 #include "run/workers.h"
 
 namespace fastbp {
@@ -87,20 +87,11 @@ class Plan {
 
   void run_loop(const Frame& frame, int threads, Team& team, int thread);
   bool claim(Index unit);
-  void run_unit(Worker<T>& worker, Index unit, Index begin, Index end, Index next);
-  void run_block(Worker<T>& worker, Index block);
+  void run_unit(Worker<T>& worker, Recording<T>* recording, Index unit, Index begin, Index end, Index next);
+  void run_block(Worker<T>& worker, Recording<T>* recording, Index block);
   void combine_units(Index blocks, Index unit, int threads, int thread);
   Matmul<T> weight_update(std::size_t k, const Worker<T>& worker, int threads) const;
   void foresee_updates(const Worker<T>& worker, int threads);
-  void run_bound(const Worker<T>& worker, int begin, int end);
-  void bind(const Worker<T>& worker, int begin, int end);
-  bool bind_stage(const Stage& stage, const Worker<T>& worker);
-  bool bind_program(const Stage& stage, std::size_t first_item, const Worker<T>& worker, const Region& region);
-  bool bind_item(const Stage& stage, const Item& item, const Worker<T>& worker, const Region& tile);
-  template <class Call>
-  Call& add_call(const Worker<T>& worker, void (*kernel)(const Call*), const Call& call);
-  template <class Pointer>
-  void move_with(int value, const Worker<T>& worker, Pointer* pointer);
   Index unit_of(Index blocks, int threads) const;
 
   const Kernels<T>& kernels_;
@@ -113,6 +104,7 @@ class Plan {
   Workers<T> workers_;
   Calls<T> calls_;
   Executor<T> executor_;
+  Recorder<T> recorder_;
   Buffer blocks_, sums_, unit_sums_;  // by thread; unit_sums_ by unit
   int loop_threads_ = 1;
   Index block_step_ = 0;  // elements from one thread's block arena to the next
@@ -123,8 +115,6 @@ class Plan {
   Index runs_ = 0;  // the number of the run, from 1
   bool stores_all_ = true;
   std::vector<const Update<T>*> updates_;  // by stage of the tail
-  // By thread, for the number of rows that repeats: calls of the block loop, or of the whole run if there is no loop.
-  std::vector<Bound<T>> bound_;
 };
 
 extern template class Plan<float>;

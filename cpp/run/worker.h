@@ -5,7 +5,6 @@
 
 #include "base/threads.h"
 #include "compile/tape.h"
-#include "run/bound.h"
 #include "run/frame.h"
 
 namespace fastbp {
@@ -26,7 +25,6 @@ struct Worker {
   int threads = 1;  // threads that work on the same products; 1 in the loop, where each has its own
   T* scratch;  // for programs
   Ahead* ahead;  // the rows that this thread will gather next
-  Bound<T>* bound = nullptr;  // null: stages run from the tape
   T* block = nullptr;  // in the loop: the values of the block
   T* sums = nullptr;  // in the loop: the block's partial sum of every sum over rows
 };

@@ -1,4 +1,4 @@
-"""Bound calls: whatever changes between runs, a plan's recorded kernel calls give the reference's bits."""
+"""Recorded calls: whatever changes between runs, a plan's recorded kernel calls give the reference's bits."""
 
 from __future__ import annotations
 
