@@ -47,9 +47,8 @@ Plan<T>::Plan(const Graph& graph, const std::vector<int>& outputs, Parameters& p
       workers_(tape_),
       calls_(tape_, kernels_, memory_, magnitudes_, inputs_, products_),
       executor_(tape_, kernels_, memory_, calls_, products_),
-      recorder_(tape_, kernels_, memory_, inputs_, products_, calls_, executor_) {
-  stores_all_ = tape_.tail_size() == 0;
-  updates_.resize(tape_.tail_size());
+      recorder_(tape_, kernels_, memory_, inputs_, products_, calls_, executor_),
+      weight_steps_(tape_, kernels_, memory_, magnitudes_, products_, calls_, executor_) {
   allocate_loop();
 }
 
@@ -88,17 +87,17 @@ template <class T>
 void Plan<T>::run(const Frame& frame, Team& team, int thread) {
   inputs_.gather(frame, team.size(), thread);
   Worker<T> worker = workers_.in_team(frame, team, thread);
-  foresee_updates(worker, team.size());
+  weight_steps_.foresee(worker, team.size());
   const Share next = share(frame.rows, team.size(), thread, 1);
   inputs_.choose_ahead(worker, frame.rows + next.begin, frame.rows + next.end);
   const bool has_loop = tape_.has_loop();
   Recording<T>* recording = team.size() == 1 && !has_loop && frame.rows > 0 ? recorder_.of(0, frame.rows) : nullptr;
   if (recording != nullptr) {
     recorder_.run(*recording, worker, tape_.lead_end, tape_.tail_begin);
-    if (stores_all_) run_tail(frame, team, 0);
+    if (stores_all()) weight_steps_.run_stored(worker, 1);
     return;
   }
-  const int end = stores_all_ ? static_cast<int>(tape_.stages.size()) : tape_.tail_begin;
+  const int end = stores_all() ? static_cast<int>(tape_.stages.size()) : tape_.tail_begin;
   for (int s = tape_.lead_end; s < end; ++s) {
     const Stage& stage = tape_.stages[static_cast<std::size_t>(s)];
     if (tape_.barriers[static_cast<std::size_t>(s)]) team.barrier(thread);

@@ -12,15 +12,10 @@
 #include "kernels/dispatch.h"
 #include "run/conditions.h"
 #include "run/recorder.h"
+#include "run/weight_steps.h"
 #include "run/workers.h"
 
 namespace fastbp {
-
-// Whether an update is plain SGD's step, which a product's tiles can take while the gradient is in registers.
-template <class T>
-bool takes_plain_step(UpdateRule rule, const Update<T>& update) {
-  return rule == UpdateRule::sgd && !update.more && update.shrink == 0;
-}
 
 template <class T>
 class Plan {
@@ -63,18 +58,19 @@ class Plan {
   void run(const Frame& frame, Team& team, int thread);
 
   // Unstored gradients: `run` computes only their operands. update_weights computes the gradients and takes the
-  // optimiser's step in the same tiles, with the updates bound by bind_update. It returns whether the kernels report
-  // all that this thread wrote as small (plain SGD's step reports nothing, which counts as small), and ends without a
-  // barrier. output_data of an unstored gradient is null.
-  bool stores_all() const { return stores_all_; }
-  void bind_update(int i, const Update<T>* update);
-  bool update_weights(const Frame& frame, UpdateRule rule, Team& team, int thread);
-  // After `run`: no element of an unstored gradient has a larger magnitude than this; Inf if unknown.
-  double unstored_bound(const Frame& frame, int threads) const;
-  // Allocates memory for the unstored gradients and stores them from now on; called by one thread. run_tail, called by
-  // every thread, computes those of the last `run`; it ends without a barrier.
-  void store_all();
-  void run_tail(const Frame& frame, Team& team, int thread);
+  // optimiser's step in the same tiles, with the updates bound by bind_update. output_data of an unstored gradient is
+  // null. See WeightSteps.
+  bool stores_all() const { return weight_steps_.stores_all(); }
+  void bind_update(int i, const Update<T>* update) { weight_steps_.bind(i, update); }
+  bool update_weights(const Frame& frame, UpdateRule rule, Team& team, int thread) {
+    return weight_steps_.take(rule, workers_.in_team(frame, team, thread), team.size());
+  }
+  double unstored_bound(const Frame& frame, int threads) const { return weight_steps_.bound(frame, threads); }
+  // store_all is called by one thread; then run_tail, by every thread, computes the gradients of the last `run`.
+  void store_all() { weight_steps_.store_all(); }
+  void run_tail(const Frame& frame, Team& team, int thread) {
+    weight_steps_.run_stored(workers_.in_team(frame, team, thread), team.size());
+  }
 
   // Whether a row of some output may depend on other rows, so that rows cannot be computed a part at a time.
   bool mixes_rows() const;
@@ -90,8 +86,6 @@ class Plan {
   void run_unit(Worker<T>& worker, Recording<T>* recording, Index unit, Index begin, Index end, Index next);
   void run_block(Worker<T>& worker, Recording<T>* recording, Index block);
   void combine_units(Index blocks, Index unit, int threads, int thread);
-  Matmul<T> weight_update(std::size_t k, const Worker<T>& worker, int threads) const;
-  void foresee_updates(const Worker<T>& worker, int threads);
   Index unit_of(Index blocks, int threads) const;
 
   const Kernels<T>& kernels_;
@@ -105,6 +99,7 @@ class Plan {
   Calls<T> calls_;
   Executor<T> executor_;
   Recorder<T> recorder_;
+  WeightSteps<T> weight_steps_;
   Buffer blocks_, sums_, unit_sums_;  // by thread; unit_sums_ by unit
   int loop_threads_ = 1;
   Index block_step_ = 0;  // elements from one thread's block arena to the next
@@ -113,8 +108,6 @@ class Plan {
   Index counter_ = 0;  // elements of one thread's binary counter
   std::vector<std::atomic<Index>> begun_;  // by unit of the loop: the last run in which a thread claimed it
   Index runs_ = 0;  // the number of the run, from 1
-  bool stores_all_ = true;
-  std::vector<const Update<T>*> updates_;  // by stage of the tail
 };
 
 extern template class Plan<float>;

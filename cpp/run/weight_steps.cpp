@@ -1,19 +1,29 @@
-// The tail of a tape: products over rows whose results are weight gradients that only the update reads. Their tiles
-// take the optimiser's step while they are in registers or in cache, and the gradients are never stored. Before
-// anything is written, overflow is ruled out by a bound: |sum of x_r g_r| <= rows * max |x| * max |g|. The largest
-// magnitudes are noted when x and g are written, while they are in L1.
+#include "run/weight_steps.h"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "run/plan.h"
-
 namespace fastbp {
+
+template <class T>
+WeightSteps<T>::WeightSteps(const Tape& tape, const Kernels<T>& kernels, Memory<T>& memory,
+                            const Magnitudes<T>& magnitudes, Products<T>& products, const Calls<T>& calls,
+                            Executor<T>& executor)
+    : tape_(tape),
+      kernels_(kernels),
+      memory_(memory),
+      magnitudes_(magnitudes),
+      products_(products),
+      calls_(calls),
+      executor_(executor),
+      updates_(tape.tail_size()),
+      stores_all_(tape.tail_size() == 0) {}
 
 // Roundings can exceed the bound a little; the caller's limit is far enough below the largest number to allow for that.
 template <class T>
-double Plan<T>::unstored_bound(const Frame& frame, int threads) const {
-  double bound = 0;
+double WeightSteps<T>::bound(const Frame& frame, int threads) const {
+  double largest_of_all = 0;
   for (std::size_t k = 0; k < tape_.tail_size(); ++k) {
     const Item& item = tape_.first_item(tape_.tail(k));
     double product = static_cast<double>(frame.rows * item.k);
@@ -26,13 +36,13 @@ double Plan<T>::unstored_bound(const Frame& frame, int threads) const {
       }
       product *= largest;
     }
-    bound = std::max(bound, product);
+    largest_of_all = std::max(largest_of_all, product);
   }
-  return bound;
+  return largest_of_all;
 }
 
 template <class T>
-void Plan<T>::bind_update(int i, const Update<T>* update) {
+void WeightSteps<T>::bind(int i, const Update<T>* update) {
   const int value = tape_.outputs[static_cast<std::size_t>(i)];
   for (std::size_t k = 0; k < updates_.size(); ++k)
     if (tape_.first_item(tape_.tail(k)).output == value) updates_[k] = update;
@@ -40,7 +50,7 @@ void Plan<T>::bind_update(int i, const Update<T>* update) {
 
 // A thread's part of the product of stage k of the tail, as the update of its weight; empty if thread 0 does it all.
 template <class T>
-Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker<T>& worker, int threads) const {
+Matmul<T> WeightSteps<T>::part_of(std::size_t k, const Worker<T>& worker, int threads) const {
   const Stage& stage = tape_.tail(k);
   if (worker.thread > 0 && stage.sharing == Sharing::one) return {};
   Matmul<T> whole = calls_.product(stage, worker);
@@ -50,48 +60,45 @@ Matmul<T> Plan<T>::weight_update(std::size_t k, const Worker<T>& worker, int thr
                            &column);
 }
 
-// Allocates the scratch that update_weights will need, because that must not fail halfway.
 template <class T>
-void Plan<T>::foresee_updates(const Worker<T>& worker, int threads) {
+void WeightSteps<T>::foresee(const Worker<T>& worker, int threads) {
   if (stores_all_ || (worker.rows == tape_.max_rows && (threads == 1 || threads == tape_.threads))) return;
   for (std::size_t k = 0; k < updates_.size(); ++k) {
-    Matmul<T> part = weight_update(k, worker, threads);
+    Matmul<T> part = part_of(k, worker, threads);
     if (part.m > 0 && part.n > 0) products_.give_scratch(worker, &part);
   }
 }
 
 // Plain SGD's step is taken in registers, any other by the rule's kernel.
 template <class T>
-bool Plan<T>::update_weights(const Frame& frame, UpdateRule rule, Team& team, int thread) {
-  const Worker<T> worker = workers_.in_team(frame, team, thread);
+bool WeightSteps<T>::take(UpdateRule rule, const Worker<T>& worker, int threads) {
   bool small = true;
   for (std::size_t k = 0; k < updates_.size(); ++k) {
     const Update<T>& update = *updates_[k];
     WeightStep<T> step = {&update, kernels_.update[static_cast<int>(rule)], 1, nullptr, 0};
-    Matmul<T> part = weight_update(k, worker, team.size());
+    Matmul<T> part = part_of(k, worker, threads);
     part.finish = takes_plain_step(rule, update) ? Finish::update : Finish::step;
     part.eta = update.scalar[0];
     part.decay = update.decay;
     part.step = &step;
-    products_.multiply(part, worker, team.size());
+    products_.multiply(part, worker, threads);
     small = small && step.small != 0;
   }
   return small;
 }
 
 template <class T>
-void Plan<T>::store_all() {
+void WeightSteps<T>::store_all() {
   memory_.store_gradients();
   stores_all_ = true;
 }
 
 template <class T>
-void Plan<T>::run_tail(const Frame& frame, Team& team, int thread) {
-  const Worker<T> worker = workers_.in_team(frame, team, thread);
-  for (std::size_t k = 0; k < tape_.tail_size(); ++k) executor_.run_part(tape_.tail(k), worker, team.size());
+void WeightSteps<T>::run_stored(const Worker<T>& worker, int threads) {
+  for (std::size_t k = 0; k < tape_.tail_size(); ++k) executor_.run_part(tape_.tail(k), worker, threads);
 }
 
-template class Plan<float>;
-template class Plan<double>;
+template class WeightSteps<float>;
+template class WeightSteps<double>;
 
 }  // namespace fastbp
