@@ -30,6 +30,13 @@ int Tape::loop_threads() const {
   return has_loop() ? static_cast<int>(std::min<Index>(threads, most_blocks)) : 1;
 }
 
+bool Tape::mixes_rows() const {
+  return std::any_of(items.begin(), items.end(), [](const Item& item) {
+    return item.kind == Item::Kind::over_rows || item.kind == Item::Kind::product_rows || item.count_rows ||
+           (item.kind == Item::Kind::first_max && item.reduced[0]);
+  });
+}
+
 Tape build_tape(const TapeRequest& request) {
   Tape tape;
   tape.max_rows = request.max_rows;

@@ -129,6 +129,7 @@ struct Tape {
   int loop_begin = 0, loop_end = 0;
   bool has_loop() const { return loop_begin < loop_end; }
   int loop_threads() const;  // that run the block loop: at most one for each block
+  bool mixes_rows() const;   // whether a row of some output may depend on other rows
   Index block_arena = 0;  // elements per thread
   Index block_sums = 0;  // elements of all sums over rows in the loop, in whole pairs of cache lines
   Index scratch = 0;  // elements per thread, programs only

@@ -1,19 +1,15 @@
-// A plan computes chosen nodes of a graph for at most max_rows rows at a time. It holds a tape, an arena and
-// recorded calls. Building it allocates all memory; running it allocates nothing, except scratch that fewer rows may
-// need.
+// A plan computes chosen nodes of a graph for at most max_rows rows at a time. It holds a tape and the objects that run
+// it. Building it allocates all memory; running it allocates nothing, except scratch that fewer rows may need.
 #pragma once
 
-#include <atomic>
 #include <vector>
 
-#include "base/share.h"
 #include "base/threads.h"
 #include "compile/tape.h"
 #include "kernels/dispatch.h"
+#include "run/block_loop.h"
 #include "run/conditions.h"
-#include "run/recorder.h"
 #include "run/weight_steps.h"
-#include "run/workers.h"
 
 namespace fastbp {
 
@@ -28,15 +24,14 @@ class Plan {
   Plan& operator=(const Plan&) = delete;
 
   Index max_rows() const { return tape_.max_rows; }
-  // Whether the instruction set and the number of threads are still those that the plan was built for. often: for calls
-  // of microseconds; only every 64th of them asks the system for the number of processors, which is the costly part.
+  // Whether the instruction set and the conditions are still those that the plan was built for.
   bool is_current(bool often) { return &kernels_ == &kernels_for<T>() && conditions_.hold(often); }
   bool augments_by(const Augmentation& augmentation) const { return inputs_.are_augmented_by(augmentation); }
   double cost() const { return tape_.cost; }  // estimate for max_rows rows, in nanoseconds on one thread
   int threads() const { return tape_.threads; }  // the team size that pays; 1 enters no parallel region
 
   // Whether idle threads take over units of the block loop that others have not begun (work stealing).
-  bool evens_out() const { return loop_threads_ > 1; }
+  bool evens_out() const { return tape_.loop_threads() > 1; }
 
   int inputs() const { return inputs_.count(); }
   bool reads_input(int slot) const { return inputs_.are_read(slot); }
@@ -73,21 +68,10 @@ class Plan {
   }
 
   // Whether a row of some output may depend on other rows, so that rows cannot be computed a part at a time.
-  bool mixes_rows() const;
+  bool mixes_rows() const { return tape_.mixes_rows(); }
 
  private:
-  static Tape tape_of(const Graph& graph, const std::vector<int>& outputs, bool training, Index max_rows, int threads,
-                      const Augmentation& augmentation, const StepsInProducts& steps);
-
-  void allocate_loop();
-
-  void run_loop(const Frame& frame, int threads, Team& team, int thread);
-  bool claim(Index unit);
-  void run_unit(Worker<T>& worker, Recording<T>* recording, Index unit, Index begin, Index end, Index next);
-  void run_block(Worker<T>& worker, Recording<T>* recording, Index block);
-  void combine_units(Index blocks, Index unit, int threads, int thread);
-  Index unit_of(Index blocks, int threads) const;
-
+  // Each of them knows only those before it.
   const Kernels<T>& kernels_;
   Conditions conditions_;
   const Tape tape_;
@@ -100,14 +84,7 @@ class Plan {
   Executor<T> executor_;
   Recorder<T> recorder_;
   WeightSteps<T> weight_steps_;
-  Buffer blocks_, sums_, unit_sums_;  // by thread; unit_sums_ by unit
-  int loop_threads_ = 1;
-  Index block_step_ = 0;  // elements from one thread's block arena to the next
-  Index units_per_thread_ = 1;
-  int counter_slots_ = 0;  // slots of a thread's binary counter
-  Index counter_ = 0;  // elements of one thread's binary counter
-  std::vector<std::atomic<Index>> begun_;  // by unit of the loop: the last run in which a thread claimed it
-  Index runs_ = 0;  // the number of the run, from 1
+  BlockLoop<T> block_loop_;
 };
 
 extern template class Plan<float>;
