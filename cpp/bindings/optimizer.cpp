@@ -126,9 +126,9 @@ py::dict read_state(Trainer<T>& trainer, const py::object& owner, bool copy) {
     }
     result[py::str(state.name)] = arrays;
   }
-  const Progress& p = trainer.progress();
-  const double counters[Progress::size] = {p.updates, p.pending, p.product[0], p.product[1], p.product[2]};
-  result["counters"] = py::array_t<double>(Progress::size, counters);
+  const UpdateCounters& p = trainer.counters();
+  const double counters[UpdateCounters::size] = {p.updates, p.pending, p.product[0], p.product[1], p.product[2]};
+  result["counters"] = py::array_t<double>(UpdateCounters::size, counters);
   return result;
 }
 
@@ -136,15 +136,15 @@ template <class T>
 void write_state(Trainer<T>& trainer, const py::dict& given) {
   using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
   std::vector<std::pair<void*, Array>> copies;
-  std::optional<Progress> progress;
+  std::optional<UpdateCounters> replaced;
   for (auto [key, value] : given) {
     const std::string name = py::cast<std::string>(key);
     if (name == "counters") {
       const auto numbers = py::cast<std::vector<double>>(value);
-      if (numbers.size() != Progress::size)
-        throw Error(Cause::value, "state['counters'] must have " + std::to_string(Progress::size) + " numbers, got " +
-                                      std::to_string(numbers.size()));
-      progress = Progress{numbers[0], numbers[1], {numbers[2], numbers[3], numbers[4]}};
+      if (numbers.size() != UpdateCounters::size)
+        throw Error(Cause::value, "state['counters'] must have " + std::to_string(UpdateCounters::size) +
+                                      " numbers, got " + std::to_string(numbers.size()));
+      replaced = UpdateCounters{numbers[0], numbers[1], {numbers[2], numbers[3], numbers[4]}};
       continue;
     }
     const auto& states = trainer.states();
@@ -167,7 +167,7 @@ void write_state(Trainer<T>& trainer, const py::dict& given) {
   }
   for (auto& [to, from] : copies)  // from may be a view of to
     if (from.nbytes() > 0) std::memmove(to, from.data(), static_cast<std::size_t>(from.nbytes()));
-  if (progress) trainer.progress() = *progress;
+  if (replaced) trainer.counters() = *replaced;
 }
 
 template py::dict read_state(Trainer<float>&, const py::object&, bool);

@@ -63,7 +63,7 @@ double nadam_momentum(const OptimizerSettings& s, double decay_power) { return s
 
 }  // namespace
 
-Progress after_update(UpdateRule rule, const OptimizerSettings& s, Progress p) {
+UpdateCounters after_update(UpdateRule rule, const OptimizerSettings& s, UpdateCounters p) {
   p.updates += 1;
   p.pending = 0;
   if (rule == UpdateRule::adam || rule == UpdateRule::amsgrad) {
@@ -77,7 +77,7 @@ Progress after_update(UpdateRule rule, const OptimizerSettings& s, Progress p) {
   return p;
 }
 
-void combine_scalars(UpdateRule rule, const OptimizerSettings& s, const Progress& after, double eta,
+void combine_scalars(UpdateRule rule, const OptimizerSettings& s, const UpdateCounters& after, double eta,
                      double scalars[kUpdateScalars]) {
   const auto set = [scalars](std::initializer_list<double> values) {
     std::fill(std::copy(values.begin(), values.end(), scalars), scalars + kUpdateScalars, 0.0);

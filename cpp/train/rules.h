@@ -10,7 +10,7 @@
 namespace fastbp {
 
 // An optimiser's counters: part of its state, all in float64.
-struct Progress {
+struct UpdateCounters {
   double updates = 0;  // updates made
   double pending = 0;  // gradients accumulated since the last update
   // Running products over the updates. Adam: beta_1^t, beta_2^t. Nadam: the product of u_1 ... u_t, beta_2^t, 0.96^t.
@@ -24,9 +24,9 @@ const std::vector<std::string>& state_names(UpdateRule rule);
 // Whether the rule's scalars differ from one update to the next.
 bool counts_updates(UpdateRule rule);
 // The counters after one more update.
-Progress after_update(UpdateRule rule, const OptimizerSettings& settings, Progress progress);
+UpdateCounters after_update(UpdateRule rule, const OptimizerSettings& settings, UpdateCounters counters);
 // The scalars of the update that leads to `after`, with the learning rate eta, not rounded yet.
-void combine_scalars(UpdateRule rule, const OptimizerSettings& settings, const Progress& after, double eta,
+void combine_scalars(UpdateRule rule, const OptimizerSettings& settings, const UpdateCounters& after, double eta,
                      double scalars[kUpdateScalars]);
 // Whether no update can overflow while weights, states and gradients are within +-2^60.
 bool is_moderate(UpdateRule rule, const OptimizerSettings& settings, double decay,

@@ -73,7 +73,7 @@ class Trainer {
   int figures() const { return figures_; }  // cost included
   // The optimiser's states, to read or to write.
   const std::vector<typename Optimizer<T>::State>& states();
-  Progress& progress() { return optimizer_.progress(); }
+  UpdateCounters& counters() { return optimizer_.counters(); }
   const std::vector<Index>& dims_of(std::size_t weight) const;
 
   std::uint32_t epoch = 0, steps = 0;
