@@ -38,6 +38,7 @@ class Optimizer {
   void set(const OptimizerSettings& settings);
   // lambda by weight, from the next step on.
   void set_proximal_l1(const std::vector<double>& lambdas);
+  std::size_t weights() const { return weights_.size(); }
   // Sets where a weight's gradient is from now on; null: it is unstored, and its product updates the weight.
   void bind(std::size_t i, const T* gradient);
 
