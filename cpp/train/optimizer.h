@@ -8,7 +8,7 @@
 
 #include "base/buffer.h"
 #include "data/parameters.h"
-#include "train/rules.h"
+#include "train/update_rules.h"
 
 namespace fastbp {
 

@@ -1,7 +1,7 @@
 """`Optimizer`: an optimiser of a trainer's weights, with its settings, states, counters and each step's scalars.
 
-It is rule 10 of docs/numerics.md without the updates of arrays, which are in `update`; the twin of rules and optimizer
-in cpp/train.
+It is rule 10 of docs/numerics.md without the updates of arrays, which are in `update`; the twin of
+settings, update_rules and optimizer in cpp/train.
 """
 
 from __future__ import annotations

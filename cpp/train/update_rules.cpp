@@ -1,4 +1,4 @@
-#include "train/rules.h"
+#include "train/update_rules.h"
 
 #include <algorithm>
 #include <cmath>
