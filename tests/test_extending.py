@@ -9,6 +9,7 @@ from typing import Any
 import fastbp as bp
 import numpy as np
 import pytest
+from fastbp import _core
 from fastbp.reference.operations import ELEMENTWISE, STRUCTURAL
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -18,7 +19,7 @@ QUESTIONS = [row for row in ROWS if re.match(r"(Where|Which|What|How|Under|…)"
 PLACES = [row for row in ROWS if row[0].startswith("`")]
 
 FUNCTIONS = "exp expm1 log log1p sin cos tanh sigmoid softplus erf power".split()  # of rule 4
-UPDATE_RULES = re.findall(r"X\((\w+), \d+, \d+\)", (ROOT / "cpp/kernels/operations.h").read_text(encoding="utf-8"))
+UPDATE_RULES = [*_core.testing.update_rules()]
 OPTIMIZERS = [cls.__name__ for cls in bp.optimizers.OPTIMIZERS.values()]
 KINDS: dict[str, list[str]] = {
     "activations": [*bp.activations.ACTIVATIONS],

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 CPP = ROOT / "cpp"
 PYTHON = ROOT / "python" / "fastbp"
-FLOORS = ["base", "kernels", "graph", "plan", "train", "bindings"]  # from the ground up
+FLOORS = "base kernels data graph compile run evaluate train bindings".split()  # from the ground up
 
 CPP_FILES = sorted(path for ending in ("*.h", "*.cpp") for path in CPP.rglob(ending))
 PYTHON_FILES = sorted(PYTHON.rglob("*.py"))
@@ -47,6 +47,70 @@ def test_a_file_includes_only_its_own_and_lower_floors(path: Path) -> None:
             assert floor in FLOORS, f'write "{included}" from the root of cpp/: "floor/file.h"'
             assert (CPP / included).is_file()
             assert FLOORS.index(floor) <= own, f"{floor} lies above {FLOORS[own]}"
+
+
+def stem_of(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def circle_in(arrows: dict[str, set[str]]) -> list[str]:
+    """The nodes of a circle of arrows, or none."""
+    done: set[str] = set()
+
+    def search(path: list[str]) -> list[str]:
+        for target in sorted(arrows.get(path[-1], set()) - done):
+            if target in path:
+                return [*path[path.index(target) :], target]
+            if found := search([*path, target]):
+                return found
+        done.add(path[-1])
+        return []
+
+    return next((found for start in sorted(arrows) if (found := search([start]))), [])
+
+
+@pytest.mark.parametrize("floor", ["data", "compile", "run", "evaluate", "train"])
+def test_the_files_of_a_floor_include_one_another_one_way(floor: str) -> None:
+    arrows: dict[str, set[str]] = {}
+    for path in (CPP / floor).iterdir():
+        own = stem_of(path.relative_to(CPP).as_posix())
+        arrows.setdefault(own, set()).update({stem_of(name) for _, name in includes(path)} - {own})
+    assert circle_in(arrows) == []
+
+
+def test_a_circle_is_found() -> None:
+    assert circle_in({"a": {"b", "c"}, "b": {"d"}, "c": {"d"}}) == []
+    assert circle_in({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
+
+
+MEMBER = re.compile(r"\b([a-z]\w*_)(?:\[\w*\])?(?:\{\}| = [^;,]+)?[,;]")
+
+
+def members_of(code: str) -> dict[str, list[str]]:
+    """class -> its data members, in a header of our formatting: they end in an underscore."""
+    code = re.sub(r"//.*", "", code)
+    classes = re.findall(r"^(?:class|struct) (\w+)[^;{]*\{\n(.*?)^\};", code, re.MULTILINE | re.DOTALL)
+    return {
+        name: [
+            member
+            for line in body.splitlines()
+            if re.match(r"  \w", line) and not re.search(r"\)( const)?( \{|;)|return", line)
+            for member in MEMBER.findall(line)
+        ]
+        for name, body in classes
+    }
+
+
+@pytest.mark.parametrize("path", [path for path in CPP_FILES if path.suffix == ".h"], ids=name_of)
+def test_a_class_has_few_members(path: Path) -> None:
+    """About a dozen: more are several classes in one."""
+    for name, members in members_of(path.read_text()).items():
+        assert len(members) <= 15, (name, members)
+
+
+def test_members_are_counted() -> None:
+    assert members_of((CPP / "run" / "plan.h").read_text())["Plan"][::12] == ["kernels_", "block_loop_"]
+    assert len(members_of((CPP / "evaluate" / "pace.h").read_text())["Pace"]) == 15
 
 
 def test_only_the_bindings_know_python() -> None:

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/memory.h"
+#include "data/source.h"
 #include "graph/graph.h"
-#include "plan/source.h"
 
 namespace fastbp {
 

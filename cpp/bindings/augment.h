@@ -3,7 +3,7 @@
 
 #include <pybind11/pybind11.h>
 
-#include "plan/augment.h"
+#include "data/augment.h"
 
 namespace fastbp {
 

@@ -7,7 +7,9 @@ PYBIND11_MODULE(_core, module) {
   fastbp::register_errors(module);
   fastbp::register_config(module);
   fastbp::register_graph(module);
-  fastbp::register_plan(module);
+  fastbp::register_parameters(module);
+  fastbp::register_function(module);
+  fastbp::register_random(module);
   fastbp::register_turn(module);
   fastbp::register_train(module);
   fastbp::register_augment(module);

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <map>
 #include <optional>
 #include <variant>
 
@@ -63,40 +62,6 @@ class PythonRates : public LearningRates {
   Index first_ = 0;
 };
 
-using Field = std::variant<double OptimizerSettings::*, bool OptimizerSettings::*, Index OptimizerSettings::*>;
-using Fields = std::map<std::string, Field>;
-
-// The settings that all optimisers have, and those of each one.
-const Fields kCommon = {{"learning_rate", &OptimizerSettings::learning_rate},
-                        {"weight_decay", &OptimizerSettings::weight_decay},
-                        {"clipvalue", &OptimizerSettings::clipvalue},
-                        {"clipnorm", &OptimizerSettings::clipnorm},
-                        {"global_clipnorm", &OptimizerSettings::global_clipnorm},
-                        {"gradient_accumulation_steps", &OptimizerSettings::gradient_accumulation_steps},
-                        {"use_ema", &OptimizerSettings::use_ema},
-                        {"ema_momentum", &OptimizerSettings::ema_momentum},
-                        {"ema_overwrite_frequency", &OptimizerSettings::ema_overwrite_frequency}};
-const std::map<std::string, Fields> kOwn = {
-    {"sgd", {{"momentum", &OptimizerSettings::momentum}, {"nesterov", &OptimizerSettings::nesterov}}},
-    {"adagrad",
-     {{"initial_accumulator_value", &OptimizerSettings::initial_accumulator_value},
-      {"epsilon", &OptimizerSettings::epsilon}}},
-    {"rmsprop",
-     {{"rho", &OptimizerSettings::rho},
-      {"momentum", &OptimizerSettings::momentum},
-      {"epsilon", &OptimizerSettings::epsilon},
-      {"centered", &OptimizerSettings::centered}}},
-    {"adam",
-     {{"beta_1", &OptimizerSettings::beta_1},
-      {"beta_2", &OptimizerSettings::beta_2},
-      {"epsilon", &OptimizerSettings::epsilon},
-      {"amsgrad", &OptimizerSettings::amsgrad}}},
-    {"nadam",
-     {{"beta_1", &OptimizerSettings::beta_1},
-      {"beta_2", &OptimizerSettings::beta_2},
-      {"epsilon", &OptimizerSettings::epsilon}}},
-    {"lion", {{"beta_1", &OptimizerSettings::beta_1}, {"beta_2", &OptimizerSettings::beta_2}}}};
-
 void at_most_1(const char* key, double value) {
   if (value > 1) throw Error(Cause::value, std::string(key) + " must be at most 1, got " + text(value));
 }
@@ -114,38 +79,36 @@ void check(const OptimizerSettings& s) {
     throw Error(Cause::value, "only one of clipvalue, clipnorm and global_clipnorm can be given");
 }
 
-void set_field(OptimizerSettings& settings, const std::string& key, const Field& field, const py::handle& value) {
-  if (const auto* number = std::get_if<double OptimizerSettings::*>(&field))
-    settings.*(*number) = number_of(key, value);
-  else if (const auto* flag = std::get_if<bool OptimizerSettings::*>(&field))
-    settings.*(*flag) = value.cast<bool>();
-  else
-    settings.*(std::get<Index OptimizerSettings::*>(field)) = static_cast<Index>(number_of(key, value));
+// The hyperparameter of that name; Error(value) if the optimiser has none.
+const Hyperparameter& hyperparameter_of(const OptimizerKind& optimizer, const std::string& name) {
+  std::string known = "name";
+  for (const std::vector<Hyperparameter>* all : {&common_hyperparameters(), &optimizer.hyperparameters})
+    for (const Hyperparameter& one : *all) {
+      if (one.name == name) return one;
+      known += ", " + one.name;
+    }
+  throw Error(Cause::value, "optimizer has no '" + name + "'; known are " + known);
+}
+
+bool is_flag(const Hyperparameter& hyperparameter) {
+  return std::holds_alternative<bool OptimizerSettings::*>(hyperparameter.member);
 }
 
 }  // namespace
 
-OptimizerSettings settings_of(const py::dict& optimizer) {
-  OptimizerSettings settings;
-  settings.name = optimizer.contains("name") ? optimizer["name"].cast<std::string>() : "";
-  rule_of(settings);  // throws if there is no such rule
-  const Fields& own = kOwn.at(settings.name);
-  if (settings.name == "lion") settings.beta_2 = 0.99;
-  for (auto [key_object, value] : optimizer) {
+OptimizerSettings settings_of(const py::dict& given) {
+  const OptimizerKind& optimizer =
+      optimizer_named(given.contains("name") ? given["name"].cast<std::string>() : std::string());
+  OptimizerSettings settings = initial_settings(optimizer);
+  for (auto [key_object, value] : given) {
     const std::string key = key_object.cast<std::string>();
     if (key == "name") continue;
     if (key == "learning_rate" && PyCallable_Check(value.ptr())) {
       settings.schedule = std::make_shared<PythonRates>(py::reinterpret_borrow<py::object>(value));
       continue;
     }
-    const auto common = kCommon.find(key), special = own.find(key);
-    if (common == kCommon.end() && special == own.end()) {
-      std::string known = "name";
-      for (const Fields* fields : {&kCommon, &own})
-        for (const auto& [name, field] : *fields) known += ", " + name;
-      throw Error(Cause::value, "optimizer has no '" + key + "'; known are " + known);
-    }
-    set_field(settings, key, special == own.end() ? common->second : special->second, value);
+    const Hyperparameter& hyperparameter = hyperparameter_of(optimizer, key);
+    set_number(settings, hyperparameter, is_flag(hyperparameter) ? value.cast<bool>() : number_of(key, value));
   }
   check(settings);
   return settings;
@@ -163,9 +126,9 @@ py::dict read_state(Trainer<T>& trainer, const py::object& owner, bool copy) {
     }
     result[py::str(state.name)] = arrays;
   }
-  const Progress& p = trainer.progress();
-  const double counters[Progress::size] = {p.updates, p.pending, p.product[0], p.product[1], p.product[2]};
-  result["counters"] = py::array_t<double>(Progress::size, counters);
+  const UpdateCounters& p = trainer.counters();
+  const double counters[UpdateCounters::size] = {p.updates, p.pending, p.product[0], p.product[1], p.product[2]};
+  result["counters"] = py::array_t<double>(UpdateCounters::size, counters);
   return result;
 }
 
@@ -173,15 +136,15 @@ template <class T>
 void write_state(Trainer<T>& trainer, const py::dict& given) {
   using Array = py::array_t<T, py::array::c_style | py::array::forcecast>;
   std::vector<std::pair<void*, Array>> copies;
-  std::optional<Progress> progress;
+  std::optional<UpdateCounters> replaced;
   for (auto [key, value] : given) {
     const std::string name = py::cast<std::string>(key);
     if (name == "counters") {
       const auto numbers = py::cast<std::vector<double>>(value);
-      if (numbers.size() != Progress::size)
-        throw Error(Cause::value, "state['counters'] must have " + std::to_string(Progress::size) + " numbers, got " +
-                                      std::to_string(numbers.size()));
-      progress = Progress{numbers[0], numbers[1], {numbers[2], numbers[3], numbers[4]}};
+      if (numbers.size() != UpdateCounters::size)
+        throw Error(Cause::value, "state['counters'] must have " + std::to_string(UpdateCounters::size) +
+                                      " numbers, got " + std::to_string(numbers.size()));
+      replaced = UpdateCounters{numbers[0], numbers[1], {numbers[2], numbers[3], numbers[4]}};
       continue;
     }
     const auto& states = trainer.states();
@@ -205,7 +168,7 @@ void write_state(Trainer<T>& trainer, const py::dict& given) {
   }
   for (auto& [to, from] : copies)  // from may be a view of to
     if (from.nbytes() > 0) std::memmove(to, from.data(), static_cast<std::size_t>(from.nbytes()));
-  if (progress) trainer.progress() = *progress;
+  if (replaced) trainer.counters() = *replaced;
 }
 
 template py::dict read_state(Trainer<float>&, const py::object&, bool);

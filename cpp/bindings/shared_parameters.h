@@ -2,7 +2,7 @@
 #pragma once
 
 #include "bindings/calls.h"
-#include "plan/parameters.h"
+#include "data/parameters.h"
 
 namespace fastbp {
 

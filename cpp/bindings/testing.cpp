@@ -15,11 +15,11 @@
 #include "base/errors.h"
 #include "base/memory.h"
 #include "base/processors.h"
+#include "base/share.h"
 #include "base/threads.h"
 #include "bindings/bindings.h"
 #include "bindings/gil.h"
 #include "kernels/dispatch.h"
-#include "plan/plan.h"
 #include "train/shuffle.h"
 
 namespace fastbp {

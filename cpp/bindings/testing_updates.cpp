@@ -7,16 +7,40 @@
 
 #include "bindings/testing.h"
 #include "kernels/dispatch.h"
+#include "train/settings.h"
 
 namespace fastbp {
 namespace {
 
 UpdateRule rule_of(const std::string& name) {
-#define FASTBP_X(rule, states, scalars)                                                                                \
+#define FASTBP_X(rule, states, scalars, divides)                                                                       \
   if (name == #rule) return UpdateRule::rule;
   FASTBP_UPDATE_RULES(FASTBP_X)
 #undef FASTBP_X
   refuse("there is no update rule '" + name + "'");
+}
+
+// (states, scalars, whether it divides) by rule.
+py::dict traits_of_rules() {
+  py::dict table;
+#define FASTBP_X(rule, states, scalars, divides) table[#rule] = py::make_tuple(states, scalars, divides);
+  FASTBP_UPDATE_RULES(FASTBP_X)
+#undef FASTBP_X
+  return table;
+}
+
+// Every optimiser's hyperparameters with their defaults.
+py::dict optimizer_defaults() {
+  py::dict table;
+  for (const OptimizerKind& optimizer : optimizers()) {
+    py::dict defaults;
+    const OptimizerSettings settings = initial_settings(optimizer);
+    for (const std::vector<Hyperparameter>* all : {&common_hyperparameters(), &optimizer.hyperparameters})
+      for (const Hyperparameter& one : *all)
+        std::visit([&](auto member) { defaults[py::str(one.name)] = settings.*member; }, one.member);
+    table[py::str(optimizer.name)] = defaults;
+  }
+  return table;
 }
 
 // An update of matrices that all have the same row stride, except the gradient.
@@ -129,6 +153,8 @@ bool within(const py::array& x, double limit) {
 void register_testing_updates(py::module_& testing) {
   using py::arg;
   constexpr double kNoLimit = std::numeric_limits<double>::infinity();
+  testing.def("update_rules", &traits_of_rules);
+  testing.def("optimizers", &optimizer_defaults);
   testing.def("update", in_state(update), arg("rule"), arg("weight"), arg("states"), arg("gradient"), arg("decay"),
               arg("scalars"), arg("accumulated") = py::none(), arg("count") = 1.0, arg("limit") = kNoLimit,
               arg("scale") = 1.0, arg("average") = py::none(), arg("keep") = 0.0, arg("overwrite") = false,

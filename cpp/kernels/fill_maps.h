@@ -40,7 +40,7 @@ void fill_maps(Kernels<T>& kernels) {
   kernels.sum_flat = sum_flat<T>;
   kernels.max_flat = max_flat<T>;
   kernels.dropout = dropout<T>;
-#define FASTBP_X(name, states, scalars)                                                                                \
+#define FASTBP_X(name, states, scalars, divides)                                                                       \
   kernels.update[static_cast<int>(UpdateRule::name)] = update<T, update_rule::name<T>, states, scalars>;               \
   kernels.update_is_finite[static_cast<int>(UpdateRule::name)] =                                                       \
       update_is_finite<T, update_rule::name<T>, states, scalars>;

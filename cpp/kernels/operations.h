@@ -52,22 +52,23 @@
   X(sigmoid_gradient, 2) /* (y, g): g * (y * (1 - y)) */
 // clang-format on
 
-// The optimisers' updates (rule 10): X(name, states per weight, scalars). A rule's states and scalars are listed where
-// it is defined, in update.h.
+// The optimisers' updates (rule 10): X(name, states per weight, scalars, whether it divides). A rule that divides by
+// what may be as small as epsilon can overflow even with moderate weights, states and gradients. A rule's states and
+// scalars are listed where it is defined, in update.h.
 // clang-format off
-#define FASTBP_UPDATE_RULES(X)         \
-  X(sgd, 0, 1)                         \
-  X(momentum, 1, 2)                    \
-  X(nesterov, 1, 2)                    \
-  X(adagrad, 1, 2)                     \
-  X(rmsprop, 1, 4)                     \
-  X(rmsprop_momentum, 2, 5)            \
-  X(rmsprop_centered, 2, 4)            \
-  X(rmsprop_centered_momentum, 3, 5)   \
-  X(adam, 2, 4)                        \
-  X(amsgrad, 3, 4)                     \
-  X(nadam, 2, 6)                       \
-  X(lion, 1, 5)
+#define FASTBP_UPDATE_RULES(X)                \
+  X(sgd, 0, 1, false)                         \
+  X(momentum, 1, 2, false)                    \
+  X(nesterov, 1, 2, false)                    \
+  X(adagrad, 1, 2, true)                      \
+  X(rmsprop, 1, 4, true)                      \
+  X(rmsprop_momentum, 2, 5, true)             \
+  X(rmsprop_centered, 2, 4, true)             \
+  X(rmsprop_centered_momentum, 3, 5, true)    \
+  X(adam, 2, 4, true)                         \
+  X(amsgrad, 3, 4, true)                      \
+  X(nadam, 2, 6, true)                        \
+  X(lion, 1, 5, false)
 // clang-format on
 
 namespace fastbp {
@@ -83,12 +84,12 @@ constexpr int map_operations = 0 FASTBP_ELEMENTWISE_OPERATIONS(FASTBP_X) FASTBP_
 #undef FASTBP_X
 
 enum class UpdateRule : int {
-#define FASTBP_X(name, states, scalars) name,
+#define FASTBP_X(name, states, scalars, divides) name,
   FASTBP_UPDATE_RULES(FASTBP_X)
 #undef FASTBP_X
 };
 
-#define FASTBP_X(name, states, scalars) +1
+#define FASTBP_X(name, states, scalars, divides) +1
 constexpr int update_rules = 0 FASTBP_UPDATE_RULES(FASTBP_X);
 #undef FASTBP_X
 

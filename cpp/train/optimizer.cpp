@@ -5,33 +5,22 @@
 #include <cstring>
 #include <limits>
 
+#include "base/binary_counter.h"
 #include "base/threads.h"
 #include "kernels/dispatch.h"
-#include "plan/plan.h"
+#include "run/plan.h"
 
 namespace fastbp {
 namespace {
 
 constexpr char kAccumulated[] = "accumulated_gradient", kAverage[] = "average";
 
-// Combines block sums as in rule 2: a level's slot is full if that bit of the count is set.
 double combined(const std::vector<double>& sums) {
-  double slot[64];
-  std::size_t count = 0;
-  for (double sum : sums) {
-    int level = 0;
-    for (; count >> level & 1; ++level) sum = slot[level] + sum;
-    slot[level] = sum;
-    ++count;
-  }
-  double total = 0.0;
-  bool begun = false;
-  for (int level = 0; count >> level != 0; ++level) {
-    if ((count >> level & 1) == 0) continue;
-    total = begun ? slot[level] + total : slot[level];
-    begun = true;
-  }
-  return total;
+  if (sums.empty()) return 0.0;
+  const auto add = [](double earlier, double sum) { return earlier + sum; };
+  BinaryCounter<double> counter;
+  for (double sum : sums) counter.push(sum, add);
+  return counter.total(add);
 }
 
 }  // namespace
@@ -128,7 +117,7 @@ void Optimizer<T>::bind(std::size_t i, const T* gradient) {
 
 template <class T>
 bool Optimizer<T>::works_on_parts() const {
-  return settings_.gradient_accumulation_steps <= 1 && progress_.pending == 0 && !measures_;
+  return settings_.gradient_accumulation_steps <= 1 && counters_.pending == 0 && !measures_;
 }
 
 template <class T>
@@ -168,17 +157,17 @@ void Optimizer<T>::begin_step() {
   const OptimizerSettings& s = settings_;
   const bool changes = s.schedule != nullptr || counts_updates(rule_) || s.gradient_accumulation_steps > 1 || s.use_ema;
   if (!stale_ && !changes) {
-    after_.updates = progress_.updates + 1;
+    after_.updates = counters_.updates + 1;
     return;
   }
-  accumulates_ = progress_.pending + 1 < static_cast<double>(s.gradient_accumulation_steps);
-  begin_update(progress_.pending + 1);
+  accumulates_ = counters_.pending + 1 < static_cast<double>(s.gradient_accumulation_steps);
+  begin_update(counters_.pending + 1);
 }
 
 template <class T>
 void Optimizer<T>::begin_rest(const T* zeros) {
   accumulates_ = false;
-  begin_update(progress_.pending);
+  begin_update(counters_.pending);
   for (Update<T>& update : updates_) update.gradient = zeros;
 }
 
@@ -186,17 +175,17 @@ void Optimizer<T>::begin_rest(const T* zeros) {
 template <class T>
 void Optimizer<T>::begin_update(double gradients) {
   const OptimizerSettings& s = settings_;
-  after_ = progress_;
+  after_ = counters_;
   if (accumulates_)
     after_.pending += 1;
   else
-    after_ = after_update(rule_, s, progress_);
+    after_ = after_update(rule_, s, counters_);
   const bool asks = s.schedule != nullptr && !accumulates_;
-  const double rate = asks ? s.schedule->at(static_cast<Index>(progress_.updates)) : s.learning_rate;
+  const double rate = asks ? s.schedule->at(static_cast<Index>(counters_.updates)) : s.learning_rate;
   moderate_ = true;
   for (std::size_t i = 0; i < weights_.size(); ++i) fill(i, rate, gradients);
   moderate_ = moderate_ || accumulates_;
-  stale_ = progress_.pending > 0;  // accumulated gradients are used once
+  stale_ = counters_.pending > 0;  // accumulated gradients are used once
 }
 
 // Scalars are combined in float64 and rounded once.
@@ -213,7 +202,7 @@ void Optimizer<T>::fill(std::size_t i, double learning_rate, double gradients) {
   update.shrink = static_cast<T>(eta * weight.proximal_l1);
   moderate_ = moderate_ && is_moderate(rule_, s, decay, scalars);
 
-  const bool collects = s.gradient_accumulation_steps > 1 || progress_.pending > 0;
+  const bool collects = s.gradient_accumulation_steps > 1 || counters_.pending > 0;
   update.accumulated = collects ? accumulated_[i] : nullptr;
   update.count = static_cast<T>(gradients);
   update.limit = s.clipvalue > 0 ? static_cast<T>(s.clipvalue) : std::numeric_limits<T>::infinity();

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "base/buffer.h"
-#include "plan/parameters.h"
-#include "train/rules.h"
+#include "data/parameters.h"
+#include "train/update_rules.h"
 
 namespace fastbp {
 
@@ -38,6 +38,7 @@ class Optimizer {
   void set(const OptimizerSettings& settings);
   // lambda by weight, from the next step on.
   void set_proximal_l1(const std::vector<double>& lambdas);
+  std::size_t weights() const { return weights_.size(); }
   // Sets where a weight's gradient is from now on; null: it is unstored, and its product updates the weight.
   void bind(std::size_t i, const T* gradient);
 
@@ -55,7 +56,7 @@ class Optimizer {
   // In place of begin_step: the update that accumulated gradients wait for, of them alone. zeros: in place of every
   // weight's gradient; `bind` must follow before the next step.
   void begin_rest(const T* zeros);
-  bool has_rest() const { return progress_.pending > 0; }
+  bool has_rest() const { return counters_.pending > 0; }
   bool measures_norms() const { return measures_ && !accumulates_; }
   void measure(int threads, int thread);
   // Computes the factors of clipping by norm; returns whether all norms are finite.
@@ -69,7 +70,7 @@ class Optimizer {
   bool write(int threads, int thread) const;
   bool limits_norms() const { return limits_ && !accumulates_; }
   void limit_norms(int threads, int thread) const;
-  void end_step() { progress_ = after_; }
+  void end_step() { counters_ = after_; }
   // After a step that was not finite, names the cause in weight i: "its gradient's norm" or "its update"; else "".
   std::string what_is_not_finite(std::size_t i) const;
 
@@ -82,9 +83,9 @@ class Optimizer {
     std::vector<Buffer> values;  // by weight
   };
   const std::vector<State>& states() const { return states_; }
-  Progress& progress() {
+  UpdateCounters& counters() {
     stale_ = true;  // the caller may write
-    return progress_;
+    return counters_;
   }
 
  private:
@@ -103,7 +104,7 @@ class Optimizer {
   OptimizerSettings settings_;
   UpdateRule rule_ = UpdateRule::sgd;
   std::vector<State> states_;
-  Progress progress_, after_;  // before and after the current step
+  UpdateCounters counters_, after_;  // before and after the current step
   std::vector<Update<T>> updates_;
   std::vector<T*> accumulated_;  // by weight; null if there is no such state
   bool stale_ = true;  // the updates must be filled from the settings again

@@ -6,11 +6,12 @@
 #include <limits>
 
 #include "base/memory.h"
-#include "train/run.h"
 #include "train/shuffle.h"
 
 namespace fastbp {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 void check_count(const char* name, std::size_t count, std::size_t trainable) {
   if (count == trainable) return;
@@ -34,7 +35,40 @@ std::vector<Trained> trained(const Graph& graph, const std::vector<int>& trainab
   return weights;
 }
 
+// cost, figures and the gradients of what is descended, which are added to the graph.
+std::vector<int> outputs_of(Graph& graph, int cost, int descended, const std::vector<int>& figures,
+                            const std::vector<int>& trainable) {
+  std::vector<int> outputs = {cost};
+  outputs.insert(outputs.end(), figures.begin(), figures.end());
+  for (int output : outputs)
+    if (graph.node(output).shape.rows || graph.node(output).shape.features() != 1)
+      throw Error(Cause::value,
+                  describe(graph, output) + " must be a scalar, it has shape " + to_string(graph.node(output).shape));
+  for (int gradient : graph.gradients(descended, trainable)) outputs.push_back(gradient);
+  return outputs;
+}
+
 }  // namespace
+
+// State of a fit, which its threads share.
+template <class T>
+struct Trainer<T>::Run {
+  Run(int figures, int threads)
+      : step(figures, threads), sums(static_cast<std::size_t>(figures)), means(static_cast<std::size_t>(figures)) {}
+
+  SharedStep step;
+  bool over = false;  // thread 0 sets it before a barrier
+
+  // Only thread 0 uses these.
+  std::vector<Index> order, next_order;  // of the rows; next_order: the next epoch's, or empty (see shuffle_ahead)
+  bool next_is_ready = false;
+  std::vector<double> sums, means;  // of the epoch: sums of figure x rows; these divided by the rows
+  Index rows_done = 0;              // of the epoch
+  Index look_every = 1;             // steps between two looks at the clock
+  Buffer checked;                   // for check_finite: rows of one input
+  Cancel cancel;
+  Clock::time_point told = Clock::now();
+};
 
 template <class T>
 Trainer<T>::Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures,
@@ -43,86 +77,42 @@ Trainer<T>::Trainer(const Graph& graph, int cost, int descended, const std::vect
                     const std::vector<double>& max_norms, const OptimizerSettings& settings, std::uint64_t seed)
     : graph_(graph),
       cost_(cost),
-      figures_(static_cast<int>(figures.size()) + 1),
       trainable_(trainable),
       parameters_(std::move(parameters)),
       optimizer_(trained(graph_, trainable_, *parameters_, decays, rates, max_norms), settings),
-      seed_(seed) {
-  outputs_.push_back(cost);
-  outputs_.insert(outputs_.end(), figures.begin(), figures.end());
-  for (int output : outputs_)
-    if (graph_.node(output).shape.rows || graph_.node(output).shape.features() != 1)
-      throw Error(Cause::value,
-                  describe(graph_, output) + " must be a scalar, it has shape " + to_string(graph_.node(output).shape));
-  for (int gradient : graph_.gradients(descended, trainable_)) outputs_.push_back(gradient);
+      seed_(seed),
+      stepper_(graph_, outputs_of(graph_, cost, descended, figures, trainable_), static_cast<int>(figures.size()) + 1,
+               *parameters_, optimizer_) {}
+
+template <class T>
+void Trainer<T>::prepare(Index batch_size, const Augmentation& augmentation, bool often) {
+  if (!stepper_.prepare(batch_size, augmentation, often)) return;
+  const Plan<T>& plan = stepper_.plan();
+  pace_ = Pace(plan.threads(), plan.cost(), shares_always());
+  pace_of_calls_ = Pace(plan.threads(), plan.cost(), shares_always());
 }
 
 template <class T>
 void Trainer<T>::set_settings(const OptimizerSettings& settings) {
   optimizer_.set(settings);
-  values_small_ = false;  // states that were unused for a while may be used again
+  stepper_.forget_magnitudes();  // states that were unused for a while may be used again
 }
 
 template <class T>
 void Trainer<T>::set_proximal_l1(const std::vector<double>& lambdas) {
   optimizer_.set_proximal_l1(lambdas);
-  values_small_ = false;  // plain steps may now change weights unchecked, whose bound is unknown
+  stepper_.forget_magnitudes();  // plain steps may now change weights unchecked, whose bound is unknown
 }
 
 template <class T>
 const std::vector<typename Optimizer<T>::State>& Trainer<T>::states() {
-  values_small_ = false;  // the caller may write
+  stepper_.forget_magnitudes();  // the caller may write
   return optimizer_.states();
 }
 
 template <class T>
 const std::vector<Index>& Trainer<T>::dims_of(std::size_t weight) const {
   return parameters_->at(graph_.node(trainable_[weight]).integers[0]).dims;
-}
-
-// Provides the plan for steps of this size; rebuilds it if the size, the kernels, the threads, the augmentation or the
-// optimiser's way of working have changed.
-template <class T>
-void Trainer<T>::prepare(Index batch_size, const Augmentation& augmentation, bool often) {
-  // A plan for far more rows would work, but its tiles and threads do not suit so few rows.
-  constexpr Index kFarMore = 16;
-  const bool fits = plan_ && plan_->max_rows() >= batch_size && plan_->max_rows() <= kFarMore * batch_size;
-  const bool in_parts = optimizer_.works_on_parts(), plain = optimizer_.is_plain();
-  if (!fits || !plan_->is_current(often) || !plan_->augments_by(augmentation) || in_parts != in_parts_ ||
-      plain != plain_) {
-    plan_.reset();
-    StepsInProducts steps = {std::vector<bool>(in_parts ? outputs_.size() : 0, true), plain};
-    std::fill_n(steps.outputs.begin(), in_parts ? figures_ : 0, false);
-    plan_ = std::make_unique<Plan<T>>(graph_, outputs_, *parameters_, true, batch_size, augmentation, steps);
-    in_parts_ = in_parts;
-    plain_ = plain;
-    largest_ = std::numeric_limits<double>::infinity();
-    shows_weights_ = false;
-    for (int i = 0; i < figures_; ++i)
-      shows_weights_ = shows_weights_ || plan_->output(i).place == Value::Place::parameter;
-    pace_ = Pace(plan_->threads(), plan_->cost(), shares_always());
-    pace_of_calls_ = Pace(plan_->threads(), plan_->cost(), shares_always());
-  }
-  bind_gradients();
-}
-
-template <class T>
-void Trainer<T>::bind_gradients() {
-  stored_ = 0;
-  for (std::size_t i = 0; i < trainable_.size(); ++i) {
-    const int output = figures_ + static_cast<int>(i);
-    const T* gradient = plan_->output_data(output);
-    optimizer_.bind(i, gradient);
-    plan_->bind_update(output, &optimizer_.update_of(i));
-    if (gradient != nullptr) stored_ += optimizer_.update_of(i).cols;
-  }
-}
-
-// Stores all gradients from now on: for an optimiser that needs them whole, or to check a step before it is taken.
-template <class T>
-void Trainer<T>::store_gradients() {
-  plan_->store_all();
-  bind_gradients();
 }
 
 namespace {
@@ -139,10 +129,10 @@ std::string place_text(Index row, Index column, T number) {
 // fit(check_finite=True): throws at the first number that is not finite, input by input, before it is used.
 template <class T>
 void Trainer<T>::check_rows(Run& run) const {
-  const Frame& frame = run.frame;
-  for (int slot = 0; slot < plan_->inputs(); ++slot) {
+  const Frame& frame = run.step.frame;
+  for (int slot = 0; slot < stepper_.plan().inputs(); ++slot) {
     const Source& source = (*frame.inputs)[static_cast<std::size_t>(slot)];
-    if (!plan_->reads_input(slot)) continue;
+    if (!stepper_.plan().reads_input(slot)) continue;
     for (Index begin = 0; begin < frame.rows; begin += kRowBlock) {
       const Index rows = std::min(kRowBlock, frame.rows - begin);
       const std::size_t bytes = bytes_of({kRowBlock, source.width, static_cast<Index>(sizeof(T))});
@@ -182,7 +172,7 @@ template <class T>
 void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team) {
   Team alone(1);
   pace_.start();
-  Frame& frame = run.frame;
+  Frame& frame = run.step.frame;
   bool stop = false;
   for (Index e = 0; e < request.epochs && !stop; ++e) {
     if (request.shuffle && !shuffle_rows(run)) break;
@@ -197,15 +187,13 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       frame.rows_after = std::min(request.batch_size, request.rows - frame.first_row - frame.rows);
       frame.counter = epoch;
       if (request.check_finite) check_rows(run);
-      if (!plan_->stores_all() && !optimizer_.works_on_parts()) store_gradients();
-      optimizer_.begin_step();
-      plan_->begin(frame);
+      stepper_.begin(frame);
       const bool together = pace_.together();
       if (together) team.barrier(0);
       if (together && frame.rows_after == 0 && e + 1 < request.epochs) shuffle_ahead(run);
-      train_batch(run, together ? team : alone, 0);
+      stepper_.take(run.step, together ? team : alone, 0);
       pace_.step_done();
-      if (!run.finite) throw NonFinite(epoch, step, first_non_finite(run, request.augmentation));
+      if (!run.step.finite) throw NonFinite(epoch, step, first_non_finite(frame, request.augmentation));
       stop = after_step(run, listener, result, e, step, request.rows);
     }
   }
@@ -219,7 +207,7 @@ void Trainer<T>::follow(Run& run, Team& team, int thread) {
   for (;;) {
     team.barrier(thread);
     if (run.over) return;
-    train_batch(run, team, thread);
+    stepper_.take(run.step, team, thread);
   }
 }
 
@@ -228,9 +216,9 @@ template <class T>
 bool Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step,
                             Index rows_total) {
   ++steps;
-  run.rows_done += run.frame.rows;
-  const double rows = static_cast<double>(run.frame.rows), rows_done = static_cast<double>(run.rows_done);
-  for (std::size_t i = 0; i < run.sums.size(); ++i) run.sums[i] += run.figures[i] * rows;
+  run.rows_done += run.step.frame.rows;
+  const double rows = static_cast<double>(run.step.frame.rows), rows_done = static_cast<double>(run.rows_done);
+  for (std::size_t i = 0; i < run.sums.size(); ++i) run.sums[i] += run.step.figures[i] * rows;
   const auto add_to_result = [&run, &result, rows_done] {
     for (double sum : run.sums) result.means.push_back(sum / rows_done);
     ++result.epochs;
@@ -241,7 +229,7 @@ bool Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Ind
     add_to_result();
     ++epoch;
   }
-  bool stop = listener.wants_steps() && listener.step_done(step, run.figures.data());
+  bool stop = listener.wants_steps() && listener.step_done(step, run.step.figures.data());
   const bool look = static_cast<Index>(steps) % run.look_every == 0;  // over all epochs: they may have one step each
   const Clock::time_point now = (look || last) && listener.wants_progress() ? Clock::now() : run.told;
   const bool tell = listener.wants_progress() && (last || now - run.told >= std::chrono::milliseconds(100));
@@ -250,7 +238,7 @@ bool Trainer<T>::after_step(Run& run, Listener& listener, FitResult& result, Ind
     for (std::size_t i = 0; i < run.sums.size(); ++i) run.means[i] = run.sums[i] / rows_done;
     stop = listener.progress(epoch_index, run.rows_done, run.means.data()) || stop;
   }
-  if (listener.wants_steps() || tell) values_small_ = false;  // a callback may set weights
+  if (listener.wants_steps() || tell) stepper_.forget_magnitudes();  // a callback may set weights
   if (stop && !last) add_to_result();
   // Asked last: an epoch that Ctrl-C cuts short does not enter the result.
   return stop || (look && run.cancel.requested());
@@ -260,25 +248,21 @@ template <class T>
 void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& result) {
   if (request.rows >= Index(1) << 32) throw Error(Cause::value, "a data set must have fewer than 2^32 rows");
   prepare(std::min(request.batch_size, request.rows), request.augmentation, false);
-  values_small_ = false;
-  Run run;
-  run.frame.inputs = &request.inputs;
-  run.frame.seed = seed_;
-  run.frame.purpose = 0;
+  stepper_.forget_magnitudes();
+  Run run(figures(), stepper_.plan().threads());
+  run.step.frame.inputs = &request.inputs;
+  run.step.frame.seed = seed_;
+  run.step.frame.purpose = 0;
   run.cancel = Cancel([](void* of) { return static_cast<Listener*>(of)->interrupted(); }, &listener);
   if (request.shuffle) require_memory(bytes_of({request.rows, static_cast<Index>(sizeof(run.order[0]))}));
   if (request.shuffle) run.order.resize(static_cast<std::size_t>(request.rows));
   constexpr Index kShuffledAhead = 1 << 15;  // rows; for more, a second order takes more memory than it is worth
-  if (plan_->evens_out() && request.rows <= kShuffledAhead && request.epochs > 1)
+  if (stepper_.plan().evens_out() && request.rows <= kShuffledAhead && request.epochs > 1)
     run.next_order.resize(run.order.size());
-  run.figures.resize(static_cast<std::size_t>(figures_));
-  run.sums.resize(static_cast<std::size_t>(figures_));
-  run.means.resize(static_cast<std::size_t>(figures_));
-  run.allot(plan_->threads());
-  run.look_every = static_cast<Index>(std::min(16.0, std::max(1.0, 20000.0 / plan_->cost())));
+  run.look_every = static_cast<Index>(std::min(16.0, std::max(1.0, 20000.0 / stepper_.plan().cost())));
   constexpr Index kReserved = 1 << 16;  // epochs whose figures need no allocation while training
-  result.means.reserve(static_cast<std::size_t>(figures_ * std::min(request.epochs, kReserved)));
-  run_team(plan_->threads(), [&](Team& team, int thread) {
+  result.means.reserve(static_cast<std::size_t>(figures() * std::min(request.epochs, kReserved)));
+  run_team(stepper_.plan().threads(), [&](Team& team, int thread) {
     if (thread == 0)
       drive(run, request, listener, result, team);
     else
@@ -290,25 +274,22 @@ template <class T>
 std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index rows) {
   const FloatingPointState state;  // work outside the team is computed in the same state
   prepare(rows, {}, true);
-  if (own_writes_ != parameters_->writes) values_small_ = false;
-  Run run;
-  run.frame.inputs = &inputs;
-  run.frame.rows = rows;
-  run.frame.seed = seed_;
-  run.frame.counter = steps;
-  run.figures.resize(static_cast<std::size_t>(figures_));
-  run.allot(plan_->threads());
-  optimizer_.begin_step();
-  plan_->begin(run.frame);
-  const int threads = pace_of_calls_.together() ? plan_->threads() : 1;
+  if (own_writes_ != parameters_->writes) stepper_.forget_magnitudes();
+  SharedStep step(stepper_.figures(), stepper_.plan().threads());
+  step.frame.inputs = &inputs;
+  step.frame.rows = rows;
+  step.frame.seed = seed_;
+  step.frame.counter = steps;
+  stepper_.begin(step.frame);
+  const int threads = pace_of_calls_.together() ? stepper_.plan().threads() : 1;
   pace_of_calls_.start();
-  run_team(threads, [&](Team& team, int thread) { train_batch(run, team, thread); });
+  run_team(threads, [&](Team& team, int thread) { stepper_.take(step, team, thread); });
   pace_of_calls_.step_done();
   pace_of_calls_.pause();
   own_writes_ = parameters_->writes;
-  if (!run.finite) throw NonFinite(epoch, steps, first_non_finite(run, {}));
+  if (!step.finite) throw NonFinite(epoch, steps, first_non_finite(step.frame, {}));
   ++steps;
-  return std::move(run.figures);  // a copy might fail, after the step
+  return std::move(step.figures);  // a copy might fail, after the step
 }
 
 template <class T>
@@ -335,8 +316,7 @@ void Trainer<T>::finish() {
     optimizer_.end_step();
     ++parameters_->writes;
   }
-  values_small_ = false;
-  largest_ = std::numeric_limits<double>::infinity();
+  stepper_.forget_magnitudes();
   for (std::size_t i = 0; i < trainable_.size(); ++i) optimizer_.bind(i, nullptr);  // until the next call's `prepare`
   if (!good) throw NonFinite(epoch, steps, cause);
 }
@@ -362,8 +342,7 @@ std::string about(Op op, const Frame& frame, const Value& value, const T* data) 
 
 // Repeats the failed step on one thread with every node kept; it wrote nothing, so it fails in the same way.
 template <class T>
-std::string Trainer<T>::first_non_finite(const Run& run, const Augmentation& augmentation) {
-  const Frame& frame = run.frame;
+std::string Trainer<T>::first_non_finite(const Frame& frame, const Augmentation& augmentation) {
   std::vector<int> nodes;
   for (int i = 0; i < graph_.size(); ++i)
     if (graph_.node(i).op != Op::constant) nodes.push_back(i);

@@ -1,16 +1,14 @@
 // Training: whole epochs of shuffled mini-batch steps, from rows to updated weights, in one call.
 #pragma once
 
-#include <limits>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "base/buffer.h"
-#include "plan/pace.h"
-#include "plan/plan.h"
-#include "plan/source.h"
-#include "train/optimizer.h"
+#include "data/source.h"
+#include "evaluate/pace.h"
+#include "train/stepper.h"
 
 namespace fastbp {
 
@@ -70,10 +68,10 @@ class Trainer {
   void set_settings(const OptimizerSettings& settings);
   void set_proximal_l1(const std::vector<double>& lambdas);
   std::size_t trainable() const { return trainable_.size(); }
-  int figures() const { return figures_; }  // cost included
+  int figures() const { return stepper_.figures(); }  // cost included
   // The optimiser's states, to read or to write.
   const std::vector<typename Optimizer<T>::State>& states();
-  Progress& progress() { return optimizer_.progress(); }
+  UpdateCounters& counters() { return optimizer_.counters(); }
   const std::vector<Index>& dims_of(std::size_t weight) const;
 
   std::uint32_t epoch = 0, steps = 0;
@@ -82,38 +80,23 @@ class Trainer {
   struct Run;  // state that the threads of one call share
 
   void prepare(Index batch_size, const Augmentation& augmentation, bool often);
-  void bind_gradients();
-  void store_gradients();
-  bool gradients_small(int threads, int thread) const;
-  bool is_settled(Run& run, double bound, Team& team, int thread);
-  void make_gradients(Run& run, Team& team, int thread);
-  bool is_good(Run& run, Team& team, int thread);
-  void train_batch(Run& run, Team& team, int thread);
   void check_rows(Run& run) const;
   bool shuffle_rows(Run& run) const;
   void shuffle_ahead(Run& run) const;
   void drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team);
   void follow(Run& run, Team& team, int thread);
   bool after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step, Index rows_total);
-  std::string first_non_finite(const Run& run, const Augmentation& augmentation);
+  std::string first_non_finite(const Frame& frame, const Augmentation& augmentation);
 
   Graph graph_;
   int cost_;
-  int figures_;
-  std::vector<int> outputs_;  // cost, figures, gradients
   std::vector<int> trainable_;
   std::shared_ptr<Parameters> parameters_;
   Optimizer<T> optimizer_;
   std::uint64_t seed_;
-  std::unique_ptr<Plan<T>> plan_;
+  Stepper<T> stepper_;
   Pace pace_, pace_of_calls_;  // of a fit's steps; of single steps, each of which starts a team
-  bool in_parts_ = false, plain_ = false;  // works_on_parts() and is_plain() when the plan was built
-  Index stored_ = 0;  // elements of all gradients that the plan stores
-  bool shows_weights_ = false;  // a figure aliases a weight: all threads must read it before one writes
-  bool values_small_ = false;  // every weight and every state of the optimiser is known to be within +-2^60
-  // After a step in products: an upper bound of the weights that plain SGD's steps change there.
-  double largest_ = std::numeric_limits<double>::infinity();
-  std::uint64_t own_writes_ = 0;  // parameters_->writes after the last `step`; if equal, values_small_ still holds
+  std::uint64_t own_writes_ = 0;  // parameters_->writes after the last `step`; if equal, magnitudes are still known
 };
 
 extern template class Trainer<float>;

@@ -13,7 +13,10 @@ from typing import Any
 import fastbp as bp
 import numpy as np
 import pytest
+from fastbp import _core
 from fastbp.datasets import load_digits, stratified_split
+from fastbp.optimizers import OPTIMIZERS
+from fastbp.reference.optimizer import COMMON, OWN
 
 BACKENDS = pytest.mark.parametrize("backend", ["core", "reference"])
 START = np.array([0.5, -1.5, 2.0, 1e-3])
@@ -523,3 +526,16 @@ def test_the_rule_cannot_change_without_compile(backend: str) -> None:
     net.optimizer = bp.Adam()
     with pytest.raises(ValueError, match="the optimizer is 'sgd' and cannot become 'adam': compile anew"):
         net.train_on_batch(np.ones((2, 2)), np.ones((2, 1)))
+
+
+def test_core_reference_and_classes_have_the_same_defaults() -> None:
+    core = _core.testing.optimizers()
+    assert core == {name: {**COMMON, **own} for name, own in OWN.items()}
+    for cls in (bp.SGD, bp.Adagrad, bp.RMSprop, bp.Adam, bp.Nadam, bp.Lion):
+        given = cls().configuration()
+        expected = {"name": given["name"], **core[given["name"]], "learning_rate": given["learning_rate"]}
+        assert given == expected  # a class always gives a learning rate, of a default of its own
+
+
+def test_every_backend_name_has_a_class() -> None:
+    assert {cls().configuration()["name"] for cls in OPTIMIZERS.values()} == set(OWN)

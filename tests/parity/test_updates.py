@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import fastbp as bp
@@ -18,18 +16,19 @@ kernel = _core.testing
 DTYPES = pytest.mark.parametrize("dtype", ["float32", "float64"])
 WIDTHS = (0, 1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 67, 131)
 
+EPSILON = 1e-7
 UPDATES: dict[str, list[float]] = {  # the scalars of each rule
     "sgd": [0.1],
     "momentum": [0.1, 0.9],
     "nesterov": [0.1, 0.9],
-    "adagrad": [0.1, 1e-7],
-    "rmsprop": [0.1, 1e-7, 0.9, 0.1],
-    "rmsprop_momentum": [0.1, 1e-7, 0.9, 0.1, 0.8],
-    "rmsprop_centered": [0.1, 1e-7, 0.9, 0.1],
-    "rmsprop_centered_momentum": [0.1, 1e-7, 0.9, 0.1, 0.8],
-    "adam": [0.07, 1e-7, 0.1, 0.001],
-    "amsgrad": [0.07, 1e-7, 0.1, 0.001],
-    "nadam": [0.07, 0.02, 1e-7, 0.1, 0.001, 17.0],
+    "adagrad": [0.1, EPSILON],
+    "rmsprop": [0.1, EPSILON, 0.9, 0.1],
+    "rmsprop_momentum": [0.1, EPSILON, 0.9, 0.1, 0.8],
+    "rmsprop_centered": [0.1, EPSILON, 0.9, 0.1],
+    "rmsprop_centered_momentum": [0.1, EPSILON, 0.9, 0.1, 0.8],
+    "adam": [0.07, EPSILON, 0.1, 0.001],
+    "amsgrad": [0.07, EPSILON, 0.1, 0.001],
+    "nadam": [0.07, 0.02, EPSILON, 0.1, 0.001, 17.0],
     "lion": [0.1, 0.9, 0.1, 0.99, 0.01],
 }
 MORE = {
@@ -46,10 +45,20 @@ def test_every_update_rule_of_the_reference_is_tested() -> None:
 
 
 def test_a_rule_has_as_many_states_in_the_core_as_in_the_reference() -> None:
-    source = (Path(__file__).parents[2] / "cpp/kernels/operations.h").read_text()
-    rules = re.findall(r"X\((\w+), (\d), (\d)\)", source)
-    assert [(name, int(states)) for name, states, _ in rules] == [(n, len(r[1])) for n, r in update.RULES.items()]
-    assert [int(scalars) for _, _, scalars in rules] == [len(scalars) for scalars in UPDATES.values()]
+    rules = kernel.update_rules()
+    assert [(name, states) for name, (states, _, _) in rules.items()] == [
+        (n, len(r[1])) for n, r in update.RULES.items()
+    ]
+    assert [scalars for _, scalars, _ in rules.values()] == [len(scalars) for scalars in UPDATES.values()]
+
+
+@pytest.mark.parametrize("rule", UPDATES)
+def test_a_rule_divides_if_an_epsilon_of_0_can_make_a_step_not_finite(rule: str) -> None:
+    states, _, divides = kernel.update_rules()[rule]
+    zeros = [np.zeros((1, 3), "float32") for _ in range(2 + states)]
+    scalars = [0.0 if scalar == EPSILON else scalar for scalar in UPDATES[rule]]
+    finite_step, _ = kernel.update(rule, zeros[0], zeros[1:-1], zeros[-1], 0.0, scalars)
+    assert finite_step is not divides
 
 
 def is_finite(arrays: list[np.ndarray]) -> bool:

@@ -1,4 +1,4 @@
-"""Evaluates nodes with NumPy, by one small function per operation: what cpp/plan computes, without its planning."""
+"""Evaluates nodes with NumPy, by one small function per operation: what cpp/run computes, without a tape."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """`Optimizer`: an optimiser of a trainer's weights, with its settings, states, counters and each step's scalars.
 
-It is rule 10 of docs/numerics.md without the updates of arrays, which are in `update`; the twin of rules and optimizer
-in cpp/train.
+It is rule 10 of docs/numerics.md without the updates of arrays, which are in `update`; the twin of
+settings, update_rules and optimizer in cpp/train.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def check_optimizer(optimizer: Mapping[str, Any]) -> dict[str, Any]:
     settings = dict(optimizer)
     name = settings.pop("name", "")
     if name not in OWN:
-        raise ValueError(f"optimizer's name must be sgd, adagrad, rmsprop, adam, nadam or lion, got '{name}'")
+        *names, last = OWN
+        raise ValueError(f"optimizer's name must be {', '.join(names)} or {last}, got '{name}'")
     known = {**COMMON, **OWN[name]}
     for key in settings:
         if key not in known:
@@ -100,7 +101,7 @@ def rule_of(s: Mapping[str, Any]) -> str:
 
 
 @dataclass(frozen=True)
-class Progress:
+class UpdateCounters:
     """An optimiser's counters. The products are running products over the updates: for Adam β₁ᵗ and β₂ᵗ, for Nadam
     u₁ ⋯ uₜ, β₂ᵗ and 0.96ᵗ."""
 
@@ -108,7 +109,7 @@ class Progress:
     pending: float = 0.0  # gradients accumulated since the last update
     products: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
-    def after_update(self, s: Mapping[str, Any]) -> Progress:
+    def after_update(self, s: Mapping[str, Any]) -> UpdateCounters:
         first, second, third = self.products
         if s["name"] == "nadam":
             third *= NADAM_DECAY
@@ -117,14 +118,14 @@ class Progress:
             first *= s["beta_1"]
         if s["name"] in ("adam", "nadam"):
             second *= s["beta_2"]
-        return Progress(self.updates + 1, 0.0, (first, second, third))
+        return UpdateCounters(self.updates + 1, 0.0, (first, second, third))
 
 
 def _nadam_momentum(s: Mapping[str, Any], decay_power: float) -> float:
     return float(s["beta_1"] * (1.0 - 0.5 * decay_power))
 
 
-def scalars_of(s: Mapping[str, Any], after: Progress, eta: float) -> list[float]:
+def scalars_of(s: Mapping[str, Any], after: UpdateCounters, eta: float) -> list[float]:
     """The rule's scalars, combined in float64 and not yet rounded."""
     name = s["name"]
     first, second, third = after.products
@@ -151,7 +152,7 @@ class Step:
 
     weights: list[Array]
     states: dict[str, list[Array]]
-    progress: Progress
+    counters: UpdateCounters
     norms: list[float] = field(default_factory=list)  # squares of the gradients' norms, if they are clipped by norm
 
     def is_finite(self) -> bool:
@@ -174,7 +175,7 @@ class Optimizer:
         self.proximal_l1 = [0.0] * len(rates)  # λ of the proximal step's threshold ηλ
         self.settings: dict[str, Any] = {}
         self.states: dict[str, list[Array]] = {}
-        self.progress = Progress()
+        self.counters = UpdateCounters()
         self._table: tuple[int, list[float]] = (0, [])  # an update's number, and learning rates from it on
 
     def set(self, optimizer: Mapping[str, Any], weights: Sequence[Array]) -> None:
@@ -196,23 +197,23 @@ class Optimizer:
 
     def step(self, weights: Sequence[Array], gradients: Sequence[Array]) -> Step:
         """What the next step writes; changes nothing here."""
-        pending = self.progress.pending
+        pending = self.counters.pending
         sizes = [weight.nbytes for weight in weights]
         require_memory((1 + len(self.states)) * sum(sizes) + UPDATE_WORK * max(sizes, default=0))
         if pending + 1 < self.settings["gradient_accumulation_steps"]:
             before = self.states["accumulated_gradient"]  # a sum of arrays without axes is a scalar: asarray below
             sums = [np.asarray(add(a, g.reshape(a.shape))) for a, g in zip(before, gradients)]
-            return Step(list(weights), {"accumulated_gradient": sums}, replace(self.progress, pending=pending + 1))
+            return Step(list(weights), {"accumulated_gradient": sums}, replace(self.counters, pending=pending + 1))
         return self._updated(weights, gradients, pending + 1)
 
     def rest(self, weights: Sequence[Array]) -> Step | None:
         """What the update writes that accumulated gradients wait for, with the mean of them; None if there are none."""
-        pending = self.progress.pending
+        pending = self.counters.pending
         return self._updated(weights, [np.zeros_like(w) for w in weights], pending) if pending else None
 
     def _updated(self, weights: Sequence[Array], gradients: Sequence[Array], count: float) -> Step:
         """An update by `count` gradients, the accumulated ones among them."""
-        after = self.progress.after_update(self.settings)
+        after = self.counters.after_update(self.settings)
         preparations, norms = self._preparations(gradients, count)
         step = Step([], {}, after, norms)
         for i, weight in enumerate(weights):
@@ -221,13 +222,13 @@ class Optimizer:
 
     def limited(self, step: Step) -> list[Array]:
         """The weights of a good step, with their norms limited if the step updates them."""
-        if step.progress.pending:
+        if step.counters.pending:
             return step.weights
         return [update.limit_norms(weight, most) for weight, most in zip(step.weights, self.max_norms)]
 
     def write(self, step: Step) -> None:
         self.states.update(step.states)
-        self.progress = step.progress
+        self.counters = step.counters
 
     def _update(self, step: Step, i: int, weight: Array, gradient: Array, prepare: update.Preparation) -> None:
         s, rule = self.settings, rule_of(self.settings)
@@ -236,22 +237,22 @@ class Optimizer:
         decay = eta * (s["weight_decay"] * self.decays[i])
         flat = [self.states[name][i].reshape(-1) for name in names]
         g = prepare(gradient.reshape(-1), self._accumulated(i))
-        moved, states = update.update(rule, weight.reshape(-1), flat, g, decay, scalars_of(s, step.progress, eta))
+        moved, states = update.update(rule, weight.reshape(-1), flat, g, decay, scalars_of(s, step.counters, eta))
         moved = update.shrunk(moved, eta * self.proximal_l1[i])
         new = dict(zip(names, states))
         if self._accumulated(i) is not None:
             new["accumulated_gradient"] = np.zeros_like(moved)
         if s["use_ema"]:
-            keep = 0.0 if step.progress.updates == 1 else s["ema_momentum"]
+            keep = 0.0 if step.counters.updates == 1 else s["ema_momentum"]
             new["average"] = update.averaged(self.states["average"][i].reshape(-1), moved, keep)
             every = s["ema_overwrite_frequency"]
-            moved = new["average"] if every and step.progress.updates % every == 0 else moved
+            moved = new["average"] if every and step.counters.updates % every == 0 else moved
         step.weights.append(moved.reshape(weight.shape))
         for name, state in new.items():
             step.states.setdefault(name, []).append(state.reshape(weight.shape))
 
     def _accumulated(self, i: int) -> Array | None:
-        collects = self.settings["gradient_accumulation_steps"] > 1 or self.progress.pending > 0
+        collects = self.settings["gradient_accumulation_steps"] > 1 or self.counters.pending > 0
         return self.states["accumulated_gradient"][i].reshape(-1) if collects else None
 
     def _preparations(self, gradients: Sequence[Array], count: float) -> tuple[list[update.Preparation], list[float]]:
@@ -279,7 +280,7 @@ class Optimizer:
         rate = self.settings["learning_rate"]
         if not callable(rate):
             return float(rate)
-        update_number = int(self.progress.updates)
+        update_number = int(self.counters.updates)
         first, table = self._table
         if not first <= update_number < first + len(table):
             first = update_number
@@ -291,7 +292,7 @@ class Optimizer:
 
     def state(self, copy: bool) -> dict[str, Any]:
         """An array per weight for each state, copies or read-only views, and the counters."""
-        p = self.progress
+        p = self.counters
         counters = np.array([p.updates, p.pending, *p.products])
         states = {name: [copied_or_seen(a, copy) for a in arrays] for name, arrays in self.states.items()}
         return {**states, "counters": counters}
@@ -299,13 +300,13 @@ class Optimizer:
     def set_state(self, given: Mapping[str, Any], dtype: Any) -> None:
         """All is checked before anything is written. States that are not named stay."""
         checked: dict[str, list[Array]] = {}
-        progress = self.progress
+        counters = self.counters
         for name, value in given.items():
             if name == "counters":
                 if len(value) != 5:
                     raise ValueError(f"state['counters'] must have 5 numbers, got {len(value)}")
                 updates, pending, *products = (float(x) for x in value)
-                progress = Progress(updates, pending, (products[0], products[1], products[2]))
+                counters = UpdateCounters(updates, pending, (products[0], products[1], products[2]))
                 continue
             if name not in self.states:
                 raise ValueError(f"this optimizer keeps no '{name}'")
@@ -316,7 +317,7 @@ class Optimizer:
                 if new.shape != old.shape:
                     raise ValueError(f"state['{name}'][{i}] must have shape {old.shape}, got {new.shape}")
         self.states.update(checked)
-        self.progress = progress
+        self.counters = counters
 
 
 def _factor(squares: float, most: float) -> float:

@@ -1,4 +1,4 @@
-"""`Parameters`: weights that the functions and trainers built on them share. The twin of cpp/plan/parameters.h."""
+"""`Parameters`: weights that the functions and trainers built on them share. The twin of cpp/data/parameters.h."""
 
 from __future__ import annotations
 
