@@ -169,7 +169,7 @@ def test_a_forked_child_gives_the_same_bits_and_ends() -> None:
     here = bits_with(2)  # the parent's threads are running now
     reader, writer = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks with threads: that is the point
+        warnings.simplefilter("ignore")  # Python, and JAX if imported, warns of forks with threads: that is the point
         child = os.fork()
     if child == 0:
         signal.alarm(30)  # ends a child that hangs, and with it the wait below
