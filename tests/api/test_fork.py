@@ -45,7 +45,7 @@ def trained(net: bp.Sequential) -> bytes:
 def in_child(work: Callable[[], bool]) -> bool:
     """Whether `work` returns True in a forked child; an alarm ends a child that hangs."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks with threads: that is the point
+        warnings.simplefilter("ignore")  # Python warns of forks with threads: that is the point
         child = os.fork()
     if child == 0:
         status = 1
@@ -101,7 +101,7 @@ def test_multiprocessing_by_fork() -> None:
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_train_and_send, args=(sender,))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore")
             process.start()
         sender.close()
         results.append(receiver.recv_bytes() if receiver.poll(SECONDS) else None)
@@ -230,7 +230,7 @@ def test_a_callback_of_the_child_is_still_a_callback() -> None:
 
 def forked() -> int:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks with threads: that is the point
+        warnings.simplefilter("ignore")  # Python warns of forks with threads: that is the point
         return os.fork()
 
 
