@@ -163,6 +163,27 @@ def test_interrupts_at_any_microsecond_leave_no_model_that_cannot_train(backend:
     assert result.stdout.count(": 40 interrupts, 0 failures") == 12
 
 
+def test_the_campaign_gets_on_where_python_ignores_an_interrupt() -> None:
+    code = f"""
+    import sys, time
+    sys.path.insert(0, {str(CAMPAIGN.parent)!r})
+    import interrupts
+
+    class Slow:
+        def __del__(self):
+            time.sleep(0.002)
+
+    class Ignores(interrupts.Loop):
+        def step(self):
+            Slow()
+            super().step()
+
+    interrupts.LOOPS["ignores"] = Ignores
+    print(list(interrupts.interrupts("ignores", 5, "core", 0)))
+    """
+    assert run_python(code) == "[]\n"
+
+
 def test_interrupts_at_any_bytecode_leave_no_model_that_cannot_train() -> None:
     command = [sys.executable, str(CAMPAIGN), "--bytecodes", "61"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=300)

@@ -306,8 +306,11 @@ def interrupts(name: str, count: int, backend: str, seed: int) -> Iterator[str]:
     expected = Trajectory(loop, backend)
     kept = deque[BaseException](maxlen=20)  # their tracebacks hold the frames of the calls
     kind: type[BaseException] = KeyboardInterrupt
+    raised = False  # Python ignores what is raised in a __del__ or in a weak reference's callback
 
     def interrupt(*_: object) -> None:
+        nonlocal raised
+        raised = True
         raise kind
 
     signal.signal(signal.SIGALRM, interrupt)
@@ -316,10 +319,10 @@ def interrupts(name: str, count: int, backend: str, seed: int) -> Iterator[str]:
         if object_.steps > 2000:  # a trajectory is kept in memory
             object_ = Interrupted(loop, expected, backend)
         kind = draw.choice([KeyboardInterrupt, Alarm])
-        failure = ""
+        failure, raised = "", False
         try:
             signal.setitimer(signal.ITIMER_REAL, draw.uniform(20e-6, 1.5e-3))
-            while True:
+            while not raised:
                 object_.loop.work()
         except (KeyboardInterrupt, Alarm) as error:
             kept.append(error)
