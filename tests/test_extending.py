@@ -10,6 +10,7 @@ import fastbp as bp
 import numpy as np
 import pytest
 from fastbp import _core
+from fastbp._shared.trained_weight import TrainedWeight
 from fastbp.reference.operations import ELEMENTWISE, STRUCTURAL
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,12 +32,13 @@ KINDS: dict[str, list[str]] = {
     "elementwise operations": [*ELEMENTWISE],
     "functions": FUNCTIONS,
     "structural operations": [*STRUCTURAL],
+    "fields of `TrainedWeight`": [*TrainedWeight._fields],
 }
 
 
 def expected(known: str) -> list[str]:
     """The words that must be at a place: "functions, but power, as `NAME_of`" -> exp_of, expm1_of, …"""
-    found = re.fullmatch(r"(?P<kind>[a-z ]+?)(, but (?P<but>[\w ,]+?))?(,? as `(?P<form>\S+)`)?", known)
+    found = re.fullmatch(r"(?P<kind>[a-zA-Z` ]+?)(, but (?P<but>[\w ,]+?))?(,? as `(?P<form>\S+)`)?", known)
     assert found is not None, known
     exceptions = re.split(r", | and ", found["but"] or "")
     names = KINDS[found["kind"]]

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import ast
 import graphlib
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import fastbp as bp
@@ -21,8 +24,8 @@ LEVELS = [
     {"callbacks", "expressions", "initializers", "reference"},
     {"activations", "constraints", "datasets", "lowering", "regularizers"},
     {"augment", "layers", "losses", "optimizers", "regression"},
-    {"metrics", "minimization", "schedules"},
-    {"models"},
+    {"metrics", "schedules", "training"},
+    {"minimization", "models"},
     {"inspection"},
     {"_pickled"},
     {"fastbp"},
@@ -31,7 +34,7 @@ LEVELS = [
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS, start=1) for name in names}
 # What users reach as bp.NAME alone, or not at all; all other packages without an underscore are public modules.
-MACHINERY = {"expressions", "inspection", "lowering", "minimization", "regression", "fastbp", "cli"}
+MACHINERY = {"expressions", "inspection", "lowering", "minimization", "regression", "training", "fastbp", "cli"}
 MOST_FLAT = 24  # modules that lie in python/fastbp itself
 
 
@@ -92,6 +95,15 @@ def test_no_module_imports_itself_in_a_circle() -> None:
     order = list(graphlib.TopologicalSorter(ARROWS).static_order())  # a CycleError names the modules of a circle
     place = {module: number for number, module in enumerate(order)}
     assert all(place[imported] < place[module] for module, needs in ARROWS.items() for imported in needs)
+
+
+def test_a_fit_goes_from_package_to_package_12_times() -> None:
+    """Downwards, from the model to the backend: more moves mean that something asks back."""
+    tool = PACKAGE.parent.parent / "tools" / "moves.py"
+    told = subprocess.run([sys.executable, str(tool)], check=True, capture_output=True, text=True).stdout
+    moves = re.search(r"^fit: (\d+) moves", told, re.MULTILINE)
+    assert moves is not None, told
+    assert 0 < int(moves[1]) <= 12, told
 
 
 def test_two_dozen_modules_stay_flat() -> None:

@@ -379,7 +379,7 @@ def test_a_system_that_refuses_threads_gets_fewer_and_one_warning(most: int, tmp
 def test_the_warning_may_be_an_error_and_nothing_is_done(tmp_path: Path) -> None:
     library = str(build_preloaded(Path(__file__).with_name("refuse_threads.cpp"), tmp_path))
     code = REFUSED.replace('simplefilter("always")', 'simplefilter("error")').replace(
-        "        work()", "        try: work()\n        except RuntimeWarning: print('refused', net._steps)"
+        "        work()", "        try: work()\n        except RuntimeWarning: print('refused', net._session.steps)"
     )
     result = in_new_process(code, LD_PRELOAD=library, MOST_THREADS="1", OPENBLAS_NUM_THREADS="1")
     assert result.returncode == 0, result.stderr

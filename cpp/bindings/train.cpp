@@ -4,7 +4,6 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <variant>
@@ -17,6 +16,7 @@
 #include "bindings/made.h"
 #include "bindings/optimizer.h"
 #include "bindings/shared_parameters.h"
+#include "bindings/trained_weight.h"
 #include "train/trainer.h"
 
 namespace fastbp {
@@ -58,18 +58,14 @@ class PythonListener : public Listener {
 class AnyTrainer {
  public:
   AnyTrainer(Made<Graph> made, int cost, const std::vector<int>& figures, std::shared_ptr<SharedParameters> parameters,
-             const std::vector<int>& trainable, const py::dict& optimizer, const std::vector<double>& decayed,
-             std::uint64_t seed, const std::optional<std::vector<double>>& rates, std::optional<int> descended,
-             const std::optional<std::vector<double>>& max_norms)
+             const std::vector<TrainedWeight>& weights, const py::dict& optimizer, std::uint64_t seed,
+             std::optional<int> descended)
       : inputs_(*made), parameters_(parameters) {
     const Graph& graph = *made;
     const OptimizerSettings settings = settings_of(optimizer);
-    const std::vector<double> factors = rates.value_or(std::vector<double>(trainable.size(), 1.0));
-    const std::vector<double> norms =
-        max_norms.value_or(std::vector<double>(trainable.size(), std::numeric_limits<double>::infinity()));
     const auto make = [&](auto zero) {
       return std::make_unique<Trainer<decltype(zero)>>(graph, cost, descended.value_or(cost), figures, parameters,
-                                                       trainable, decayed, factors, norms, settings, seed);
+                                                       weights, settings, seed);
     };
     if (parameters->dtype() == Dtype::float32)
       trainer_ = make(0.0f);
@@ -152,13 +148,9 @@ class AnyTrainer {
   }
 
   // A callback of fit may call it, as it may set_optimizer.
-  void set_proximal_l1(const std::vector<double>& lambdas) {
-    const std::size_t trainable = std::visit([](auto& trainer) { return trainer->trainable(); }, trainer_);
-    if (lambdas.size() != trainable)
-      throw Error(Cause::value, "lambdas must have as many entries as trainable (" + std::to_string(trainable) +
-                                    "), got " + std::to_string(lambdas.size()));
+  void set_weights(const std::vector<TrainedWeight>& weights) {
     const std::unique_ptr<Turn> turn = take_turn_unless_mine();
-    std::visit([&](auto& trainer) { trainer->set_proximal_l1(lambdas); }, trainer_);
+    std::visit([&](auto& trainer) { trainer->set_weights(weights); }, trainer_);
   }
 
   static py::dict state(const py::object& self, bool copy) {
@@ -217,12 +209,9 @@ class AnyTrainer {
 void register_train(py::module_& module) {
   py::class_<AnyTrainer>(module, "Trainer", "Mini-batch training, whole epochs in one call.")
       .def(py::init<Made<Graph>, int, const std::vector<int>&, std::shared_ptr<SharedParameters>,
-                    const std::vector<int>&, const py::dict&, const std::vector<double>&, std::uint64_t,
-                    const std::optional<std::vector<double>>&, std::optional<int>,
-                    const std::optional<std::vector<double>>&>(),
-           py::arg("graph"), py::arg("cost"), py::arg("figures"), py::arg("parameters").none(false),
-           py::arg("trainable"), py::arg("optimizer"), py::arg("decayed"), py::arg("seed"),
-           py::arg("rates") = py::none(), py::arg("descended") = py::none(), py::arg("max_norms") = py::none())
+                    const std::vector<TrainedWeight>&, const py::dict&, std::uint64_t, std::optional<int>>(),
+           py::arg("graph"), py::arg("cost"), py::arg("figures"), py::arg("parameters").none(false), py::arg("weights"),
+           py::arg("optimizer"), py::arg("seed"), py::arg("descended") = py::none())
       .def("fit", method(&AnyTrainer::fit), py::arg("inputs"), py::arg("finished") = py::none(), py::kw_only(),
            py::arg("batch_size"), py::arg("epochs") = 1, py::arg("shuffle") = true, py::arg("rows") = py::none(),
            py::arg("check_finite") = false, py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none(),
@@ -231,7 +220,7 @@ void register_train(py::module_& module) {
       .def("finish", method(&AnyTrainer::finish),
            "The update that accumulated gradients wait for, if there are any: with the mean of them.")
       .def("set_optimizer", method(&AnyTrainer::set_optimizer), py::arg("optimizer"))
-      .def("set_proximal_l1", method(&AnyTrainer::set_proximal_l1), py::arg("lambdas"))
+      .def("set_weights", method(&AnyTrainer::set_weights), py::arg("weights"))
       .def("state", &AnyTrainer::state, py::kw_only(), py::arg("copy") = true)
       .def("set_state", method(&AnyTrainer::set_state), py::arg("state"))
       .def_property(

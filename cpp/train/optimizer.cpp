@@ -29,7 +29,7 @@ template <class T>
 Optimizer<T>::Optimizer(std::vector<Trained> weights, const OptimizerSettings& settings)
     : weights_(std::move(weights)), updates_(weights_.size()) {
   settings_.name = settings.name;
-  limits_ = std::any_of(weights_.begin(), weights_.end(), [](const Trained& w) { return std::isfinite(w.max_norm); });
+  look_for_limits();
   set(settings);
 }
 
@@ -98,9 +98,15 @@ void Optimizer<T>::point_at_states() {
 }
 
 template <class T>
-void Optimizer<T>::set_proximal_l1(const std::vector<double>& lambdas) {
-  for (std::size_t i = 0; i < weights_.size(); ++i) weights_[i].proximal_l1 = lambdas[i];
+void Optimizer<T>::set_weights(const std::vector<TrainedWeight>& weights) {
+  for (std::size_t i = 0; i < weights_.size(); ++i) static_cast<TrainedWeight&>(weights_[i]) = weights[i];
+  look_for_limits();
   stale_ = true;
+}
+
+template <class T>
+void Optimizer<T>::look_for_limits() {
+  limits_ = std::any_of(weights_.begin(), weights_.end(), [](const Trained& w) { return std::isfinite(w.max_norm); });
 }
 
 template <class T>

@@ -1,24 +1,20 @@
 // An optimiser of a trainer's weights: the states that it keeps for each weight, and the steps that it takes.
 #pragma once
 
-#include <limits>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/buffer.h"
 #include "data/parameters.h"
+#include "train/trained_weight.h"
 #include "train/update_rules.h"
 
 namespace fastbp {
 
-// A trained weight, with the factors of its learning rate and decay, the limit of its columns' norms, and lambda of the
-// proximal step's threshold eta * lambda.
-struct Trained {
+// A trained weight with its values.
+struct Trained : TrainedWeight {
   Parameter* parameter;
-  double rate = 1.0, decay = 1.0;
-  double max_norm = std::numeric_limits<double>::infinity();
-  double proximal_l1 = 0.0;
 };
 
 // The calls of a step, in this order:
@@ -36,9 +32,9 @@ class Optimizer {
 
   // Applies settings from the next step on. Existing states stay; missing ones are created. All or nothing.
   void set(const OptimizerSettings& settings);
-  // lambda by weight, from the next step on.
-  void set_proximal_l1(const std::vector<double>& lambdas);
-  std::size_t weights() const { return weights_.size(); }
+  // What is set for each weight alone, from the next step on.
+  void set_weights(const std::vector<TrainedWeight>& weights);
+  const std::vector<Trained>& weights() const { return weights_; }
   // Sets where a weight's gradient is from now on; null: it is unstored, and its product updates the weight.
   void bind(std::size_t i, const T* gradient);
 
@@ -99,6 +95,7 @@ class Optimizer {
   void fill(std::size_t i, double learning_rate, double gradients);
   bool all_are(Kernel kernel, int threads, int thread) const;
   double norm_of(std::size_t i) const;
+  void look_for_limits();
 
   std::vector<Trained> weights_;
   OptimizerSettings settings_;

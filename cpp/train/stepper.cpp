@@ -43,7 +43,7 @@ bool Stepper<T>::prepare(Index batch_size, const Augmentation& augmentation, boo
 template <class T>
 void Stepper<T>::bind_gradients() {
   stored_ = 0;
-  for (std::size_t i = 0; i < optimizer_.weights(); ++i) {
+  for (std::size_t i = 0; i < optimizer_.weights().size(); ++i) {
     const int output = figures_ + static_cast<int>(i);
     const T* gradient = plan_->output_data(output);
     optimizer_.bind(i, gradient);
@@ -68,7 +68,7 @@ void Stepper<T>::begin(const Frame& frame) {
 
 template <class T>
 bool Stepper<T>::gradients_small(int threads, int thread) const {
-  for (std::size_t i = 0; i < optimizer_.weights(); ++i) {
+  for (std::size_t i = 0; i < optimizer_.weights().size(); ++i) {
     const Update<T>& update = optimizer_.update_of(i);
     if (update.gradient == nullptr) continue;
     const Share part = share(update.cols, threads, thread, 64);

@@ -13,38 +13,33 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-void check_count(const char* name, std::size_t count, std::size_t trainable) {
-  if (count == trainable) return;
-  throw Error(Cause::value, std::string(name) + " must have as many entries as trainable (" +
-                                std::to_string(trainable) + "), got " + std::to_string(count));
+std::vector<Trained> trained(const Graph& graph, const std::vector<TrainedWeight>& weights, Parameters& parameters) {
+  std::vector<Trained> found;
+  for (const TrainedWeight& weight : weights) {
+    const Node& node = graph.node(weight.node);
+    if (node.op != Op::parameter)
+      throw Error(Cause::value, describe(graph, weight.node) + " is not a parameter and can not be trained");
+    found.push_back({weight, &parameters.at(node.integers[0])});
+  }
+  return found;
 }
 
-std::vector<Trained> trained(const Graph& graph, const std::vector<int>& trainable, Parameters& parameters,
-                             const std::vector<double>& decays, const std::vector<double>& rates,
-                             const std::vector<double>& max_norms) {
-  check_count("decayed", decays.size(), trainable.size());
-  check_count("rates", rates.size(), trainable.size());
-  check_count("max_norms", max_norms.size(), trainable.size());
-  std::vector<Trained> weights;
-  for (std::size_t i = 0; i < trainable.size(); ++i) {
-    const Node& node = graph.node(trainable[i]);
-    if (node.op != Op::parameter)
-      throw Error(Cause::value, describe(graph, trainable[i]) + " is not a parameter and can not be trained");
-    weights.push_back({&parameters.at(node.integers[0]), rates[i], decays[i], max_norms[i]});
-  }
-  return weights;
+std::vector<int> nodes_of(const std::vector<TrainedWeight>& weights) {
+  std::vector<int> nodes;
+  for (const TrainedWeight& weight : weights) nodes.push_back(weight.node);
+  return nodes;
 }
 
 // cost, figures and the gradients of what is descended, which are added to the graph.
 std::vector<int> outputs_of(Graph& graph, int cost, int descended, const std::vector<int>& figures,
-                            const std::vector<int>& trainable) {
+                            const std::vector<TrainedWeight>& weights) {
   std::vector<int> outputs = {cost};
   outputs.insert(outputs.end(), figures.begin(), figures.end());
   for (int output : outputs)
     if (graph.node(output).shape.rows || graph.node(output).shape.features() != 1)
       throw Error(Cause::value,
                   describe(graph, output) + " must be a scalar, it has shape " + to_string(graph.node(output).shape));
-  for (int gradient : graph.gradients(descended, trainable)) outputs.push_back(gradient);
+  for (int gradient : graph.gradients(descended, nodes_of(weights))) outputs.push_back(gradient);
   return outputs;
 }
 
@@ -72,16 +67,14 @@ struct Trainer<T>::Run {
 
 template <class T>
 Trainer<T>::Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures,
-                    std::shared_ptr<Parameters> parameters, const std::vector<int>& trainable,
-                    const std::vector<double>& decays, const std::vector<double>& rates,
-                    const std::vector<double>& max_norms, const OptimizerSettings& settings, std::uint64_t seed)
+                    std::shared_ptr<Parameters> parameters, const std::vector<TrainedWeight>& weights,
+                    const OptimizerSettings& settings, std::uint64_t seed)
     : graph_(graph),
       cost_(cost),
-      trainable_(trainable),
       parameters_(std::move(parameters)),
-      optimizer_(trained(graph_, trainable_, *parameters_, decays, rates, max_norms), settings),
+      optimizer_(trained(graph_, weights, *parameters_), settings),
       seed_(seed),
-      stepper_(graph_, outputs_of(graph_, cost, descended, figures, trainable_), static_cast<int>(figures.size()) + 1,
+      stepper_(graph_, outputs_of(graph_, cost, descended, figures, weights), static_cast<int>(figures.size()) + 1,
                *parameters_, optimizer_) {}
 
 template <class T>
@@ -99,8 +92,14 @@ void Trainer<T>::set_settings(const OptimizerSettings& settings) {
 }
 
 template <class T>
-void Trainer<T>::set_proximal_l1(const std::vector<double>& lambdas) {
-  optimizer_.set_proximal_l1(lambdas);
+void Trainer<T>::set_weights(const std::vector<TrainedWeight>& weights) {
+  const std::vector<Trained>& own = optimizer_.weights();
+  if (!std::equal(own.begin(), own.end(), weights.begin(), weights.end(),
+                  [](const Trained& a, const TrainedWeight& b) { return a.node == b.node; }))
+    throw Error(Cause::value, "weights must be those of the trainer, in its order: as many (" +
+                                  std::to_string(own.size()) + "), with the same nodes; got " +
+                                  std::to_string(weights.size()));
+  optimizer_.set_weights(weights);
   stepper_.forget_magnitudes();  // plain steps may now change weights unchecked, whose bound is unknown
 }
 
@@ -112,7 +111,7 @@ const std::vector<typename Optimizer<T>::State>& Trainer<T>::states() {
 
 template <class T>
 const std::vector<Index>& Trainer<T>::dims_of(std::size_t weight) const {
-  return parameters_->at(graph_.node(trainable_[weight]).integers[0]).dims;
+  return optimizer_.weights()[weight].parameter->dims;
 }
 
 namespace {
@@ -297,7 +296,8 @@ void Trainer<T>::finish() {
   if (!optimizer_.has_rest()) return;
   const FloatingPointState state;
   Index largest = 0;
-  for (std::size_t i = 0; i < trainable_.size(); ++i) largest = std::max(largest, optimizer_.update_of(i).cols);
+  const std::size_t weights = optimizer_.weights().size();
+  for (std::size_t i = 0; i < weights; ++i) largest = std::max(largest, optimizer_.update_of(i).cols);
   const Buffer zeros(bytes_of({largest, static_cast<Index>(sizeof(T))}));
   optimizer_.begin_rest(zeros.template as<T>());
   bool good = true;
@@ -306,10 +306,7 @@ void Trainer<T>::finish() {
     good = optimizer_.scale();
   }
   good = good && optimizer_.is_finite(1, 0);
-  std::string cause;
-  for (std::size_t i = 0; i < trainable_.size() && !good && cause.empty(); ++i)
-    if (const std::string what = optimizer_.what_is_not_finite(i); !what.empty())
-      cause = describe(graph_, trainable_[i]) + ", " + what;
+  const std::string cause = good ? "" : what_is_not_finite();
   if (good) {
     optimizer_.write(1, 0);
     if (optimizer_.limits_norms()) optimizer_.limit_norms(1, 0);
@@ -317,7 +314,7 @@ void Trainer<T>::finish() {
     ++parameters_->writes;
   }
   stepper_.forget_magnitudes();
-  for (std::size_t i = 0; i < trainable_.size(); ++i) optimizer_.bind(i, nullptr);  // until the next call's `prepare`
+  for (std::size_t i = 0; i < weights; ++i) optimizer_.bind(i, nullptr);  // until the next call's `prepare`
   if (!good) throw NonFinite(epoch, steps, cause);
 }
 
@@ -364,11 +361,18 @@ std::string Trainer<T>::first_non_finite(const Frame& frame, const Augmentation&
     if (!kernels_for<T>().within(data, count, std::numeric_limits<T>::max()))
       return describe(graph_, nodes[i]) + about(graph_.node(nodes[i]).op, frame, value, data);
   }
-  for (std::size_t i = 0; i < trainable_.size(); ++i) {
-    const std::string what = optimizer_.what_is_not_finite(i);
-    if (!what.empty()) return describe(graph_, trainable_[i]) + ", " + what;
-  }
-  return describe(graph_, cost_);
+  const std::string cause = what_is_not_finite();
+  return cause.empty() ? describe(graph_, cost_) : cause;
+}
+
+// The first weight whose update is not finite, and what of it; "" if all are.
+template <class T>
+std::string Trainer<T>::what_is_not_finite() const {
+  const std::vector<Trained>& weights = optimizer_.weights();
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    if (const std::string what = optimizer_.what_is_not_finite(i); !what.empty())
+      return describe(graph_, weights[i].node) + ", " + what;
+  return "";
 }
 
 template class Trainer<float>;

@@ -51,12 +51,10 @@ struct FitResult {
 template <class T>
 class Trainer {
  public:
-  // cost is reported; the gradients are those of descended. trainable: parameter nodes. decays, rates, max_norms: each
-  // one's factors of weight decay and learning rate, and the limit of its columns' norms.
+  // cost is reported; the gradients are those of descended, by the weights.
   Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures,
-          std::shared_ptr<Parameters> parameters, const std::vector<int>& trainable, const std::vector<double>& decays,
-          const std::vector<double>& rates, const std::vector<double>& max_norms, const OptimizerSettings& settings,
-          std::uint64_t seed);
+          std::shared_ptr<Parameters> parameters, const std::vector<TrainedWeight>& weights,
+          const OptimizerSettings& settings, std::uint64_t seed);
 
   void fit(const FitRequest& request, Listener& listener, FitResult& result);
   // One step on these rows; returns the cost and the metrics before the update.
@@ -66,8 +64,8 @@ class Trainer {
 
   // Also allowed between two steps of a fit, on the thread that called it: the other threads wait then.
   void set_settings(const OptimizerSettings& settings);
-  void set_proximal_l1(const std::vector<double>& lambdas);
-  std::size_t trainable() const { return trainable_.size(); }
+  // The same weights, of which other things are set. Error if they are not the same.
+  void set_weights(const std::vector<TrainedWeight>& weights);
   int figures() const { return stepper_.figures(); }  // cost included
   // The optimiser's states, to read or to write.
   const std::vector<typename Optimizer<T>::State>& states();
@@ -87,10 +85,10 @@ class Trainer {
   void follow(Run& run, Team& team, int thread);
   bool after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step, Index rows_total);
   std::string first_non_finite(const Frame& frame, const Augmentation& augmentation);
+  std::string what_is_not_finite() const;
 
   Graph graph_;
   int cost_;
-  std::vector<int> trainable_;
   std::shared_ptr<Parameters> parameters_;
   Optimizer<T> optimizer_;
   std::uint64_t seed_;

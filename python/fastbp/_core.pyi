@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ._shared.trained_weight import TrainedWeight
+
 __version__: str
 testing: ModuleType  # for the tests: makes allocations fail, calls single kernels
 
@@ -74,13 +76,10 @@ class Trainer:
         cost: int,
         figures: Sequence[int],
         parameters: Parameters,
-        trainable: Sequence[int],
+        weights: Sequence[TrainedWeight],
         optimizer: Mapping[str, Any],
-        decayed: Sequence[float],
         seed: int,
-        rates: Sequence[float] | None = ...,
         descended: int | None = ...,
-        max_norms: Sequence[float] | None = ...,
     ) -> None: ...
     def fit(
         self,
@@ -99,7 +98,7 @@ class Trainer:
     def step(self, inputs: Sequence[NDArray[Any]]) -> list[float]: ...
     def finish(self) -> None: ...
     def set_optimizer(self, optimizer: Mapping[str, Any]) -> None: ...
-    def set_proximal_l1(self, lambdas: Sequence[float]) -> None: ...
+    def set_weights(self, weights: Sequence[TrainedWeight]) -> None: ...
     def state(self, *, copy: bool = ...) -> dict[str, Any]: ...
     def set_state(self, state: Mapping[str, Any]) -> None: ...
 

@@ -23,14 +23,14 @@ from .expressions.shape_rules import (
 )
 from .inspection.drawing import DrawnEdge, DrawnNode
 from .lowering.layer_names import Namer, Scope
-from .models.compiled import Past
-from .models.graphs import Goal
-from .optimizers.optimizer_state import OptimizerState
+from .training.goal import Goal
+from .training.optimizer_state import OptimizerState
+from .training.session import Past, TrainingSession
 
 _LISTED: tuple[Any, ...] = (
     Call, Constant, DrawnEdge, DrawnNode, Goal, Gradient, Hessian, Input, Namer, Operation, OptimizerState, Past,
-    Scope, Shaped, concatenate, divided_by_rows, dropout, flatten, last_axis, matmul, reduction, reshape,
-    slice_features,
+    Scope, Shaped, TrainingSession, concatenate, divided_by_rows, dropout, flatten, last_axis, matmul, reduction,
+    reshape, slice_features,
 )  # fmt: skip
 
 for _listed in _LISTED:

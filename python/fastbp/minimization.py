@@ -19,7 +19,9 @@ from .lowering.function import scalar_node
 from .lowering.lowering import Lowering, expressions_below
 from .lowering.parameter_store import ParameterStore
 from .optimizers import get_optimizer
-from .optimizers.optimizer_state import AveragedValues, overwrite_with_average
+from .training.optimizer_state import AveragedValues
+from .training.session import TrainingSession
+from .training.trained_graph import TrainedGraph
 
 
 @dataclass
@@ -121,7 +123,7 @@ def minimize(
     if not isinstance(cost, Expression):
         raise TypeError(f"cost must be an expression, got {type(cost).__name__}")
     inputs = checked_inputs([e for e in expressions_below([cost]) if isinstance(e, Input)])
-    configuration = get_optimizer(optimizer).configuration()
+    session = TrainingSession(get_optimizer(optimizer))
     epochs, seed = at_least("epochs", epochs, 0, 2**32 - 1), at_least("seed", seed, 0, 2**64 - 1)
     shuffle = truth("shuffle", shuffle)
     store = ParameterStore(backend, dtype, seed)
@@ -137,25 +139,14 @@ def minimize(
     batch_size = rows if batch_size is None else min(at_least("batch_size", batch_size, 1), rows)
     every = epochs if evaluate_every is None else at_least("evaluate_every", evaluate_every, 1)
     lowering = Lowering(store, inputs or [Input("none", ())], [a.shape[1:] for a in arrays])
-    trainer: Any = None
     try:
         node = _lowered(cost, lowering, inputs, arrays)
         trained = lowering.trained()
         if not trained:
             raise ValueError("cost depends on no trainable parameter: make one with bp.parameter(value)")
-        trainer = store.backend.Trainer(
-            lowering.graph,
-            node,
-            [],
-            store.values,
-            [lowering.nodes[p] for p in trained],
-            configuration,
-            [p.decay * lowering.multiplier(p, "weight_decay_multiplier") for p in trained],
-            seed,
-            [lowering.multiplier(p, "learning_rate_multiplier") for p in trained],
-        )
+        session.begin(TrainedGraph(store, lowering, node, trained))
         run = Minimization({"cost": []}, trained)
-        averaged = AveragedValues(store) if configuration["use_ema"] else None
+        averaged = AveragedValues(store) if session.averages_weights else None
         evaluate: Any = None
         if evaluate_every is not None:
             run.history["full_cost"] = []
@@ -166,21 +157,20 @@ def minimize(
             done = 0
             while done < epochs:
                 count = min(every, epochs - done)
-                options = {"batch_size": batch_size, "epochs": count, "shuffle": shuffle}
-                run.history["cost"] += store.train(trainer, trainer.fit, arrays, **options)[:, 0].tolist()
+                figures = session.fit(arrays, batch_size=batch_size, epochs=count, shuffle=shuffle)
+                run.history["cost"] += figures[:, 0].tolist()
                 done += count
                 if done == epochs:
-                    store.train(trainer, trainer.finish)  # before the last evaluation, so that it sees the last update
+                    session.finish()  # before the last evaluation, so that it sees the last update
                 if evaluate is not None and count == every:
                     if averaged is not None:
-                        averaged.refresh(trainer, trained)
+                        averaged.refresh(session.averages)
                     run.history["full_cost"].append(float(evaluate(arrays)[0]))
-            if averaged is not None:
-                overwrite_with_average(trainer, store, trained)
+            session.leave_averages()
 
         turns().take_turn(store.turn, "minimize", descend)
     except Exception as error:
-        if trainer is None or (trainer.steps == 0 and not isinstance(error, NonFiniteError)):
+        if session.steps == 0 and not isinstance(error, NonFiniteError):
             lowering.undo()
         raise
     return run

@@ -36,11 +36,11 @@ def net(request: pytest.FixtureRequest) -> bp.Sequential:
 
 def state(net: bp.Sequential) -> Any:
     assert net.history is not None
-    kept = net._past.state()
+    kept = net._session.past.state()
     arrays = {(name, w.name): a.tobytes() for name, by_weight in kept.arrays.items() for w, a in by_weight.items()}
     counters = None if kept.counters is None else [*np.asarray(kept.counters)]
     weights = [w.tobytes() for w in net.get_weights()]
-    return weights, arrays, counters, net._steps, net._epochs, net.history.epoch, net.history.history
+    return weights, arrays, counters, net._session.steps, net._session.epochs, net.history.epoch, net.history.history
 
 
 # A call with one wrong argument: each is refused before anything is done.
@@ -101,7 +101,7 @@ def test_a_fit_that_fails_before_its_first_step_leaves_the_history(net: bp.Seque
 
 
 def test_a_callback_that_fails_leaves_the_last_whole_step(net: bp.Sequential) -> None:
-    steps = net._steps
+    steps = net._session.steps
 
     def fail(batch: int, logs: object) -> None:
         if batch == 1:
@@ -109,7 +109,7 @@ def test_a_callback_that_fails_leaves_the_last_whole_step(net: bp.Sequential) ->
 
     with pytest.raises(KeyError):
         net.fit(X, Y, batch_size=4, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=fail)])
-    assert net._steps == steps + 2
+    assert net._session.steps == steps + 2
     assert net.history is not None
     assert net.history.epoch == []
 
@@ -195,7 +195,7 @@ def test_the_history_has_the_epochs_that_were_finished(net: bp.Sequential, hook:
         if calls[0] > at:
             raise KeyError
 
-    epochs = net._epochs
+    epochs = net._session.epochs
     with pytest.raises(KeyError):
         net.fit(
             X,
@@ -206,7 +206,7 @@ def test_the_history_has_the_epochs_that_were_finished(net: bp.Sequential, hook:
             validation_data=(X, Y),
             callbacks=[bp.LambdaCallback(**{hook: refuse})],
         )
-    assert net._epochs - epochs == 2
+    assert net._session.epochs - epochs == 2
     assert net.history is not None
     assert net.history.epoch == [0, 1]
     assert len(net.history.history["loss"]) == 2
@@ -298,7 +298,7 @@ def test_settings_that_were_passed_on_before_an_interrupt_are_passed_on_again() 
     for model in (net, twin):
         model.compile(bp.SGD(0.25), "mse")
         model.fit(X, Y, verbose=0)
-    (training,) = net._trainings.values()
+    (training,) = net._session.graphs.values()
     trainer = training._trainer
 
     class Stops:

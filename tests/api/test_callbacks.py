@@ -6,7 +6,7 @@ import sys
 import fastbp as bp
 import numpy as np
 import pytest
-from fastbp.models.progress import Bar, Lines
+from fastbp.training.progress import Bar, Lines
 
 X = np.random.default_rng(2).normal(size=(20, 3))
 Y = X[:, 0]
@@ -245,7 +245,7 @@ def test_a_learning_rate_that_makes_no_sense_ends_training_where_it_was_set(back
 
     with pytest.raises(ValueError, match=r"learning_rate must be finite and at least 0, got -1\.0"):
         net.fit(X, Y, batch_size=5, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=spoil)])
-    assert net._steps == 1
+    assert net._session.steps == 1
 
 
 def test_the_logs_are_those_of_keras(backend):
@@ -391,7 +391,7 @@ def test_a_callback_that_looks_at_gradients_changes_no_bit(backend):
 
         hook = bp.LambdaCallback(on_train_batch_end=look)
         net.fit(x, x[:, :1], batch_size=7, epochs=3, verbose=0, callbacks=[hook])
-        assert net._steps == 18
+        assert net._session.steps == 18
         net.train_on_batch(x, x[:, :1])
         found.append(bp.weights_hash(net.get_weights()))
     assert found[0] == found[1]

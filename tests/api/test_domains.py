@@ -53,7 +53,7 @@ def test_every_door_refuses_before_anything_is_trained(door: str, backend: str) 
     ):
         doors(net, y)[door]()
     if door != "train_on_batch, again":
-        assert net._steps == 0
+        assert net._session.steps == 0
         assert all(map(np.array_equal, before, net.get_weights()))
 
 
@@ -192,7 +192,7 @@ def test_a_softmax_over_one_unit_is_no_classification(loss: str, behind: str, do
         match = "a categorical loss needs outputs of shape"
     with pytest.raises(ValueError, match=match):
         getattr(net, door)(X, np.zeros(ROWS))
-    assert net._steps == 0
+    assert net._session.steps == 0
 
 
 @pytest.mark.parametrize("loss", ["categorical_crossentropy", "sparse_categorical_crossentropy"])
@@ -227,7 +227,7 @@ def test_a_loss_that_does_not_depend_on_the_outputs_is_refused(loss: str, backen
         net = network(INDEPENDENT[loss], activation=None, backend=backend)
         with pytest.raises(ValueError, match="the loss does not depend on the outputs"):
             getattr(net, door)(X, np.zeros(ROWS))
-        assert net._steps == 0
+        assert net._session.steps == 0
 
 
 def test_a_loss_may_depend_on_a_weight_or_an_inner_value_alone() -> None:

@@ -10,6 +10,7 @@ import fastbp as bp
 import numpy as np
 import pytest
 from fastbp import _core, reference
+from fastbp._shared.trained_weight import TrainedWeight
 
 X = np.random.default_rng(4).normal(size=(40, 3)).astype(np.float32)
 Y = X[:, :1]
@@ -35,7 +36,7 @@ def replayed(backend: str, steps: int) -> bp.Sequential:
             self.model.stop_training = batch + 1 == steps
 
     net.fit(X, Y, batch_size=4, verbose=0, callbacks=[Stop()])
-    assert net._steps == steps
+    assert net._session.steps == steps
     return net
 
 
@@ -70,7 +71,7 @@ def test_what_a_callback_raises_comes_out_and_the_steps_before_it_stay(
         net.fit(X, Y, batch_size=4, verbose=0, callbacks=[bp.LambdaCallback(**{hook: raise_at})])
     assert "fail_here" in [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     steps = batch + (hook == "on_train_batch_end")
-    assert (net._steps, net._epochs) == (steps, steps // 10)  # an epoch ends with its last step
+    assert (net._session.steps, net._session.epochs) == (steps, steps // 10)  # an epoch ends with its last step
     if steps:
         assert same(net, replayed(backend, steps))
     assert len(net.fit(X, Y, batch_size=4, epochs=2, verbose=0).epoch) == 2
@@ -228,7 +229,7 @@ def test_fit_refuses_and_trains_nothing(options: Any, error: Any, message: str) 
     net = network()
     with pytest.raises(error, match=message):
         net.fit(X, Y, **{"verbose": 0, **options})
-    assert net._steps == 0
+    assert net._session.steps == 0
 
 
 def test_a_batch_larger_than_the_data_is_all_of_them() -> None:
@@ -286,4 +287,4 @@ class Line:
         w = graph.add("parameter", [], [parameters.add(1.0, "w")], [], "w")
         squares = graph.add("square", [graph.add("multiply", [x, w])])
         cost = graph.add("divide_by_count", [graph.add("sum", [squares], [1])], [1, 1])
-        self.trainer = backend.Trainer(graph, cost, [], parameters, [w], {"name": "sgd", **settings}, [True], 0)
+        self.trainer = backend.Trainer(graph, cost, [], parameters, [TrainedWeight(w)], {"name": "sgd", **settings}, 0)

@@ -175,7 +175,7 @@ def test_a_child_trains_and_copies_what_another_thread_was_training() -> None:
     finally:
         over.set()
         thread.join()
-    assert net._steps == 2
+    assert net._session.steps == 2
 
 
 def test_a_child_of_a_callback_knows_that_its_threads_are_missing() -> None:
@@ -195,14 +195,14 @@ def test_a_child_of_a_callback_knows_that_its_threads_are_missing() -> None:
     except RuntimeError as error:
         if os.getpid() == parent:
             raise
-        steps = net._steps
+        steps = net._session.steps
         net.fit(X, Y, batch_size=8, verbose=0)  # on one thread
-        status = 0 if "forked" in str(error) and steps == 3 and net._steps == 3 + 8 else 2
+        status = 0 if "forked" in str(error) and steps == 3 and net._session.steps == 3 + 8 else 2
     finally:
         if os.getpid() != parent:
             os._exit(status)
     assert seen == [0]
-    assert net._steps == 8
+    assert net._session.steps == 8
 
 
 def test_a_callback_of_the_child_is_still_a_callback() -> None:
@@ -246,10 +246,10 @@ def test_in_a_child_of_a_callback_another_thread_cannot_train() -> None:
             except RuntimeError as error:
                 errors.append(error)
 
-        before, thread = net._steps, threading.Thread(target=train)
+        before, thread = net._session.steps, threading.Thread(target=train)
         thread.start()
         thread.join()
-        return net._steps == before and "another thread trains the model" in str(errors)
+        return net._session.steps == before and "another thread trains the model" in str(errors)
 
     def fork(batch: int, logs: object) -> None:
         if batch == 2:

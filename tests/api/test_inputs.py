@@ -244,7 +244,7 @@ def test_a_label_out_of_range_is_named(tmp_path: Path, how: str, backend: str) -
             act(VALUES, y)
     with pytest.raises(ValueError, match=r"validation y must hold whole labels|y must hold whole labels"):
         net.fit(VALUES[:9], y[:9], validation_data=(VALUES, y), verbose=0)
-    assert net._steps == 0
+    assert net._session.steps == 0
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -1, 0.5])
@@ -276,7 +276,7 @@ def test_check_finite_names_the_first_bad_number_before_its_step(
     column = 4 if what == "x" else 0
     with pytest.raises(ValueError, match=f"input '{what}' must be finite, row 20, column {column} is {bad}$"):
         net.fit(data["x"], data["y"], batch_size=8, shuffle=False, check_finite=True, verbose=0)
-    assert (net._steps, net._epochs) == (2, 0)  # of the batches before
+    assert (net._session.steps, net._session.epochs) == (2, 0)  # of the batches before
     twin = network(backend)
     for start in (0, 8):
         twin.train_on_batch(data["x"][start : start + 8], data["y"][start : start + 8])

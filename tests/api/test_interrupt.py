@@ -62,13 +62,13 @@ TRAINING = """
     options = dict(batch_size=8, epochs=10**6, shuffle=False, callbacks=callbacks)
     assert interrupted(lambda: net.fit(x, y, verbose=verbose, **options))
     assert not ended  # as in Keras: no hook after an exception
-    steps = net._steps
+    steps = net._session.steps
     assert steps > 0
 
     # History and counter: the whole epochs, no other.
-    assert net._epochs == steps // per_epoch, (net._epochs, steps)
-    assert net.history.epoch == list(range(net._epochs))
-    assert len(net.history.history.get("loss", [])) == net._epochs
+    assert net._session.epochs == steps // per_epoch, (net._session.epochs, steps)
+    assert net.history.epoch == list(range(net._session.epochs))
+    assert len(net.history.history.get("loss", [])) == net._session.epochs
 
     # The weights are those after that many whole steps, on one thread and without a signal.
     bp.set_num_threads(1)
@@ -76,7 +76,7 @@ TRAINING = """
     def stop(batch, logs):
         twin.stop_training = next(counter) == steps
     twin.fit(x, y, verbose=0, **{**options, "callbacks": [bp.LambdaCallback(on_train_batch_end=stop)]})
-    assert twin._steps == steps
+    assert twin._session.steps == steps
     assert same(net, twin)
 
     # And both go on alike.
@@ -116,7 +116,7 @@ def test_evaluation_ends_between_two_batches(threads: int, work: str) -> None:
     net = network()
     before = net.predict(rows(4, 8))
     assert interrupted(lambda: {work})
-    if net._steps == 0:
+    if net._session.steps == 0:
         assert net.predict(rows(4, 8)).tobytes() == before.tobytes()
     assert len(net.fit(rows(8, 8), rows(8, 1), verbose=0).epoch) == 1
     print("all of it was checked")
@@ -129,7 +129,7 @@ def test_the_shuffle_of_many_rows_ends_too() -> None:
     net, small = network(), network()
     small.predict(rows(1, 8))
     assert interrupted(lambda: net.fit(rows(40_000_000, 8), rows(40_000_000, 1), verbose=0))
-    assert net._steps == net._epochs == 0
+    assert net._session.steps == net._session.epochs == 0
     assert same(net, small)
     print("all of it was checked")
     """
@@ -150,7 +150,7 @@ def test_a_handler_of_ones_own_runs_while_the_core_works() -> None:
         interrupted(lambda: net.fit(rows(80_000_000, 8), rows(80_000_000, 1), shuffle=False, verbose=0))
     except Enough as error:
         assert str(error) == "of this"
-        print(net._steps > 0)
+        print(net._session.steps > 0)
     """
     assert run_python(SETUP + code, 1) == "True\n"
 
@@ -211,7 +211,7 @@ MARK = """
         except Stop as error:
             kept = error  # its traceback holds the frames of the call
         net.train_on_batch(x, x[:, :1])
-    assert net._steps == 6
+    assert net._session.steps == 6
     print("all of it was checked")
 """
 

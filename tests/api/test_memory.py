@@ -84,11 +84,16 @@ def test_whichever_allocation_fails_the_model_is_as_before(work: str, make: Any,
     bp.set_num_threads(threads)
     _core.testing.share_always(threads > 1)
     net = make()
-    expected = bits(WORK[work](net)), bits(net.get_weights() if net.built else []), net._steps, net._epochs
+    expected = (
+        bits(WORK[work](net)),
+        bits(net.get_weights() if net.built else []),
+        net._session.steps,
+        net._session.epochs,
+    )
     for n in range(1, 1000):
         net = make()
         before = bits(net.get_weights()) if net.built else None
-        counters = net._steps, net._epochs
+        counters = net._session.steps, net._session.epochs
         _core.testing.fail_allocation_after(n)
         try:
             WORK[work](net)
@@ -100,10 +105,15 @@ def test_whichever_allocation_fails_the_model_is_as_before(work: str, make: Any,
         _core.testing.fail_allocation_after(0)
         if not failed:
             break
-        assert (net._steps, net._epochs) == counters
+        assert (net._session.steps, net._session.epochs) == counters
         if before is not None:
             assert bits(net.get_weights()) == before
-        result = bits(WORK[work](net)), bits(net.get_weights() if net.built else []), net._steps, net._epochs
+        result = (
+            bits(WORK[work](net)),
+            bits(net.get_weights() if net.built else []),
+            net._session.steps,
+            net._session.epochs,
+        )
         assert result == expected
     assert not failed
     assert n > 1

@@ -15,6 +15,7 @@ import fastbp as bp
 import numpy as np
 import pytest
 from fastbp import _core, reference
+from fastbp._shared.trained_weight import TrainedWeight
 from fastbp.reference import evaluate, memory
 from fastbp.reference import random as random_numbers
 from new_process import DONE, run_python
@@ -389,7 +390,7 @@ def trainer_of(parameters: Any) -> Any:
     graph = _core.Graph()
     w = graph.add("parameter", [], [0, *parameters.get(0, copy=False).shape], [], "w")
     cost = graph.add("sum", [graph.add("multiply", [w, w])], [0, 0])
-    trainer = _core.Trainer(graph, cost, [], parameters, [w], {"name": "sgd", "momentum": 0.9}, [0.0], 0)
+    trainer = _core.Trainer(graph, cost, [], parameters, [TrainedWeight(w)], {"name": "sgd", "momentum": 0.9}, 0)
     trainer.step([])  # so that the state was touched
     return trainer
 
@@ -501,7 +502,7 @@ def test_memory_for_validation_is_asked_for_before_the_first_step(little_memory:
     with pytest.raises(MemoryError, match="out of memory"):
         net.fit(few, many(64, 9), validation_data=(rows, many(2**24, 9)), validation_batch_size=2**24, verbose=0)
     assert [w.tobytes() for w in net.get_weights()] == before
-    assert net._steps == 0
+    assert net._session.steps == 0
     net.fit(few, many(64, 9), validation_data=(rows[:64], many(64, 9)), validation_batch_size=2**24, verbose=0)
 
 

@@ -323,14 +323,14 @@ NO_MEANS: dict[str, Any] = {
 
 @pytest.mark.parametrize(("cases", "expected"), [(MEANS, True), (NO_MEANS, False)], ids=["means", "others"])
 def test_what_is_a_mean_over_rows_is_told(cases: dict[str, Any], expected: bool) -> None:
-    from fastbp.models.composed_metrics import is_mean_over_rows
+    from fastbp.training.composed_metrics import is_mean_over_rows
 
     x, y = RNG.normal(size=(30, 3)), RNG.normal(size=(30, 2))
     for name, function in cases.items():
         net = bp.Sequential([bp.Input((3,)), bp.Dense(2)], dtype="float64")
         net.compile("sgd", "mse", metrics=[function])
         whole = net.evaluate(x, y, batch_size=30)[1]
-        (training,) = net._trainings.values()
+        (training,) = net._session.graphs.values()
         assert is_mean_over_rows(training.lowering.graph, training.figures[0]) == expected, name
         parts = [net.evaluate(x[i : i + 6], y[i : i + 6])[1] for i in range(0, 30, 6)]
         assert np.isclose(np.mean(parts), whole, rtol=1e-9) == expected, name  # that is what it means

@@ -135,7 +135,7 @@ def test_the_direction_of_an_unknown_figure_is_asked_for(make: Any, monitor: str
     with pytest.raises(ValueError, match=rf"mode must be 'min' or 'max' for '{monitor}'"):
         net.fit(X, 3 * X, epochs=5, verbose=0, validation_data=(X, X), callbacks=[make(monitor, patience=3)])
     assert [w.tobytes() for w in net.get_weights()] == [w.tobytes() for w in weights]
-    assert net._steps == 0
+    assert net._session.steps == 0
     net.fit(X, 3 * X, epochs=5, verbose=0, validation_data=(X, X), callbacks=[make(monitor, patience=3, mode="max")])
 
 

@@ -45,7 +45,7 @@ def test_the_weights_are_those_of_the_last_good_step(optimizer: str, dtype: str)
     where = diverged(reference)
     good_steps = where[0] * 3 + where[1]
     assert good_steps > 0
-    assert reference._steps == good_steps
+    assert reference._session.steps == good_steps
 
     replay, count = network(optimizer, dtype), iter(range(1, good_steps + 1))
 
@@ -54,7 +54,7 @@ def test_the_weights_are_those_of_the_last_good_step(optimizer: str, dtype: str)
             self.model.stop_training = next(count) == good_steps
 
     replay.fit(X, Y, batch_size=8, epochs=500, verbose=0, callbacks=[Stop()])
-    assert replay._steps == good_steps
+    assert replay._session.steps == good_steps
     assert bits(replay) == bits(reference)
     for threads in (1, 2, 3):
         bp.set_num_threads(threads)
@@ -62,7 +62,7 @@ def test_the_weights_are_those_of_the_last_good_step(optimizer: str, dtype: str)
         net = network(optimizer, dtype)
         assert diverged(net) == where
         assert bits(net) == bits(reference)
-        assert (net._epochs, net._steps) == (where[0], good_steps)
+        assert (net._session.epochs, net._session.steps) == (where[0], good_steps)
         assert len(net.history.history.get("loss", [])) == where[0]  # the finished epochs
 
 
@@ -88,7 +88,7 @@ def test_nan_in_the_data_is_found_before_anything_is_written(what: str, backend:
         net.fit(data["x"], data["y"], batch_size=4, shuffle=False, verbose=0)
     assert (caught.value.epoch, caught.value.step) == (0, 2)
     assert caught.value.node.startswith({"x": "x (input", "y": "y (input"}[what])
-    assert net._steps == 2
+    assert net._session.steps == 2
 
 
 @pytest.mark.parametrize("threads", [1, 3])

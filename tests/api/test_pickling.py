@@ -153,12 +153,12 @@ def test_a_shallow_copy_keeps_what_was(backend):
     train(net)
     weight = net.weights[0]
     value, copied, twin = weight.value, copy.copy(weight), copy.copy(net)
-    state = [array.copy() for array in twin._past.kept.arrays["velocity"].values()]
+    state = [array.copy() for array in twin._session.past.kept.arrays["velocity"].values()]
     train(net)
     assert (weight.value != value).any()
     np.testing.assert_array_equal(copied.value, value)
     copied.value = value + 1
-    for kept, before in zip(twin._past.kept.arrays["velocity"].values(), state):
+    for kept, before in zip(twin._session.past.kept.arrays["velocity"].values(), state):
         np.testing.assert_array_equal(kept, before)
 
 

@@ -172,7 +172,7 @@ def test_steps_go_on_from_whatever_came_between(backend: str, seed: int) -> None
         other = other_model(net)
         for name in rng.choice(list(ACTIONS), 60, p=[0.4] + [0.05] * 12):
             if forgets:
-                net._repeated = other._repeated = None
+                net._session.repeated = other._session.repeated = None
             results.append(ACTIONS[name](net, other, rng))
         return [*results, *(w.tobytes() for w in net.get_weights())]
 
@@ -186,7 +186,7 @@ def test_steps_on_other_targets_come_between() -> None:
         x, labels, results = np.ones((3, 4), np.float32), np.array([0, 2, 2]), []
         for _ in range(3):
             if forgets:
-                net._repeated = None
+                net._session.repeated = None
             results.append(net.train_on_batch(x, labels))
             net.fit(x, labels[:, None], verbose=0)
         return results

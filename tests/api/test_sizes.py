@@ -119,14 +119,12 @@ UNMADE: dict[str, Callable[[], Any]] = {
     "Trainer.step": lambda: _core.Trainer.__new__(_core.Trainer).step([]),
     "Trainer.fit": lambda: _core.Trainer.__new__(_core.Trainer).fit([], batch_size=1),
     "Trainer.epoch": lambda: setattr(_core.Trainer.__new__(_core.Trainer), "epoch", 1),
-    "Trainer.set_proximal_l1": lambda: _core.Trainer.__new__(_core.Trainer).set_proximal_l1([]),
+    "Trainer.set_weights": lambda: _core.Trainer.__new__(_core.Trainer).set_weights([]),
     "Function of no graph": lambda: _core.Function(_core.Graph.__new__(_core.Graph), [], _core.Parameters("float32")),
     "Function of None": lambda: _core.Function(_core.Graph(), [], None),  # type: ignore[arg-type]
     "Function of no parameters": lambda: _core.Function(_core.Graph(), [], _core.Parameters.__new__(_core.Parameters)),
-    "Trainer of None": lambda: _core.Trainer(_core.Graph(), 0, [], None, [], {"name": "sgd"}, [], 0),  # type: ignore[arg-type]
-    "a number as name": lambda: _core.Trainer(
-        _core.Graph(), 0, [], _core.Parameters("float32"), [], {"name": 1}, [], 0
-    ),
+    "Trainer of None": lambda: _core.Trainer(_core.Graph(), 0, [], None, [], {"name": "sgd"}, 0),  # type: ignore[arg-type]
+    "a number as name": lambda: _core.Trainer(_core.Graph(), 0, [], _core.Parameters("float32"), [], {"name": 1}, 0),
 }
 
 

@@ -95,10 +95,10 @@ def test_frozen_weights_are_not_penalised_and_keep_their_velocity(backend):
     net, twin = network(backend), network(backend)
     for model in (net, twin):
         model.fit(X, Y, verbose=0, batch_size=20)
-    velocities = {id(w): v for w, v in net._past.state().arrays["velocity"].items()}
+    velocities = {id(w): v for w, v in net._session.past.state().arrays["velocity"].items()}
     net.layers[0].trainable = False
     net.fit(X, Y, verbose=0, batch_size=20)
-    for weight, velocity in net._past.state().arrays["velocity"].items():
+    for weight, velocity in net._session.past.state().arrays["velocity"].items():
         assert (velocities[id(weight)].tobytes() == velocity.tobytes()) == (weight.name.startswith("dense/"))
     frozen = network(backend, l2=3.0)
     with_kernel = frozen.evaluate(X, Y)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastbp import _core, reference
+from fastbp._shared.trained_weight import TrainedWeight
 from fastbp.errors import FastBPError, NonFiniteError
 
 X = np.array([1.0, 2.0, -1.0, 0.5, -2.0])
@@ -47,9 +48,8 @@ class Line:
             graph.add("divide_by_count", [graph.add("sum", [node], [1])], [1, 1]) for node in (error, out)
         )
         settings = {"name": "sgd", "learning_rate": RATE, **optimizer}
-        self.trainer = backend.Trainer(
-            graph, self.cost, [self.mean], self.parameters, self.nodes, settings, [True, False, True], seed
-        )
+        self.weights_set = [TrainedWeight(node, decay) for node, decay in zip(self.nodes, (1.0, 0.0, 1.0))]
+        self.trainer = backend.Trainer(graph, self.cost, [self.mean], self.parameters, self.weights_set, settings, seed)
 
     @property
     def weights(self) -> list[float]:

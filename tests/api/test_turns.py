@@ -83,7 +83,7 @@ def test_another_thread_cannot_train_a_model_in_training(backend: str, method: s
     history = beside_a_fit(net, act, hook)
     assert history.history == expected.history
     assert bits(net) == bits(twin)
-    assert net._steps == twin._steps == 6
+    assert net._session.steps == twin._session.steps == 6
     TRAINING[method](net), TRAINING[method](twin)  # and it is free again
     assert bits(net) == bits(twin)
 
@@ -110,9 +110,9 @@ def test_other_threads_may_predict_and_evaluate_meanwhile(backend: str) -> None:
     def act() -> None:
         assert np.isfinite(net.predict(X)).all()
         assert np.isfinite(net.evaluate(X, Y))
-        steps = net._steps
+        steps = net._session.steps
         assert len(net.loss_and_gradients(X, Y)[1]) == 4
-        assert net._steps == steps  # it counts as a step of that training
+        assert net._session.steps == steps  # it counts as a step of that training
 
     beside_a_fit(net, act, "on_train_batch_end")
 
@@ -135,8 +135,8 @@ def test_an_evaluation_beside_a_training_does_not_change_its_penalties(backend: 
         def within() -> None:
             thread.start()
             thread.join()
-            training = net._training_for([X, Y])
-            trainer = net._trainer_of(training)
+            training = net._graph_for([X, Y])
+            trainer = net._session.begin(training)
             trainer.step([X, Y])
 
         turns.train("train_on_batch", within)
@@ -216,8 +216,8 @@ def test_a_history_is_that_of_its_call() -> None:
     in_threads([fits(1), fits(2), fits(50)])
     assert done
     assert wrong == []
-    assert net._epochs == sum(done)
-    assert net._steps == 3 * sum(done)
+    assert net._session.epochs == sum(done)
+    assert net._session.steps == 3 * sum(done)
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -400,7 +400,7 @@ def test_a_value_that_is_set_during_a_training_without_a_step_stays(backend: str
     net = bp.Model(x, x @ weight)
     net.compile("sgd", "mse", backend=backend)
     net.build()
-    trainer = net._trainer_of(net._training_for([X, Y]))
+    trainer = net._session.begin(net._graph_for([X, Y]))
 
     def fails() -> None:
         weight.value = np.full((3, 1), 7.0)
@@ -488,7 +488,7 @@ def test_a_model_in_training_is_not_copied_by_another_thread(backend: str, how: 
     beside_a_fit(net, act, "on_train_batch_end")
     copied = COPIES[how](net)
     assert bits(copied) == bits(net)
-    assert copied._steps == net._steps == 6
+    assert copied._session.steps == net._session.steps == 6
 
 
 @pytest.mark.parametrize("how", COPIES)
@@ -506,7 +506,7 @@ def test_a_callback_copies_its_model_between_two_steps(backend: str, how: str) -
     net.fit(X, Y, batch_size=8, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=take)])
     twin.fit(X, Y, batch_size=8, verbose=0, callbacks=[bp.LambdaCallback(on_train_batch_end=stop)])
     (copied,) = copies
-    assert copied._steps == twin._steps == 2
+    assert copied._session.steps == twin._session.steps == 2
     if how == "copy":  # which shares the weights
         assert bits(copied) == bits(net)
         return
@@ -530,7 +530,7 @@ def test_a_copy_that_a_training_has_overtaken_is_refused(how: str) -> None:
     net.layers[0]._kept = Slow()
     with pytest.raises(RuntimeError, match=whole(BUSY)):
         COPIES[how](net)
-    assert net._steps == 1
+    assert net._session.steps == 1
 
 
 def test_copies_beside_trainings_are_of_whole_steps() -> None:
@@ -553,7 +553,7 @@ def test_copies_beside_trainings_are_of_whole_steps() -> None:
                 except RuntimeError as error:
                     errors.add(str(error))
                 else:
-                    taken.append((copied._steps, bits(copied)))
+                    taken.append((copied._session.steps, bits(copied)))
 
         return work
 

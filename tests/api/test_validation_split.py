@@ -48,7 +48,7 @@ def test_every_class_has_its_share_of_the_rows_that_validate(y, loss):
 def test_rows_that_validate_are_not_trained_on():
     poison = X.copy()
     seed = 5
-    from fastbp.models.splits import drawn_split
+    from fastbp.training.splits import drawn_split
 
     kept, others = drawn_split(Y, 0.2, seed, False)
     assert np.array_equal(np.sort(np.concatenate([kept, others])), np.arange(ROWS))
@@ -90,7 +90,7 @@ def test_the_split_is_that_of_the_decimal_number(split: str) -> None:
     from fractions import Fraction
     from math import ceil
 
-    from fastbp.models.splits import split_rows
+    from fastbp.training.splits import split_rows
 
     for rows in (10, 20, 50, 100, 1000, 12345, 100000):
         held_out = ceil(Fraction(split) * rows)

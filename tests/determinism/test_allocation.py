@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fastbp import _core
+from fastbp._shared.trained_weight import TrainedWeight
 from preloaded import build_preloaded
 
 HERE = Path(__file__).resolve().parent
@@ -86,7 +87,8 @@ def trainer(dtype: str, settings: dict[str, Any]) -> _core.Trainer:
     penalty = graph.add("sum", [graph.add("square", [w1])], [0, 0, 1])
     scaled = graph.add("multiply", [graph.add("constant", numbers=[1e-4]), penalty])
     cost = graph.add("add", [total, scaled])
-    return _core.Trainer(graph, cost, [total], parameters, [w1, b1, w2, b2], settings, [True, False] * 2, seed=1)
+    weights = [TrainedWeight(w1), TrainedWeight(b1, decay=0.0), TrainedWeight(w2), TrainedWeight(b2, decay=0.0)]
+    return _core.Trainer(graph, cost, [total], parameters, weights, settings, seed=1)
 
 
 def allocations_of_fit(dtype: str, settings: dict[str, Any], counter: ctypes._CFuncPtr) -> list[int]:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from compare import assert_same, everywhere, share, share_as_usual
 from fastbp import _core, reference
+from fastbp._shared.trained_weight import TrainedWeight
 from fastbp.errors import NonFiniteError
 from layouts import LAYOUTS
 
@@ -50,7 +51,8 @@ def train(backend: Any, dtype: str, columns: list[int], fits: list[dict[str, Any
     """For every fit: its figures, and the weights after a single step on a few rows that follows it."""
     features = fits[0]["inputs"][0].shape[1]
     graph, cost, _, weights, parameters = net(backend, dtype, features, columns, **kind)
-    trainer = backend.Trainer(graph, cost, [], parameters, weights, SETTINGS, [True, False] * len(columns), 5)
+    trained = [TrainedWeight(node, decay) for node, decay in zip(weights, [1.0, 0.0] * len(columns))]
+    trainer = backend.Trainer(graph, cost, [], parameters, trained, SETTINGS, 5)
     values = []
     for number, arguments in enumerate(fits):
         values.append(trainer.fit(**arguments))
@@ -119,7 +121,7 @@ def test_a_step_that_large_rows_make_infinite_is_not_taken(batch_size: int, mome
         for slot, shape in enumerate(((37, 10), (10,))):
             parameters.set(slot, np.zeros(shape))  # so that the cost is finite
         settings = {"name": "sgd", "learning_rate": 1e4, "momentum": momentum}
-        trainer = _core.Trainer(graph, cost, [], parameters, weights, settings, [False, False], 5)
+        trainer = _core.Trainer(graph, cost, [], parameters, [*map(TrainedWeight, weights)], settings, 5)
         with pytest.raises(NonFiniteError):
             trainer.fit([x * np.float32(1e36), label], batch_size=batch_size)
         assert not any(parameters.get(slot).any() for slot in range(2))

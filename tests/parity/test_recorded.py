@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from compare import assert_same, every_isa
 from fastbp import _core, reference
+from fastbp._shared.trained_weight import TrainedWeight
 
 BACKENDS = (_core, reference)
 
@@ -68,10 +69,11 @@ def test_a_trainer_may_mix_orders_short_batches_and_single_steps(momentum: float
     data = data_in("in place", 27, "float32")
     converted = data_in("converted", 27, "float32")
     _core.set_num_threads(1)
-    trained = []
+    by_backend = []
     for backend in BACKENDS:
         graph, (cost, _), weights, parameters = net(backend, "float32", 6)
-        trainer = backend.Trainer(graph, cost, [], parameters, weights, settings, [True, False] * 2, 5)
+        trained = [TrainedWeight(node, decay) for node, decay in zip(weights, [1.0, 0.0] * 2)]
+        trainer = backend.Trainer(graph, cost, [], parameters, trained, settings, 5)
         states = []
         for form in (data, converted, data):
             trainer.fit(form, batch_size=8, epochs=2, shuffle=True)
@@ -79,7 +81,7 @@ def test_a_trainer_may_mix_orders_short_batches_and_single_steps(momentum: float
             for rows in (8, 3, 3, 8, 27, 3):
                 trainer.step([array[:rows] for array in form])
                 states.append([parameters.get(slot) for slot in range(len(parameters))])
-        trained.append(states)
-    for number, (state, expected) in enumerate(zip(*trained)):
+        by_backend.append(states)
+    for number, (state, expected) in enumerate(zip(*by_backend)):
         for value, wanted in zip(state, expected):
             assert_same(value, wanted, number)

@@ -108,9 +108,9 @@ class Things:
 
 
 def state_of(net: bp.Model) -> Any:
-    past, optimizer = net._past.state(), net.optimizer
+    past, optimizer = net._session.past.state(), net.optimizer
     begun = past.counters is not None and np.any(past.counters[:2])  # updates, and gradients that wait for one
-    counters = net._steps, net._epochs, past.counters if begun else None
+    counters = net._session.steps, net._session.epochs, past.counters if begun else None
     states = {f"{name} of {w.name}": a for name, by_weight in past.arrays.items() for w, a in by_weight.items()}
     states = {name: a for name, a in states.items() if begun and np.any(a)}  # one that is missing begins with zeros
     history = None if net.history is None else (net.history.epoch, net.history.history)
@@ -394,7 +394,7 @@ class Walk:
 
     @staticmethod
     def steps(things: Things) -> list[int]:
-        return [net._steps for net in things.models()]
+        return [net._session.steps for net in things.models()]
 
     def fail(self, name: str, case: str, what: str) -> None:
         self.failures.append(f"{name} ({self.kind}), {case}: {what}")
@@ -494,9 +494,11 @@ class Walk:
         """Where the things differ from those of a training that ends after as many steps; "" if they do not."""
         twin, start = self.things(), self.things()
         net, other, first = next(
-            trio for trio in zip(things.models(), twin.models(), start.models()) if trio[0]._steps != trio[2]._steps
+            trio
+            for trio in zip(things.models(), twin.models(), start.models())
+            if trio[0]._session.steps != trio[2]._session.steps
         )
-        stop = StopAfter(net._steps - first._steps, breaks_off)
+        stop = StopAfter(net._session.steps - first._session.steps, breaks_off)
         function = CALLS[name].function(twin)
         if "callbacks" in argument_names(function, keywords):
             kept = [c for c in keywords.get("callbacks") or [] if not isinstance(c, Fails)]
@@ -506,7 +508,7 @@ class Walk:
             other.set_weights(stop.weights)  # which an average has replaced since
         history = net.history
         if net.history is not None and other.history is not None and "fit" in name:
-            epochs = net._epochs - first._epochs
+            epochs = net._session.epochs - first._session.epochs
             figures, found = trained_figures(other.history, epochs), trained_figures(net.history, None)
             if (net.history.epoch, bits(found)) != (list(range(epochs)), bits(figures)):
                 return f"history {net.history.epoch}, {found} after {stop.steps} steps: {figures}"

@@ -66,7 +66,7 @@ class Loop:
         """What is to be the same; an object that was not built yet is built."""
         if not self.net.built:
             self.net.build((3,))
-        return self.net._steps, bits(self.net)
+        return self.net._session.steps, bits(self.net)
 
     def what_is_wrong(self) -> str:
         return ""
@@ -81,7 +81,7 @@ class SmallFits(Loop):
     before: tuple[Any, int] = None, 0  # the history and the epochs before the fit
 
     def fit(self, epochs: int, **options: Any) -> None:
-        self.before = self.net.history, self.net._epochs
+        self.before = self.net.history, self.net._session.epochs
         self.net.fit(X, Y, batch_size=8, epochs=epochs, verbose=0, **options)
 
     def work(self) -> None:
@@ -92,7 +92,7 @@ class SmallFits(Loop):
 
     def what_is_wrong(self) -> str:
         """Whether the history holds all the epochs that the last fit finished, and no others."""
-        history, epochs = self.net.history, self.net._epochs
+        history, epochs = self.net.history, self.net._session.epochs
         if history is self.before[0]:
             return "" if epochs == self.before[1] else "the history is not that of the last fit"
         assert history is not None
@@ -180,11 +180,11 @@ class SharesLayers(Loop):
         self.nets[0].train_on_batch(X, Y)
 
     def step(self) -> None:
-        self.nets[self.nets[0]._steps > self.nets[1]._steps].train_on_batch(X, Y)
+        self.nets[self.nets[0]._session.steps > self.nets[1]._session.steps].train_on_batch(X, Y)
 
     def state(self) -> Any:
         weights = [(w.value.dtype.name, w.value.tobytes()) for w in self.nets[0].weights]
-        return [net._steps for net in self.nets], weights
+        return [net._session.steps for net in self.nets], weights
 
 
 class Minimizes(Loop):

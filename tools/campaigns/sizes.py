@@ -31,6 +31,7 @@ from typing import Any
 import fastbp as bp
 import numpy as np
 from fastbp import _core
+from fastbp._shared.trained_weight import TrainedWeight
 from fastbp.reference import memory
 
 ADDRESS_SPACE = 3 << 30  # bytes
@@ -283,15 +284,19 @@ def trainer(r: Choose) -> Any:
     if r.random() < 0.7:
         shape = graph.shape(1)[1]
         cost = graph.add("sum", [graph.add("multiply", [1, 1])], [0, *range(len(shape))])
+    weight = TrainedWeight(
+        r.choice([1, 1, 1, node(r, graph)]), r.choice([1.0, 1.0, None]), r.choice([1.0, 1.0, abs(size(r))]),
+        max_norm=r.choice([1.0, float("inf")]), proximal_l1=r.choice([0.0, 0.5]),
+    )  # fmt: skip
     made = _core.Trainer(
-        graph, cost, [], r.choice([values, values, values, None]), [r.choice([1, 1, 1, node(r, graph)])],
+        graph, cost, [], r.choice([values, values, values, None]), r.choice([[weight], [weight], [], [1]]),
         r.choice([{"name": "sgd", "learning_rate": 0.1}, {"name": "adam", "learning_rate": 0.1}, {"name": 1}, {}]),
-        r.choice([[1.0], [1.0], []]), abs(size(r)),
+        abs(size(r)),
     )  # fmt: skip
     inputs = [array(r)]
     return r.choice([
         lambda: made.fit(inputs, batch_size=size(r), epochs=r.choice([1, 2, -1]), rows=r.choice([None, size(r)])),
-        lambda: made.step(inputs), lambda: made.set_proximal_l1([1.0] * r.randrange(3)), made.state,
+        lambda: made.step(inputs), lambda: made.set_weights([weight] * r.randrange(3)), made.state,
         lambda: made.set_state({"counters": r.choice([[0.0] * 5, np.zeros(5), None, [size(r)] * 5])}),
         lambda: setattr(made, r.choice(["epoch", "steps"]), size(r)),
     ])()  # fmt: skip

@@ -1,6 +1,6 @@
 """Networks: `Model` and `Sequential`, and all that trains and evaluates them."""
 
-from .backpropagation import Backpropagation
+from ..training.backpropagation import Backpropagation
 from .model import Model
 from .sequential import Sequential
 

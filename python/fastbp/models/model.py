@@ -14,13 +14,15 @@ from ..callbacks.callback_list import CallbackList
 from ..callbacks.history import History
 from ..errors import NonFiniteError
 from ..lowering.arrays import batches
-from .backpropagation import Backpropagation
+from ..training.backpropagation import Backpropagation
+from ..training.fit import MOST_EPOCHS, Fit, figures_in_order
+from ..training.progress import Line
+from ..training.splits import drawn_split, split_rows
+from ..training.training_graph import TrainingGraph
 from .compiled import CompiledNetwork
-from .fit import MOST_EPOCHS, Fit, figures_in_order, validated_epochs
-from .graphs import TrainingGraph
-from .progress import Line
-from .splits import drawn_split, split_rows
 from .turns import alone, tentative
+
+ALL_FROZEN = "the model has no trainable weights: its trainable is False"
 
 
 class Model(CompiledNetwork):
@@ -180,7 +182,11 @@ class Model(CompiledNetwork):
             batch_size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
             validation_batch = batch_size if validation_batch_size is None else validation_batch_size
             at_least("validation_batch_size", validation_batch, 1)
-            is_validated = validated_epochs(validation_freq)
+            shuffle, check_finite = truth("shuffle", shuffle), truth("check_finite", check_finite)
+            drawn = truth("stratify", stratify) or validation_seed is not None
+            seed = 0 if validation_seed is None else at_least("validation_seed", validation_seed, 0, 2**64 - 1)
+            if drawn and (validation_data is not None or not validation_split):
+                raise ValueError("validation_seed and stratify draw the rows of validation_split, which is not in use")
             arrays, rows = self._data(x, y)
             request = None
             if augment is not None:
@@ -190,15 +196,11 @@ class Model(CompiledNetwork):
                     "x" if len(arrays) == 2 else f"the input {self.inputs[0].name!r}", arrays[0].shape[1:]
                 )
             trained = rows
-            shuffle, check_finite = truth("shuffle", shuffle), truth("check_finite", check_finite)
-            drawn = truth("stratify", stratify) or validation_seed is not None
-            seed = 0 if validation_seed is None else at_least("validation_seed", validation_seed, 0, 2**64 - 1)
-            if drawn and (validation_data is not None or not validation_split):
-                raise ValueError("validation_seed and stratify draw the rows of validation_split, which is not in use")
             if validation_data is None and validation_split:
                 trained = split_rows(rows, validation_split)
-            training = self._training_for(arrays)
-            training.check(arrays)
+            session = self._session
+            graph = session.graph_for(arrays, self._make_training)
+            graph.check(arrays)
             if drawn:
                 kept, others = drawn_split(arrays[-1], validation_split, seed, bool(stratify))
                 require_memory(sum(a.nbytes for a in arrays))
@@ -209,28 +211,30 @@ class Model(CompiledNetwork):
                     raise ValueError("validation_data must be a pair (x, y)")
                 held_out, _ = self._data(validation_data[0], validation_data[1], "validation ")
                 self._check_columns(validation_data[0], "validation x", self._columns_of(x))
-                self._training_for(held_out).check(held_out, "validation ")
+                self._graph_for(held_out).check(held_out, "validation ")
             elif trained < rows and not drawn:
                 held_out = [array[trained:] for array in arrays]
             if validation_data is not None or trained < rows:
 
                 def validate(hooks: CallbackList) -> dict[str, float]:
                     figures = self._evaluated(held_out, validation_batch, hooks, by_weights_to_leave=True)
-                    return dict(zip(training.goal.names, figures))
+                    return dict(zip(graph.goal.names, figures))
 
             if validate is not None:  # or memory could end after the first epoch
-                self._training_for(held_out).evaluation.prepare(min(validation_batch, len(held_out[-1])))
-            job = Fit(
-                self, training, arrays, trained, batch_size=batch_size, epochs=epochs, initial_epoch=initial_epoch,
-                shuffle=shuffle, check_finite=check_finite, verbose=verbose, callbacks=callbacks,
-                validate=validate, is_validated=is_validated, augment=request,
-            )  # fmt: skip
-            steps, columns = self._steps, self._columns
+                self._graph_for(held_out).evaluation.prepare(min(validation_batch, len(held_out[-1])))
+            if not self._trainable:
+                raise ValueError(ALL_FROZEN)
+            steps, columns = session.steps, self._columns
             try:
-                self._keep_columns(x)
-                return job.run()
+                if type(x) is not np.ndarray:
+                    self._keep_columns(x)
+                return Fit(
+                    self, session, graph, arrays, trained, batch_size=batch_size, epochs=epochs,
+                    initial_epoch=initial_epoch, shuffle=shuffle, check_finite=check_finite, verbose=verbose,
+                    callbacks=callbacks, validate=validate, validation_freq=validation_freq, augment=request,
+                ).run()  # fmt: skip
             except BaseException:
-                if self._steps == steps:  # nothing was trained
+                if session.steps == steps:  # nothing was trained
                     self._columns = columns
                 raise
         except Exception as error:
@@ -273,27 +277,30 @@ class Model(CompiledNetwork):
         10.0
         """
         as_dict = return_dict if return_dict is False else truth("return_dict", return_dict)
-        again = self._repeated
-        if again is not None and again.is_like(self.optimizer, x, y):
-            arrays, training, trainer = [x, y], again.training, again.trainer
-            training.check(arrays)
+        session = self._session
+        again = session.repeated
+        if again is not None and again.is_like(session.optimizer, x, y):
+            arrays, graph, trainer = [x, y], again.graph, again.trainer
+            graph.check(arrays)
         else:
-            arrays, training, trainer = self._ready_for_a_step(x, y)
-        figures = training.store.train(trainer, trainer.step, arrays)
+            arrays, graph, trainer = self._ready_for_a_step(x, y)
+        figures = graph.store.train(trainer, trainer.step, arrays)
         if type(x) is not np.ndarray:
             self._keep_columns(x)
-        return figures_in_order(training.goal.names, figures, as_dict)
+        return figures_in_order(graph.goal.names, figures, as_dict)
 
     @tentative
     def _ready_for_a_step(self, x: Any, y: Any) -> tuple[list[np.ndarray], TrainingGraph, Any]:
         self._compiled()
         arrays, rows = self._data(x, y)
-        training = self._training_for(arrays)
-        training.check(arrays)
-        training.set_rows(self._trained_rows or rows)
-        trainer = self._trainer_of(training)
-        self._note(training, trainer, arrays, x, y)
-        return arrays, training, trainer
+        session, graph = self._session, self._graph_for(arrays)
+        graph.check(arrays)
+        graph.set_rows(session.rows or rows)
+        if not self._trainable:
+            raise ValueError(ALL_FROZEN)
+        trainer = session.begin(graph)
+        session.repeat(graph, arrays, x, y)
+        return arrays, graph, trainer
 
     @tentative
     def loss_and_gradients(self, x: Any, y: Any, training: bool = True) -> tuple[float, list[np.ndarray]]:
@@ -329,12 +336,12 @@ class Model(CompiledNetwork):
         self._compiled()
         arrays, rows = self._data(x, y)
         training = truth("training", training)
-        program = self._training_for(arrays)
-        program.check(arrays)
-        self._turns.while_idle(program.set_rows, self._trained_rows or rows)
-        loss, *gradients = program.gradients(self._weights, training)(arrays, counter=self._steps)
+        session, graph = self._session, self._graph_for(arrays)
+        graph.check(arrays)
+        self._turns.while_idle(graph.set_rows, session.rows or rows)
+        loss, *gradients = graph.gradients(self._weights, training)(arrays, counter=session.steps)
         if training:
-            self._turns.while_idle(self._count_step)  # else it would count as a step of that training
+            self._turns.while_idle(session.count_step)  # else it would count as a step of that training
         return float(loss), [np.asarray(g) for g in gradients]
 
     @tentative
@@ -390,9 +397,9 @@ class Model(CompiledNetwork):
         if len(self.inputs) > 1:
             raise TypeError(f"backpropagate is for networks of one input, got one of {len(self.inputs)}")
         arrays, _ = self._data(x, y)
-        training = self._training_for(arrays)
-        training.check(arrays)
-        return training.backpropagation(arrays)
+        graph = self._graph_for(arrays)
+        graph.check(arrays)
+        return graph.backpropagation(arrays)
 
     @tentative
     def evaluate(
@@ -443,8 +450,7 @@ class Model(CompiledNetwork):
         return_dict = truth("return_dict", return_dict)
         size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
         arrays, rows = self._data(x, y)
-        training = self._training_for(arrays)
-        training.check(arrays)
+        self._graph_for(arrays).check(arrays)
         line = Line("evaluate", verbose, rows)
         hooks = CallbackList(callbacks, self, {"steps": -(-rows // size), "verbose": verbose})
         figures = self._evaluated(arrays, size, hooks)
@@ -454,21 +460,21 @@ class Model(CompiledNetwork):
     def _evaluated(
         self, arrays: Sequence[np.ndarray], batch_size: int, hooks: CallbackList, by_weights_to_leave: bool = False
     ) -> list[float]:
-        training = self._training_for(arrays)
-        self._turns.while_idle(training.set_rows, self._trained_rows or len(arrays[-1]))
-        evaluation = self._evaluation_to_leave(training) if by_weights_to_leave else training.evaluation
+        graph = self._graph_for(arrays)
+        self._turns.while_idle(graph.set_rows, self._session.rows or len(arrays[-1]))
+        evaluation = self._evaluation_to_leave(graph) if by_weights_to_leave else graph.evaluation
         hooks.call("on_test_begin", {})
         if hooks.overrides("on_test_batch_begin", "on_test_batch_end"):
-            sums, seen = np.zeros(len(training.goal.names)), 0
+            sums, seen = np.zeros(len(graph.goal.names)), 0
             for number, part in batches(len(arrays[-1]), batch_size):
                 hooks.call("on_test_batch_begin", number, {})
                 rows = part.stop - part.start
                 sums += np.array(evaluation.of_batch([array[part] for array in arrays])) * rows
                 seen += rows
-                hooks.call("on_test_batch_end", number, dict(zip(training.goal.names, (sums / seen).tolist())))
+                hooks.call("on_test_batch_end", number, dict(zip(graph.goal.names, (sums / seen).tolist())))
             means = (sums / seen).tolist()
         else:
             means = evaluation.means(arrays, min(batch_size, len(arrays[-1])))
         values = evaluation.corrected(means, arrays, batch_size)
-        hooks.call("on_test_end", dict(zip(training.goal.names, values)))
+        hooks.call("on_test_end", dict(zip(graph.goal.names, values)))
         return values

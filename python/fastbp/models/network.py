@@ -18,7 +18,7 @@ from ..lowering.backends import dtype_name
 from ..lowering.layer_names import Scope, snake_case
 from ..lowering.lowering import Lowering, Node, expressions_below
 from ..lowering.parameter_store import ParameterStore
-from .graphs import PredictionGraph
+from .prediction_graph import PredictionGraph
 from .turns import ModelTurns
 
 Dims = tuple[int, ...]

@@ -15,8 +15,8 @@ from ..callbacks.callback_list import CallbackList
 from ..expressions.parameter import Parameter, set_values
 from ..lowering.arrays import Assembled, as_inputs, batches, by_input, check_dims, common_rows
 from ..lowering.columns import Columns, check_columns, columns_of, warn_of_missing_names
+from ..training.progress import Line
 from .network import Network
-from .progress import Line
 from .summary import parameter_count, summary_lines
 from .turns import tentative
 

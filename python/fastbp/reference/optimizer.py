@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from .._shared.trained_weight import TrainedWeight
 from . import reduce, update
 from .elementwise import add
 from .inputs import round_to
@@ -170,9 +171,8 @@ class Step:
 class Optimizer:
     """Settings, states by name and weight, and counters."""
 
-    def __init__(self, rates: Sequence[float], decays: Sequence[float], max_norms: Sequence[float]) -> None:
-        self.rates, self.decays, self.max_norms = rates, decays, max_norms
-        self.proximal_l1 = [0.0] * len(rates)  # λ of the proximal step's threshold ηλ
+    def __init__(self, weights: Sequence[TrainedWeight]) -> None:
+        self.weights = list(weights)
         self.settings: dict[str, Any] = {}
         self.states: dict[str, list[Array]] = {}
         self.counters = UpdateCounters()
@@ -224,7 +224,7 @@ class Optimizer:
         """The weights of a good step, with their norms limited if the step updates them."""
         if step.counters.pending:
             return step.weights
-        return [update.limit_norms(weight, most) for weight, most in zip(step.weights, self.max_norms)]
+        return [update.limit_norms(moved, weight.max_norm) for moved, weight in zip(step.weights, self.weights)]
 
     def write(self, step: Step) -> None:
         self.states.update(step.states)
@@ -233,12 +233,13 @@ class Optimizer:
     def _update(self, step: Step, i: int, weight: Array, gradient: Array, prepare: update.Preparation) -> None:
         s, rule = self.settings, rule_of(self.settings)
         names = update.RULES[rule][1]
-        eta = self._learning_rate() * self.rates[i]
-        decay = eta * (s["weight_decay"] * self.decays[i])
+        own = self.weights[i]
+        eta = self._learning_rate() * own.rate
+        decay = eta * (s["weight_decay"] * own.decay)
         flat = [self.states[name][i].reshape(-1) for name in names]
         g = prepare(gradient.reshape(-1), self._accumulated(i))
         moved, states = update.update(rule, weight.reshape(-1), flat, g, decay, scalars_of(s, step.counters, eta))
-        moved = update.shrunk(moved, eta * self.proximal_l1[i])
+        moved = update.shrunk(moved, eta * own.proximal_l1)
         new = dict(zip(names, states))
         if self._accumulated(i) is not None:
             new["accumulated_gradient"] = np.zeros_like(moved)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .._shared.trained_weight import TrainedWeight
 from ..errors import NonFiniteError
 from . import random
 from .augment import augment_rows
@@ -50,20 +51,14 @@ class Trainer:
         Scalars that are reported besides the cost.
     parameters : Parameters
         Shared, not copied.
-    trainable : sequence of int
-        Nodes of operation ``parameter``. One that the cost does not depend on has the gradient zero.
+    weights : sequence of TrainedWeight
+        What is trained. One that the cost does not depend on has the gradient zero.
     optimizer : dict
         ``{"name": "sgd", "learning_rate": …, "momentum": …, …}``, see `fastbp.reference.optimizer`.
-    decayed : sequence of float or bool
-        For each trainable: the factor of its weight_decay.
     seed : int
         Of shuffling and dropout.
-    rates : sequence of float, optional
-        For each trainable: the factor of its learning_rate. Default: 1.
     descended : int, optional
         The node whose gradients are descended. Default: the cost.
-    max_norms : sequence of float, optional
-        For each trainable: the bound of its columns' norms, enforced by each update. Default: infinity.
 
     Attributes
     ----------
@@ -77,30 +72,20 @@ class Trainer:
         cost: int,
         figures: Sequence[int],
         parameters: Parameters,
-        trainable: Sequence[int],
+        weights: Sequence[TrainedWeight],
         optimizer: Mapping[str, Any],
-        decayed: Sequence[float],
         seed: int,
-        rates: Sequence[float] | None = None,
         descended: int | None = None,
-        max_norms: Sequence[float] | None = None,
     ) -> None:
         self._graph = graph.copy()
         self._parameters = parameters
-        self._trainable = list(trainable)
-        self._slots = [_slot(graph, node) for node in trainable]
-        rates = [1.0] * len(self._trainable) if rates is None else rates
-        max_norms = [math.inf] * len(self._trainable) if max_norms is None else max_norms
-        for name, factors in (("decayed", decayed), ("rates", rates), ("max_norms", max_norms)):
-            if len(factors) != len(self._trainable):
-                raise ValueError(
-                    f"{name} must have {len(self._trainable)} values, one per trainable, got {len(factors)}"
-                )
-        self._optimizer = Optimizer(*([float(x) for x in factors] for factors in (rates, decayed, max_norms)))
+        self._trained = [weight.node for weight in weights]
+        self._slots = [_slot(graph, node) for node in self._trained]
+        self._optimizer = Optimizer(weights)
         for figure in figures:
             check_scalar(graph, figure, "a figure")
         self._figures = [cost, *figures]
-        self._gradients = self._graph.gradients(cost if descended is None else descended, self._trainable)
+        self._gradients = self._graph.gradients(cost if descended is None else descended, self._trained)
         self._nodes = needed_nodes(self._graph, [*self._figures, *self._gradients])
         self._inputs = Inputs(self._graph, range(len(self._graph)))
         self._seed = seed
@@ -207,14 +192,17 @@ class Trainer:
         """New hyperparameters; states stay, and others that they need begin."""
         self._optimizer.set(optimizer, self._weights())
 
-    def set_proximal_l1(self, lambdas: Sequence[float]) -> None:
-        """By trainable: λ of the proximal step's threshold ηλ, from the next step on."""
-        if len(lambdas) != len(self._trainable):
-            raise ValueError(f"lambdas must have {len(self._trainable)} values, one per trainable, got {len(lambdas)}")
-        self._optimizer.proximal_l1 = [float(x) for x in lambdas]
+    def set_weights(self, weights: Sequence[TrainedWeight]) -> None:
+        """The same weights, of which other things are set, from the next step on."""
+        if [weight.node for weight in weights] != self._trained:
+            raise ValueError(
+                f"weights must be those of the trainer, in its order: as many ({len(self._trained)}), with the same "
+                f"nodes; got {len(weights)}"
+            )
+        self._optimizer.weights = list(weights)
 
     def state(self, *, copy: bool = True) -> dict[str, Any]:
-        """The optimiser's state: for each of its states an array per trainable, and its counters."""
+        """The optimiser's state: for each of its states an array per weight, and its counters."""
         return self._optimizer.state(copy)
 
     def set_state(self, state: Mapping[str, Any]) -> None:
@@ -293,7 +281,7 @@ class Trainer:
 
     def _what_is_not_finite(self, made: Step) -> str:
         """Names the weight whose update is not finite; "" if all are."""
-        for i, node in enumerate(self._trainable):
+        for i, node in enumerate(self._trained):
             if what := made.what_is_not_finite(i):
                 return f"{describe(self._graph, node)}, {what}"
         return ""

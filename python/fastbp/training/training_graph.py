@@ -1,18 +1,17 @@
-"""A model's graphs: one for predictions, one per shape of targets for training, each with its functions or trainer."""
+"""`TrainingGraph`: the graph of a model's cost for targets of one shape, with its trainer, evaluation and gradients."""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .._shared.change_stamp import TRAINED_HOW, ChangeStamp, are_settings
-from .._shared.memory import require_memory
-from .._shared.pickling import Picklable
+from .._shared.trained_weight import TrainedWeight
 from ..constraints import get_constraint
 from ..expressions import shape_rules
 from ..expressions.expression import Call, Expression, Input
@@ -20,16 +19,17 @@ from ..expressions.functions import abs, square
 from ..expressions.parameter import Parameter
 from ..expressions.reductions import mean, sum
 from ..losses import Loss
-from ..lowering.arrays import Assembled
 from ..lowering.identities import below_identities
 from ..lowering.layer_names import Scope
 from ..lowering.lowering import Lowering, Node
 from ..lowering.parameter_store import ParameterStore
-from ..optimizers.optimizer_state import AveragedValues
 from ..regularizers import proximal_l1, split_penalty
 from .backpropagation import BackwardPass, dense_layers
 from .composed_metrics import ComposedMetrics, is_mean_over_rows
 from .evaluation import Evaluation
+from .goal import Goal
+from .optimizer_state import AveragedValues
+from .trained_graph import TrainedGraph
 
 Dims = tuple[int, ...]
 
@@ -41,72 +41,7 @@ def _max_norm(weight: Parameter) -> float:
     return math.inf if constraint is None else constraint.max_value
 
 
-class PredictionGraph:
-    """The graph of a model's outputs, and the functions that evaluate it."""
-
-    def __init__(
-        self,
-        store: ParameterStore,
-        inputs: Sequence[Input],
-        shapes: Sequence[Dims],
-        outputs: Sequence[Expression],
-        scope: Scope,
-    ) -> None:
-        self.store = store
-        self.lowering = Lowering(store, inputs, shapes, scope)
-        self.nodes = self.lowering.lower(outputs)
-
-    def check_rows(self) -> None:
-        """Raises a ValueError if an output has no rows: `predict` gives one result per row."""
-        for index, (rows, dims) in enumerate(map(self.lowering.shape, self.nodes)):
-            if not rows:
-                raise ValueError(
-                    f"predict gives one result per row, but outputs[{index}] has no rows: its shape is "
-                    f"{shape_rules.shape_text(rows, dims)}; bp.function computes it"
-                )
-
-    @cached_property
-    def function_of_rows(self) -> Any:
-        """`function`; a ValueError if an output has no rows."""
-        self.check_rows()
-        return self.function
-
-    @cached_property
-    def function(self) -> Any:
-        return self.store.backend.Function(self.lowering.graph, self.nodes, self.store.values)
-
-    @cached_property
-    def _dropping(self) -> Any:
-        graph, values, seed = self.lowering.graph, self.store.values, self.store.seed
-        return self.store.backend.Function(graph, self.nodes, values, training=True, seed=seed)
-
-    def sample(self, arrays: list[np.ndarray], batch_size: int, samples: int) -> list[np.ndarray]:
-        """(samples, rows, …) of every output, with dropout; sample s has the counter 2³¹ + s (rule 9)."""
-        numbers = samples * len(arrays[0]) * self.lowering.features(self.nodes)
-        require_memory(numbers * np.dtype(self.store.dtype).itemsize)
-        drawn = Assembled((samples,), 0)
-        for s in range(samples):
-            drawn.put(s, self._dropping(arrays, batch_size=batch_size, counter=2**31 + s))
-        return drawn.arrays
-
-
-class Goal(Picklable):
-    """What `compile` was told: the loss, the metrics and the penalties."""
-
-    def __init__(
-        self, loss: Loss, metrics: Sequence[tuple[str, Loss]], l1: float, l2: float, proximal: bool = False
-    ) -> None:
-        self.loss, self.metrics, self.l1, self.l2, self.proximal = loss, list(metrics), l1, l2, proximal
-        self.names = ["loss", *(name for name, _ in metrics)]
-
-
-def penalty_factors() -> tuple[Parameter, Parameter]:
-    """The factors l1/m and l2/(2m), as parameters. A model has one pair, which its costs share."""
-    first, second = (Parameter(0.0, name, trainable=False, decay=False) for name in ("l1 / m", "l2 / (2 m)"))
-    return first, second
-
-
-class TrainingGraph:
+class TrainingGraph(TrainedGraph):
     """The graph of the cost for inputs and targets of given shapes, with its trainer, evaluation and gradients.
 
     The cost is the loss, then the layers' penalties in the order of the weights, then l1/m Σ|w| and l2/(2m) Σw²; the
@@ -137,21 +72,20 @@ class TrainingGraph:
         self._l1, self._l2 = factors
         seen, proximal = self._penalties()
         descended = _total(loss, seen)
-        self._descended = self.lowering.node(descended)
+        descended_node = self.lowering.node(descended)
         self._cost, self._scope = _total(descended, proximal), scope
         self._all_penalties = [*seen, *proximal]
-        self.cost = self.lowering.node(self._cost)
-        rows, dims = self.lowering.shape(self.cost)
+        cost = self.lowering.node(self._cost)
+        rows, dims = self.lowering.shape(cost)
         if rows or dims:
             raise ValueError(f"a regulariser must give a scalar, got the shape {shape_rules.shape_text(rows, dims)}")
         self._metrics = [self._scalar(f, target, output, name) for name, f in goal.metrics]
-        self.figures = self.lowering.lower(self._metrics)
+        figures = self.lowering.lower(self._metrics)
         self.lowering.raise_objections()
+        super().__init__(store, self.lowering, cost, self.trainable, figures, descended_node)
         self._freezable = self.lowering.freezable()
         self._stamp = ChangeStamp.now if all(map(are_settings, self._freezable)) else None
         self._flags = [*map(_trained_how, self._freezable)]
-        self._trainer: Any = None
-        self._settings: dict[str, Any] = {}  # the trainer's hyperparameters
         self._gradients: dict[bool, Any] = {}
         self._rows = 0  # m of the penalties
 
@@ -199,13 +133,19 @@ class TrainingGraph:
         if rows != self._rows:
             self._rows = 0  # if this is interrupted, it is done again
             if self._trainer is not None and self.goal.proximal:
-                self._trainer.set_proximal_l1(self._proximal_l1(rows))
+                self._trainer.set_weights(self._weights_for(rows))
             self._rows = rows
 
-    def _proximal_l1(self, rows: int) -> list[float]:
-        """λ of the soft threshold ηλ of each trained weight: the net's l1/m (for decayed ones) plus the layer's l1."""
+    def weights(self) -> list[TrainedWeight]:
+        return self._weights_for(self._rows)
+
+    def _weights_for(self, rows: int) -> list[TrainedWeight]:
+        """λ of a weight's soft threshold ηλ is the net's l1/m, if it is decayed, plus the layer's l1."""
         shared = self.goal.l1 / rows if self.goal.proximal and rows else 0.0
-        return [shared * weight.decay + proximal_l1(weight) for weight in self.trainable]
+        return [
+            weight._replace(max_norm=_max_norm(p), proximal_l1=shared * p.decay + proximal_l1(p))
+            for weight, p in zip(super().weights(), self.trainable)
+        ]
 
     @property
     def is_current(self) -> bool:
@@ -223,34 +163,6 @@ class TrainingGraph:
         """Whether only settings that the stamp covers change how it trains; penalties depend on the number of rows."""
         return self._stamp is not None and not (self.goal.l1 or self.goal.l2)
 
-    def trainer(self, settings: dict[str, Any] | None) -> Any:
-        """The trainer, made once, with these settings of the optimiser; None leaves those of the last call."""
-        if settings is None:
-            return self._trainer
-        if self._trainer is None:
-            if not self.trainable:
-                raise ValueError("the model has no trainable weights")
-            trainer = self.store.backend.Trainer(
-                self.lowering.graph,
-                self.cost,
-                self.figures,
-                self.store.values,
-                [self.lowering.nodes[p] for p in self.trainable],
-                settings,
-                [p.decay * self.lowering.multiplier(p, "weight_decay_multiplier") for p in self.trainable],
-                self.store.seed,
-                [self.lowering.multiplier(p, "learning_rate_multiplier") for p in self.trainable],
-                descended=self._descended,
-                max_norms=[_max_norm(p) for p in self.trainable],
-            )
-            trainer.set_proximal_l1(self._proximal_l1(self._rows))
-            self._trainer = trainer
-        elif self._settings != settings:
-            self._settings = {}  # if this is interrupted, nobody knows which they are
-            self._trainer.set_optimizer(settings)
-        self._settings = settings
-        return self._trainer
-
     @cached_property
     def evaluation(self) -> Evaluation:
         return self._evaluation_by(self.store.values)
@@ -260,10 +172,10 @@ class TrainingGraph:
         averaged = AveragedValues(self.store)
         return averaged, self._evaluation_by(averaged.values)
 
-    def averaged_evaluation(self, trainer: Any, weights: Sequence[Parameter]) -> Evaluation:
-        """`evaluation` by the moving averages of a trainer's weights."""
+    def averaged_evaluation(self, averages: Mapping[Parameter, np.ndarray]) -> Evaluation:
+        """`evaluation` by the moving averages of weights."""
         averaged, evaluation = self._averaged
-        averaged.refresh(trainer, weights)
+        averaged.refresh(averages)
         return evaluation
 
     def _evaluation_by(self, values: Any) -> Evaluation:

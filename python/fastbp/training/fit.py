@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..callbacks.callback_list import CallbackList
 from ..callbacks.history import History
 from ..errors import NonFiniteError
-from .graphs import TrainingGraph
 from .progress import Progress, make_progress
-from .trainee import Trainee
+from .session import TrainingSession
+from .training_graph import TrainingGraph
 
 MOST_EPOCHS = 2**32 - 1  # the counters of the random numbers have 32 bits (rule 9)
+
+
+class Trainee(Protocol):
+    """What the loop of `fit` sets and reads of the model, as callbacks do."""
+
+    stop_training: bool
+    history: History | None
 
 
 class Fit:
@@ -23,13 +30,16 @@ class Fit:
 
     Parameters
     ----------
-    model, training
-        The model and its graph for these data.
+    model : Model
+        For callbacks.
+    session, graph
+        The model's session, and its graph for these data.
     arrays : list of array
         Inputs, then targets; the first `rows` rows are trained on.
     validate : function (callbacks) -> dict, optional
         Computes the validation's figures.
-    is_validated : function (epoch) -> bool
+    validation_freq : int or list of int
+        Validate after every n-th epoch, or after those listed (from 1).
     augment : (steps, image shape), optional
         As `Transform.request` gives them.
     """
@@ -37,7 +47,8 @@ class Fit:
     def __init__(
         self,
         model: Trainee,
-        training: TrainingGraph,
+        session: TrainingSession,
+        graph: TrainingGraph,
         arrays: Sequence[np.ndarray],
         rows: int,
         *,
@@ -49,10 +60,10 @@ class Fit:
         verbose: Any,
         callbacks: Any,
         validate: Callable[[CallbackList], dict[str, float]] | None,
-        is_validated: Callable[[int], bool],
+        validation_freq: Any,
         augment: Any = None,
     ) -> None:
-        self.model, self.training, self.arrays, self.rows = model, training, arrays, rows
+        self.model, self.session, self.graph, self.arrays, self.rows = model, session, graph, arrays, rows
         batch_size = min(batch_size, rows)
         self.batch_size, self.epochs, self.initial_epoch = batch_size, epochs, initial_epoch
         # Of the trainer's call; without those that are as by default, because each keyword costs pybind11 time.
@@ -62,8 +73,8 @@ class Fit:
         if augment is not None:
             self.options["augment"] = augment
         self.steps = math.ceil(rows / batch_size)
-        self.validate, self.is_validated = validate, is_validated
-        self.names = training.goal.names
+        self.validate, self.is_validated = validate, validated_epochs(validation_freq)
+        self.names = graph.goal.names
         self.progress: Progress = make_progress(verbose, epochs, initial_epoch, rows)
         self.verbose = type(self.progress) is not Progress
         params = {"epochs": epochs, "steps": self.steps, "verbose": verbose}
@@ -77,32 +88,32 @@ class Fit:
         self.sums: np.ndarray  # of figure × rows in this epoch, float64
         self.seen = 0
         self.one_by_one = self.wants_batches or validate is not None or self.callbacks.wants_epochs
-        self.trainer: Any = None  # once an epoch has begun
+        self.has_begun = False  # whether the session's trainer is that of the graph
         self.finished: list[Any] = []  # figures of the epochs of one call of the trainer, which appends them
         self.current = initial_epoch  # the first of these epochs
 
     def run(self) -> History:
-        model = self.model
-        steps, before = model._steps, (model.history, model.stop_training, model._trained_rows)
+        model, session = self.model, self.session
+        steps, before = session.steps, (model.history, model.stop_training, session.rows)
         try:
             object.__setattr__(model, "history", self.history)  # the check of its name would take 5 % of a small fit
-            model._trained_rows = self.rows
+            session.rows = self.rows
             if model.stop_training:
                 model.stop_training = False
-            self.training.set_rows(self.rows)
+            self.graph.set_rows(self.rows)
             return self._run(self.initial_epoch)
         except BaseException as error:
             self._note_finished()
             if isinstance(error, NonFiniteError):
                 self.callbacks.explain(error)
-            if model._steps == steps:  # nothing was trained
-                model.history, model.stop_training, model._trained_rows = before
+            if session.steps == steps:  # nothing was trained
+                model.history, model.stop_training, session.rows = before
             raise
 
     def _run(self, epoch: int) -> History:
         model = self.model
         logs: dict[str, float] = {}
-        self.callbacks.call("on_train_begin", logs)
+        self._call("on_train_begin", logs)
         try:
             while epoch < self.epochs and not model.stop_training:
                 count = 1 if self.one_by_one else self.epochs - epoch
@@ -111,17 +122,17 @@ class Fit:
             self._finish()
         finally:  # after an exception no hook is called: it might replace the weights of the last good step
             self.progress.close()
-        model._overwrite_with_average()
-        self.callbacks.call("on_train_end", logs)
+        self.session.leave_averages()
+        self._call("on_train_end", logs)
         return self.history
 
     def _epoch(self, epoch: int) -> dict[str, float]:
         """One epoch, with the hooks of callbacks and the validation around it."""
-        self.callbacks.call("on_epoch_begin", epoch, {})
+        self._call("on_epoch_begin", epoch, {})
         self.progress.begin_epoch(epoch)
         self.sums, self.seen = np.zeros(len(self.names)), 0
         if self.wants_batches:
-            self.callbacks.call("on_train_batch_begin", 0, {})
+            self._call("on_train_batch_begin", 0, {})
         self.finished, self.current = [], epoch  # in this order: Ctrl-C may come in between
         figures = self._train(1, self._on_progress if self.verbose else None)
         logs = self._logs(figures[-1]) if len(figures) else self._running()
@@ -130,7 +141,7 @@ class Fit:
         if self.validate is not None and self.is_validated(epoch):
             logs.update({f"val_{name}": value for name, value in self.validate(self.callbacks).items()})
         self.history.on_epoch_end(epoch, logs)
-        self.callbacks.call("on_epoch_end", epoch, logs)
+        self._call("on_epoch_end", epoch, logs)
         self.progress.end_epoch(logs)
         return logs
 
@@ -176,26 +187,31 @@ class Fit:
         return figures
 
     def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
-        trainer = self.trainer = self.model._trainer_of(self.training)
+        self.session.begin(self.graph)
+        self.has_begun = True
         options = {"epochs": epochs, **self.options}
         if on_progress is not None:
             options["on_progress"] = on_progress
-        return np.asarray(self.training.store.train(trainer, trainer.fit, self.arrays, self.finished, **options))
+        return np.asarray(self.session.fit(self.arrays, self.finished, **options))
 
     def _finish(self) -> None:
         """Makes the update that accumulated gradients still wait for, if this fit has made a step."""
-        if self.trainer is not None:
-            self.training.store.train(self.trainer, self.trainer.finish)
+        if self.has_begun:
+            self.session.finish()
+
+    def _call(self, hook: str, *arguments: Any) -> None:
+        if self.callbacks.callbacks:
+            self.callbacks.call(hook, *arguments)
 
     def _on_batch(self, step: int, figures: Sequence[float]) -> bool:
         rows = min(self.batch_size, self.rows - step * self.batch_size)
         self.sums += np.asarray(figures, np.float64) * rows
         self.seen += rows
-        self.callbacks.call("on_train_batch_end", step, self._running())
+        self._call("on_train_batch_end", step, self._running())
         stop = bool(self.model.stop_training)
         if not stop and step + 1 < self.steps:
-            self.callbacks.call("on_train_batch_begin", step + 1, {})
-        self.model._apply_settings(self.training)
+            self._call("on_train_batch_begin", step + 1, {})
+        self.session.apply_settings(self.graph)
         return stop
 
     def _on_progress(self, _: int, done: int, means: Sequence[float]) -> bool:

@@ -46,18 +46,6 @@ class OptimizerState(Picklable):
         return {**known, "counters": state["counters"] if self.counters is None else self.counters}
 
 
-def averages(trainer: Any, weights: Sequence[Parameter]) -> dict[Parameter, np.ndarray]:
-    """The moving averages of a trainer's weights, as read-only views; none before the first update."""
-    state = trainer.state(copy=False)
-    return dict(zip(weights, state["average"])) if state["counters"][0] > 0 else {}
-
-
-def overwrite_with_average(trainer: Any, store: ParameterStore, weights: Sequence[Parameter]) -> None:
-    """Writes the moving averages into the weights, if there was an update."""
-    values = store.values
-    store.backend.set_all([(values, store.slot(w), average) for w, average in averages(trainer, weights).items()])
-
-
 class AveragedValues:
     """A copy of a store's values, with the moving averages in the place of the trained weights.
 
@@ -71,10 +59,10 @@ class AveragedValues:
         for parameter in self._parameters:
             self.values.add(store.value(parameter), parameter.name)
 
-    def refresh(self, trainer: Any, weights: Sequence[Parameter]) -> None:
-        """Takes the present averages of the trainer's weights, and the present values of all others."""
-        known, values = averages(trainer, weights), self._store.values
+    def refresh(self, averages: Mapping[Parameter, np.ndarray]) -> None:
+        """Takes these averages, and the present values of all other parameters."""
+        values = self._store.values
         self._store.backend.set_all([
-            (self.values, slot, known[parameter] if parameter in known else values.get(slot, copy=False))
+            (self.values, slot, averages[parameter] if parameter in averages else values.get(slot, copy=False))
             for slot, parameter in enumerate(self._parameters)
         ])  # fmt: skip
