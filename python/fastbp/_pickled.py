@@ -22,6 +22,7 @@ from .expressions.shape_rules import (
     slice_features,
 )
 from .inspection.drawing import DrawnEdge, DrawnNode
+from .losses.reduction import Reduced, Reduction
 from .lowering.layer_names import Namer, Scope
 from .training.goal import Goal
 from .training.optimizer_state import OptimizerState
@@ -29,8 +30,8 @@ from .training.session import Past, TrainingSession
 
 _LISTED: tuple[Any, ...] = (
     Call, Constant, DrawnEdge, DrawnNode, Goal, Gradient, Hessian, Input, Namer, Operation, OptimizerState, Past,
-    Scope, Shaped, TrainingSession, concatenate, divided_by_rows, dropout, flatten, last_axis, matmul, reduction,
-    reshape, slice_features,
+    Reduced, Reduction, Scope, Shaped, TrainingSession, concatenate, divided_by_rows, dropout, flatten, last_axis,
+    matmul, reduction, reshape, slice_features,
 )  # fmt: skip
 
 for _listed in _LISTED:

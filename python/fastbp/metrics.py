@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from ._shared.arguments import known_keywords
 from ._shared.nearest import look_up
 from .expressions.expression import Expression, Operation
-from .expressions.functions import call
-from .expressions.reductions import argmax, mean
-from .losses import LOSSES, Loss, binary_crossentropy, is_labels, labels, matched_target
+from .expressions.reductions import argmax
+from .losses import LOSSES, Loss, binary_crossentropy
+from .losses.reduction import MEAN, Terms, reduced, terms_of
+from .losses.targets import is_labels, labels, matched_target
 from .lowering.lowering import Node
 
 
-def accuracy(y_true: Any, y_pred: Any) -> Expression:
+@known_keywords
+def accuracy(y_true: Any, y_pred: Any, sample_weight: Any = None, reduction: str | None = MEAN) -> Expression:
     """The share predicted right: one of the three other accuracies, chosen by the loss and the shapes.
 
     Parameters
@@ -22,11 +25,16 @@ def accuracy(y_true: Any, y_pred: Any) -> Expression:
         The targets, as the loss takes them.
     y_pred : expression
         The outputs a, of shape (m, k) or (m,).
+    sample_weight : expression or number, optional
+        Of shape (m,) or (m, 1): what the row's value is multiplied by. Default 1.
+    reduction : str or None
+        "sum_over_batch_size" divides the sum over rows by m, "mean_with_sample_weight" by the sum of the weights, "sum"
+        by nothing; None gives the value of each row. Default "sum_over_batch_size".
 
     Returns
     -------
     Expression
-        A scalar, 0 to 1; it has no gradient.
+        A scalar, 0 to 1, or of shape (m,) where `reduction` is None; it has no gradient.
 
     Raises
     ------
@@ -46,16 +54,18 @@ def accuracy(y_true: Any, y_pred: Any) -> Expression:
     >>> bp.function([y, a], bp.accuracy(y, a), backend="reference")([1, 0], [[0.1, 0.9], [0.3, 0.7]])
     np.float32(0.5)
     """
-    return call(_accuracy, y_true, y_pred, name="accuracy")
+    return reduced("accuracy", (y_true, y_pred), sample_weight, reduction)
 
 
-def _accuracy(y: Node, a: Node) -> Expression:
+@terms_of("accuracy")
+def _accuracy(y: Node, a: Node) -> Terms:
     if a.dims in ((), (1,)):
         return _binary(y, a)
     return _sparse(y, a) if is_labels(y, a) else _categorical(y, a)
 
 
-def binary_accuracy(y_true: Any, y_pred: Any) -> Expression:
+@known_keywords
+def binary_accuracy(y_true: Any, y_pred: Any, sample_weight: Any = None, reduction: str | None = MEAN) -> Expression:
     """The share of outputs on the target's side of 0.5.
 
     Parameters
@@ -64,11 +74,16 @@ def binary_accuracy(y_true: Any, y_pred: Any) -> Expression:
         Zeros and ones, of the outputs' shape; (m,) stands for (m, 1).
     y_pred : expression
         The outputs a, of shape (m, k) or (m,).
+    sample_weight : expression or number, optional
+        Of shape (m,) or (m, 1): what the row's value is multiplied by. Default 1.
+    reduction : str or None
+        "sum_over_batch_size" divides the sum over rows by m, "mean_with_sample_weight" by the sum of the weights, "sum"
+        by nothing; None gives the value of each row. Default "sum_over_batch_size".
 
     Returns
     -------
     Expression
-        A scalar, 0 to 1; it has no gradient.
+        A scalar, 0 to 1, or of shape (m,) where `reduction` is None; it has no gradient.
 
     Raises
     ------
@@ -86,14 +101,18 @@ def binary_accuracy(y_true: Any, y_pred: Any) -> Expression:
     >>> bp.function([y, a], bp.binary_accuracy(y, a), backend="reference")([1, 0, 1], [0.9, 0.5, 0.2])
     np.float32(0.6666667)
     """
-    return call(_binary, y_true, y_pred, name="binary_accuracy")
+    return reduced("binary_accuracy", (y_true, y_pred), sample_weight, reduction)
 
 
-def _binary(y: Node, a: Node) -> Expression:
-    return mean(Operation("equal", matched_target(y, a), Operation("greater", a, 0.5)))
+@terms_of("binary_accuracy")
+def _binary(y: Node, a: Node) -> Terms:
+    return Terms(Operation("equal", matched_target(y, a), Operation("greater", a, 0.5)))
 
 
-def categorical_accuracy(y_true: Any, y_pred: Any) -> Expression:
+@known_keywords
+def categorical_accuracy(
+    y_true: Any, y_pred: Any, sample_weight: Any = None, reduction: str | None = MEAN
+) -> Expression:
     """The share of rows whose largest output is where the largest target is.
 
     Parameters
@@ -102,11 +121,16 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Expression:
         One-hot rows, of the outputs' shape.
     y_pred : expression
         The outputs a, of shape (m, k).
+    sample_weight : expression or number, optional
+        Of shape (m,) or (m, 1): what the row's value is multiplied by. Default 1.
+    reduction : str or None
+        "sum_over_batch_size" divides the sum over rows by m, "mean_with_sample_weight" by the sum of the weights, "sum"
+        by nothing; None gives the value of each row. Default "sum_over_batch_size".
 
     Returns
     -------
     Expression
-        A scalar, 0 to 1; it has no gradient.
+        A scalar, 0 to 1, or of shape (m,) where `reduction` is None; it has no gradient.
 
     Raises
     ------
@@ -125,14 +149,18 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Expression:
     >>> f([[0, 1], [1, 0]], [[0.1, 0.9], [0.3, 0.7]])
     np.float32(0.5)
     """
-    return call(_categorical, y_true, y_pred, name="categorical_accuracy")
+    return reduced("categorical_accuracy", (y_true, y_pred), sample_weight, reduction)
 
 
-def _categorical(y: Node, a: Node) -> Expression:
-    return mean(Operation("equal", argmax(matched_target(y, a)), argmax(a)))
+@terms_of("categorical_accuracy")
+def _categorical(y: Node, a: Node) -> Terms:
+    return Terms(Operation("equal", argmax(matched_target(y, a)), argmax(a)))
 
 
-def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Expression:
+@known_keywords
+def sparse_categorical_accuracy(
+    y_true: Any, y_pred: Any, sample_weight: Any = None, reduction: str | None = MEAN
+) -> Expression:
     """The share of rows whose largest output is the label's.
 
     Parameters
@@ -141,11 +169,16 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Expression:
         Labels, whole numbers 0 … k − 1, of shape (m,) or (m, 1).
     y_pred : expression
         The outputs a, of shape (m, k).
+    sample_weight : expression or number, optional
+        Of shape (m,) or (m, 1): what the row's value is multiplied by. Default 1.
+    reduction : str or None
+        "sum_over_batch_size" divides the sum over rows by m, "mean_with_sample_weight" by the sum of the weights, "sum"
+        by nothing; None gives the value of each row. Default "sum_over_batch_size".
 
     Returns
     -------
     Expression
-        A scalar, 0 to 1; it has no gradient.
+        A scalar, 0 to 1, or of shape (m,) where `reduction` is None; it has no gradient.
 
     Raises
     ------
@@ -163,11 +196,12 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Expression:
     >>> bp.function([y, a], bp.sparse_categorical_accuracy(y, a), backend="reference")([1, 0], [[0.1, 0.9], [0.3, 0.7]])
     np.float32(0.5)
     """
-    return call(_sparse, y_true, y_pred, name="sparse_categorical_accuracy")
+    return reduced("sparse_categorical_accuracy", (y_true, y_pred), sample_weight, reduction)
 
 
-def _sparse(y: Node, a: Node) -> Expression:
-    return mean(Operation("equal", labels(y, a), argmax(a)))
+@terms_of("sparse_categorical_accuracy")
+def _sparse(y: Node, a: Node) -> Terms:
+    return Terms(Operation("equal", labels(y, a), argmax(a)))
 
 
 METRICS: dict[str, Loss] = {

@@ -68,6 +68,20 @@ def test_keras_clips_what_fastbp_does_not() -> None:
     assert float(keras.losses.categorical_crossentropy(target, softmax)[0]) == pytest.approx(-np.log(1e-7))
 
 
+@shows("a loss called as a function")
+def test_a_loss_of_keras_has_a_value_per_row() -> None:
+    y, p = np.array([[1.0], [0.0]]), np.array([[0.9], [0.2]])
+    of_keras = np.asarray(keras.losses.binary_crossentropy(y, p))
+    y_true, y_pred = bp.input("y"), bp.input("p")
+    inputs = [y_true, y_pred]
+    per_row = bp.function(inputs, bp.binary_crossentropy(y_true, y_pred, reduction=None), dtype="float64")(y, p)
+    np.testing.assert_allclose(per_row, of_keras, rtol=1e-6)
+    mean = bp.function(inputs, bp.binary_crossentropy(y_true, y_pred), dtype="float64")(y, p)
+    assert mean == pytest.approx(of_keras.mean(), rel=1e-6)
+    with pytest.raises(ValueError, match=r"reduction=None"):
+        bp.function(inputs, bp.mean((1 + 9 * y_true) * bp.binary_crossentropy(y_true, y_pred)))(y, p)
+
+
 @shows("targets of another shape")
 def test_keras_broadcasts_targets_that_fastbp_refuses() -> None:
     assert compiled(keras, units=3).evaluate(X, X[:, :1], verbose=0) > 0

@@ -65,5 +65,8 @@ class GraphBuilder(Protocol):
     def gradients(self, cost: int, wrt: tuple[int, ...]) -> list[int]:
         """The nodes of d cost / d wrt[i]."""
 
+    def note_reduced(self, node: int, name: str) -> None:
+        """Says that a node is the loss or metric `name` of all rows, one number."""
+
     def next_dropout(self) -> int:
         """The ordinal of a new dropout."""

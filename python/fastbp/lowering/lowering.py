@@ -24,6 +24,8 @@ Dims = tuple[int, ...]
 
 WITHOUT_GRADIENT = frozenset(["argmax", "equal", "first_max", "greater", "one_hot", "sign"])  # of operations
 
+SCALES = frozenset(["add", "divide", "multiply", "negative", "subtract"])  # what is done with a loss to weigh it
+
 
 class Node(Expression):
     """An expression that is already a node of the graph. Layers and losses are called with such operands."""
@@ -132,6 +134,7 @@ class Lowering:
         # The layers around the uses of each layer (itself included) and of each parameter that no layer owns.
         self._around: dict[Any, list[Any]] = {}
         self._dropouts = 0
+        self._reduced: dict[int, str] = {}  # the name of the loss or metric that a number for all rows comes from
         self._gradients: dict[tuple[int, tuple[int, ...]], list[int]] = {}  # by (cost, wrt)
         self._open: list[LayerCall] = []
         for slot, (expression, dims) in enumerate(zip(inputs, shapes)):
@@ -148,7 +151,25 @@ class Lowering:
         """Adds a node. A node without a name gets its layer's path as its name, unless it is a constant."""
         if not name and self._open and operation != "constant":
             name = self.path
-        return int(self.graph.add(operation, list(inputs), list(integers), list(numbers), name))
+        node = int(self.graph.add(operation, list(inputs), list(integers), list(numbers), name))
+        if self._reduced and operation in SCALES:
+            self._follow_reduced(node, operation, inputs)
+        return node
+
+    def note_reduced(self, node: int, name: str) -> None:
+        if not self.shape(node)[0]:
+            self._reduced[node] = name
+
+    def _follow_reduced(self, node: int, operation: str, inputs: Sequence[int]) -> None:
+        """Raises a ValueError if a loss' one number for all rows is multiplied by rows: that would weigh none."""
+        names = [self._reduced[i] for i in inputs if i in self._reduced]
+        if names and not self.shape(node)[0]:
+            self._reduced[node] = names[0]
+        elif names and operation in ("multiply", "divide"):
+            raise ValueError(
+                f"{names[0]} is one number for all rows, so a factor with rows weighs none of them: "
+                f"{names[0]}(…, reduction=None) gives a value per row, which bp.mean averages after the product"
+            )
 
     def shape(self, node: int) -> tuple[bool, Dims]:
         rows, dims = self.graph.shape(node)
