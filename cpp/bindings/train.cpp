@@ -59,12 +59,13 @@ class AnyTrainer {
  public:
   AnyTrainer(Made<Graph> made, int cost, const std::vector<int>& figures, std::shared_ptr<SharedParameters> parameters,
              const std::vector<TrainedWeight>& weights, const py::dict& optimizer, std::uint64_t seed,
-             std::optional<int> descended)
+             std::optional<int> descended, std::optional<unsigned> total_weight)
       : inputs_(*made), parameters_(parameters) {
     const Graph& graph = *made;
     const OptimizerSettings settings = settings_of(optimizer);
     const auto make = [&](auto zero) {
-      return std::make_unique<Trainer<decltype(zero)>>(graph, cost, descended.value_or(cost), figures, parameters,
+      return std::make_unique<Trainer<decltype(zero)>>(graph, cost, descended.value_or(cost), figures,
+                                                       total_weight ? static_cast<int>(*total_weight) : -1, parameters,
                                                        weights, settings, seed);
     };
     if (parameters->dtype() == Dtype::float32)
@@ -209,9 +210,11 @@ class AnyTrainer {
 void register_train(py::module_& module) {
   py::class_<AnyTrainer>(module, "Trainer", "Mini-batch training, whole epochs in one call.")
       .def(py::init<Made<Graph>, int, const std::vector<int>&, std::shared_ptr<SharedParameters>,
-                    const std::vector<TrainedWeight>&, const py::dict&, std::uint64_t, std::optional<int>>(),
+                    const std::vector<TrainedWeight>&, const py::dict&, std::uint64_t, std::optional<int>,
+                    std::optional<unsigned>>(),
            py::arg("graph"), py::arg("cost"), py::arg("figures"), py::arg("parameters").none(false), py::arg("weights"),
-           py::arg("optimizer"), py::arg("seed"), py::arg("descended") = py::none())
+           py::arg("optimizer"), py::arg("seed"), py::arg("descended") = py::none(),
+           py::arg("total_weight") = py::none())
       .def("fit", method(&AnyTrainer::fit), py::arg("inputs"), py::arg("finished") = py::none(), py::kw_only(),
            py::arg("batch_size"), py::arg("epochs") = 1, py::arg("shuffle") = true, py::arg("rows") = py::none(),
            py::arg("check_finite") = false, py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none(),

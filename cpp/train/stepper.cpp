@@ -133,6 +133,11 @@ void Stepper<T>::take(SharedStep& step, Team& team, int thread) {
   plan_->run(step.frame, team, thread);
   for (int i = thread; i < figures_; i += team.size())
     step.figures[static_cast<std::size_t>(i)] = static_cast<double>(*plan_->output_data(i));
+  if (total_weight_ >= 0 && *plan_->output_data(total_weight_) == 0) {
+    team.barrier(thread);  // all threads have read their figures
+    if (thread == 0) step.finite = std::isfinite(step.figures[0]);
+    return;
+  }
   const bool stored = plan_->stores_all();
   const double bound = stored ? 0 : plan_->unstored_bound(step.frame, team.size());
   const bool in_products = !stored && is_settled(step, bound, team, thread);

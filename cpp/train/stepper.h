@@ -33,10 +33,13 @@ template <class T>
 class Stepper {
  public:
   // outputs: figures scalars, of which the cost is the first, then the gradients of the optimiser's weights.
-  Stepper(const Graph& graph, std::vector<int> outputs, int figures, Parameters& parameters, Optimizer<T>& optimizer)
+  // total_weight: the figure, or -1, that is 0 where no row of a step counts; such a step changes nothing.
+  Stepper(const Graph& graph, std::vector<int> outputs, int figures, int total_weight, Parameters& parameters,
+          Optimizer<T>& optimizer)
       : graph_(graph),
         outputs_(std::move(outputs)),
         figures_(figures),
+        total_weight_(total_weight),
         parameters_(parameters),
         optimizer_(optimizer) {}
 
@@ -49,7 +52,7 @@ class Stepper {
   // Something else may have written weights or states since the last step, or they will be used in another way.
   void forget_magnitudes() { values_small_ = false; }
 
-  // begin: by thread 0. take: then by every thread; writes nothing if the step is not finite.
+  // begin: by thread 0. take: then by every thread; writes nothing if the step is not finite or no row counts.
   void begin(const Frame& frame);
   void take(SharedStep& step, Team& team, int thread);
 
@@ -63,7 +66,7 @@ class Stepper {
 
   const Graph& graph_;
   std::vector<int> outputs_;
-  int figures_;
+  int figures_, total_weight_;
   Parameters& parameters_;
   Optimizer<T>& optimizer_;
   std::unique_ptr<Plan<T>> plan_;

@@ -66,7 +66,7 @@ struct Trainer<T>::Run {
 };
 
 template <class T>
-Trainer<T>::Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures,
+Trainer<T>::Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures, int total_weight,
                     std::shared_ptr<Parameters> parameters, const std::vector<TrainedWeight>& weights,
                     const OptimizerSettings& settings, std::uint64_t seed)
     : graph_(graph),
@@ -75,7 +75,11 @@ Trainer<T>::Trainer(const Graph& graph, int cost, int descended, const std::vect
       optimizer_(trained(graph_, weights, *parameters_), settings),
       seed_(seed),
       stepper_(graph_, outputs_of(graph_, cost, descended, figures, weights), static_cast<int>(figures.size()) + 1,
-               *parameters_, optimizer_) {}
+               total_weight, *parameters_, optimizer_) {
+  if (total_weight > static_cast<int>(figures.size()))
+    throw Error(Cause::value, "total_weight must be the place of a figure, 0 to " + std::to_string(figures.size()) +
+                                  ", got " + std::to_string(total_weight));
+}
 
 template <class T>
 void Trainer<T>::prepare(Index batch_size, const Augmentation& augmentation, bool often) {

@@ -51,8 +51,8 @@ struct FitResult {
 template <class T>
 class Trainer {
  public:
-  // cost is reported; the gradients are those of descended, by the weights.
-  Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures,
+  // cost is reported; the gradients are those of descended, by the weights. total_weight: see Stepper.
+  Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures, int total_weight,
           std::shared_ptr<Parameters> parameters, const std::vector<TrainedWeight>& weights,
           const OptimizerSettings& settings, std::uint64_t seed);
 

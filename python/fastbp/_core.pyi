@@ -80,6 +80,7 @@ class Trainer:
         optimizer: Mapping[str, Any],
         seed: int,
         descended: int | None = ...,
+        total_weight: int | None = ...,
     ) -> None: ...
     def fit(
         self,

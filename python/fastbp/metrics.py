@@ -214,7 +214,7 @@ METRICS: dict[str, Loss] = {
 }
 
 
-def get_metrics(metrics: Any, loss: Loss) -> list[tuple[str, Loss]]:
+def get_metrics(metrics: Any, loss: Loss | None, argument: str = "metrics") -> list[tuple[str, Loss]]:
     """(name, function) of each metric; `metrics` is a list of names and functions, or one of them, or None.
 
     `loss` is that of the model: where it is the binary cross entropy, `accuracy` is the binary accuracy.
@@ -222,20 +222,20 @@ def get_metrics(metrics: Any, loss: Loss) -> list[tuple[str, Loss]]:
     if metrics is None:
         return []
     if not (isinstance(metrics, Iterable) or callable(metrics)):
-        raise TypeError(f"metrics must be a list of names or functions, got {metrics!r}")
+        raise TypeError(f"{argument} must be a list of names or functions, got {metrics!r}")
     found: list[tuple[str, Loss]] = []
     listed: Iterable[Any] = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
     for metric in listed:
         if isinstance(metric, str):
-            found.append((metric, look_up("metrics", metric, METRICS)))
+            found.append((metric, look_up(argument, metric, METRICS)))
         elif callable(metric):
             found.append((getattr(metric, "__name__", type(metric).__name__), metric))
         else:
-            raise TypeError(f"metrics must be names or functions (y_true, y_pred), got {type(metric).__name__}")
+            raise TypeError(f"{argument} must be names or functions (y_true, y_pred), got {type(metric).__name__}")
     if loss is binary_crossentropy:
         found = [(name, binary_accuracy if function is accuracy else function) for name, function in found]
     names = [name for name, _ in found]
     for name in names:
         if name == "loss" or names.count(name) > 1:
-            raise ValueError(f"metrics must have different names, none of them 'loss', got {name!r}")
+            raise ValueError(f"{argument} must have different names, none of them 'loss', got {name!r}")
     return found

@@ -220,8 +220,8 @@ def test_an_unknown_name_has_a_nearest_known_one(act: Any, message: str) -> None
         ({"validation_data": (X, Y[1:])}, ValueError, "validation y has 39 rows, but validation x has 40"),
         ({"callbacks": 5}, TypeError, "callbacks must be a list of bp.Callback, got 5"),
         ({"callbacks": [print]}, TypeError, "callbacks must be instances of bp.Callback"),
-        ({"sample_weight": Y}, TypeError, "sample_weight"),
-        ({"class_weight": {}}, TypeError, "class_weight"),
+        ({"sample_weight": X}, ValueError, r"sample_weight must hold one number per row, of shape \(rows,\), got"),
+        ({"class_weight": [1, 2]}, TypeError, "class_weight must be a dict of label: weight"),
     ],
     ids=str,
 )

@@ -68,9 +68,9 @@ def test_a_split_of_a_map_copies_nothing(tmp_path: Path) -> None:
     seen: list[np.ndarray] = []
 
     class Watched(bp.Sequential):
-        def _evaluated(self, arrays: Any, *others: Any, **named: Any) -> list[float]:
-            seen.extend(arrays)
-            return super()._evaluated(arrays, *others, **named)
+        def _evaluated(self, data: Any, *others: Any, **named: Any) -> list[float]:
+            seen.extend(data.arrays)
+            return super()._evaluated(data, *others, **named)
 
     net = Watched([bp.Dense(1)])
     net.compile(bp.SGD(1e-6), "mse")

@@ -257,7 +257,7 @@ def test_summary_says_parameters_and_bytes_before_anything_runs():
         (lambda net: net.fit(X, LABELS, batch_size=0), "batch_size must be at least 1, got 0"),
         (lambda net: net.fit(X, LABELS, verbose=7), "verbose must be"),
         (lambda net: net.fit(X, LABELS, validation_split=1.5), "validation_split must be"),
-        (lambda net: net.fit(X, LABELS, validation_data=(X, LABELS, 1)), "pair"),
+        (lambda net: net.fit(X, LABELS, validation_data=(X,)), r"a tuple \(x, y\) or"),
         (lambda net: net.fit(X), "y must be given"),
         (lambda net: net.compile("sgdd", "mse"), "did you mean 'sgd'"),
         (lambda net: net.get_layer("dens"), "did you mean 'dense'"),

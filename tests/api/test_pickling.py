@@ -143,7 +143,9 @@ def test_functions_without_a_name_are_refused_by_pickle_and_shared_by_copies(mak
 def test_a_loss_without_a_name_is_refused_by_pickle_and_shared_by_copies():
     net = bp.Sequential([bp.Dense(1)])
     net.compile(loss=lambda y, a: bp.mean(bp.abs(y - a)), metrics=["mae"])
-    with pytest.raises(TypeError, match=r"Goal cannot be pickled: its loss is <function .*the top level of a module"):
+    with pytest.raises(
+        TypeError, match=r"OutputGoal cannot be pickled: its loss is <function .*the top level of a module"
+    ):
         pickle.dumps(net)
     assert copy.deepcopy(net).evaluate(X, X[:, :1]) == net.evaluate(X, X[:, :1])
 

@@ -196,5 +196,5 @@ def test_weights_of_a_wrong_shape_are_named():
         value_of(bp.mse, BITS, None, np.ones((ROWS, OUTPUTS)))
     w = bp.parameter(np.ones(3), name="w")
     s = bp.input("s")
-    with pytest.raises(ValueError, match="weighs rows, but the loss has none"):
+    with pytest.raises(ValueError, match="weighs rows, but the loss gives one number for all"):
         bp.function([s], bp.mse(np.ones(3), w, sample_weight=s))(np.ones(4))

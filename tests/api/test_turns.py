@@ -135,7 +135,7 @@ def test_an_evaluation_beside_a_training_does_not_change_its_penalties(backend: 
         def within() -> None:
             thread.start()
             thread.join()
-            training = net._graph_for([X, Y])
+            training = net._graph_for(net._data(X, Y))
             trainer = net._session.begin(training)
             trainer.step([X, Y])
 
@@ -400,7 +400,7 @@ def test_a_value_that_is_set_during_a_training_without_a_step_stays(backend: str
     net = bp.Model(x, x @ weight)
     net.compile("sgd", "mse", backend=backend)
     net.build()
-    trainer = net._session.begin(net._graph_for([X, Y]))
+    trainer = net._session.begin(net._graph_for(net._data(X, Y)))
 
     def fails() -> None:
         weight.value = np.full((3, 1), 7.0)

@@ -39,7 +39,7 @@ def test_every_class_has_its_share_of_the_rows_that_validate(y, loss):
     net.compile(bp.SGD(0.0), loss=loss)
     held_out = []
     evaluated = net._evaluated
-    net._evaluated = lambda arrays, *rest, **named: (held_out.append(arrays[-1]), evaluated(arrays, *rest, **named))[1]
+    net._evaluated = lambda data, *rest, **named: (held_out.append(data.targets[0]), evaluated(data, *rest, **named))[1]
     net.fit(X, y, epochs=1, verbose=0, validation_split=0.2, stratify=True)
     labels = np.argmax(held_out[0], axis=1) if loss == "categorical_crossentropy" else np.ravel(held_out[0])
     assert np.bincount(labels.astype(int)).tolist() == [12, 4, 2]

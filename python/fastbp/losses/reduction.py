@@ -85,7 +85,7 @@ class Reduction:
         terms = _TERMS[self.name](*self.options, *operands)
         if not weight and self.reduction in (MEAN, "mean_with_sample_weight"):
             return _scaled(call(partial(_mean, terms.divisor), terms.values), terms)
-        return call(partial(_weighted, self.reduction, terms.divisor), _scaled(terms.values, terms), *weight)
+        return weighed(_scaled(terms.values, terms), self.reduction, *weight, divisor=terms.divisor)
 
 
 def reduced(
@@ -102,6 +102,14 @@ def reduced(
     return kind(Reduction(name, options, reduction, bool(weights)), *operands, *weights, name=name)
 
 
+def weighed(
+    values: Any, reduction: str, weight: Any = None, *, divisor: int | None = None, name: str = "the loss"
+) -> Expression:
+    """Values that have rows, weighted and reduced; the features of a row are averaged, or their sum is divided."""
+    weights = () if weight is None else (weight,)
+    return call(partial(_weighted, reduction, divisor, name), values, *weights)
+
+
 def _scaled(value: Expression, terms: Terms) -> Expression:
     value = value if terms.scale == 1 else terms.scale * value
     return value if terms.offset == 0 else value + terms.offset
@@ -115,13 +123,13 @@ def _count(divisor: int | None, values: Node) -> int:
     return math.prod(values.dims) if divisor is None else divisor
 
 
-def _weighted(reduction: str, divisor: int | None, values: Node, weight: Node | None = None) -> Expression:
+def _weighted(reduction: str, divisor: int | None, name: str, values: Node, weight: Node | None = None) -> Expression:
     """Rows are weighted before the division, so that a weight of 1 changes no bit."""
     features = tuple(range(values.rows, values.rows + len(values.dims)))
     per_row: Expression = sum(values, axis=features) if features else values
     count = _count(divisor, values)
     if weight is not None:
-        weight_of_row = _weight_of_row(weight, values)
+        weight_of_row = _weight_of_row(weight, values, name)
         per_row = Operation("product_or_zero", per_row, weight_of_row)
     if reduction == MEAN:
         return Shaped(divided_by_rows, (sum(per_row), values), count)
@@ -133,9 +141,12 @@ def _weighted(reduction: str, divisor: int | None, values: Node, weight: Node | 
     return Operation("quotient_or_zero", total, sum(weight_of_row))
 
 
-def _weight_of_row(weight: Node, values: Node) -> Expression:
+def _weight_of_row(weight: Node, values: Node, name: str) -> Expression:
     if not values.rows:
-        raise ValueError("sample_weight weighs rows, but the loss has none: it depends on no input")
+        raise ValueError(
+            f"sample_weight weighs rows, but {name} gives one number for all of them: let it return a value per row, "
+            "as a loss of fastbp with reduction=None does"
+        )
     if weight.dims not in ((), (1,)) or (weight.dims and not weight.rows):
         raise ValueError(
             f"sample_weight must hold one number per row, of shape (rows,), got {shape_text(weight.rows, weight.dims)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._core import first_outside
+from .._shared.memory import require_memory
 
 ROUNDING = 1e-6  # how far beyond 0 and 1 probabilities may be, which sums in float32 are
 
@@ -41,8 +42,19 @@ class Domain:
     whole: bool = False
     binary: bool = False
 
-    def check(self, array: np.ndarray, name: str, prefix: str = "") -> None:
-        """Raises a ValueError, with row and value, unless all numbers are within; the array is read in place."""
+    def check(self, array: np.ndarray, name: str, prefix: str = "", counted: np.ndarray | None = None) -> None:
+        """Raises a ValueError, with row and value, unless all numbers are within; the array is read in place.
+
+        `counted` says which rows count; the others may hold any numbers, and those that count are copied.
+        """
+        if counted is not None and not counted.all():
+            rows = np.flatnonzero(counted)
+            require_memory(array[:1].nbytes * len(rows))
+            place = first_outside(array[rows], self.low, self.high, self.whole)
+            if place >= 0:
+                row, column = divmod(place, math.prod(array.shape[1:]))
+                self._refuse(array, prefix + name, int(rows[row]) * math.prod(array.shape[1:]) + column)
+            return
         place = first_outside(array, self.low, self.high, self.whole)
         if place >= 0:
             self._refuse(array, prefix + name, place)

@@ -69,8 +69,8 @@ class Node(Expression):
     def expect(self, domain: Domain) -> None:
         """Says which numbers the data of this node may hold, if it is an input; they are checked when data come."""
         node = self
-        while node.operation == "reshape":
-            node = node.operand(0)
+        while node.operation in ("reshape", "where_positive"):  # where_positive: of rows that count
+            node = node.operand(0 if node.operation == "reshape" else 1)
         if node.operation == "input":
             expected = (node.integers[0], domain)
             if expected not in self.lowering.domains:
@@ -222,10 +222,15 @@ class Lowering:
         for doubt in dict.fromkeys(self.doubts):
             warnings.warn(doubt, UserWarning, stacklevel=2)
 
-    def check(self, arrays: Sequence[np.ndarray], prefix: str = "") -> None:
-        """Raises a ValueError for data that a loss cannot be meant for; `prefix` comes before names in messages."""
+    def check(
+        self, arrays: Sequence[np.ndarray], prefix: str = "", counted: Mapping[int, np.ndarray] | None = None
+    ) -> None:
+        """Raises a ValueError for data that a loss cannot be meant for; `prefix` comes before names in messages.
+
+        `counted`: by slot, which rows count; default all.
+        """
         for slot, domain in self.domains:
-            domain.check(arrays[slot], self.inputs[slot].name, prefix)
+            domain.check(arrays[slot], self.inputs[slot].name, prefix, None if counted is None else counted.get(slot))
 
     @property
     def has_labels(self) -> bool:
@@ -252,12 +257,12 @@ class Lowering:
         for layer in self.made:
             layer._unbuild()
 
-    def inline(self, output: Expression, operands: Mapping[Expression, int]) -> int:
-        """The node of another network's `output`, with `operands` as its inputs; it shares this graph's parameters."""
+    def inline(self, outputs: Sequence[Expression], operands: Mapping[Expression, int]) -> list[int]:
+        """The nodes of another network's outputs, with `operands` as its inputs; it shares this graph's parameters."""
         outer = self.nodes
         self.nodes = {**{p: outer[p] for p in self.parameters}, **operands}
         try:
-            return self.node(output)
+            return [self.node(output) for output in outputs]
         finally:
             self.nodes = {**outer, **{p: self.nodes[p] for p in self.parameters}}
 

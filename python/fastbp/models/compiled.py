@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from .._shared.arguments import finite, truth
-from ..losses import LOSSES, get_loss
-from ..lowering.arrays import READ_IN_PLACE, as_array, common_rows
+from ..losses import LOSSES
+from ..lowering.arrays import READ_IN_PLACE, common_rows
 from ..lowering.backends import get_backend
-from ..metrics import get_metrics
 from ..optimizers import get_optimizer
 from ..optimizers.optimizer import Optimizer
+from ..training.data import Data
 from ..training.evaluation import Evaluation
+from ..training.figures import Layout
 from ..training.goal import Goal
 from ..training.session import TrainingSession
 from ..training.training_graph import TrainingGraph
+from .compile_arguments import read_goal
 from .predictor import Predictor
+from .training_data import name_of, read_targets, read_weights
 from .turns import Watch, alone
 
 
@@ -51,6 +52,9 @@ class CompiledNetwork(Predictor):
         l2: float = 0.0,
         proximal: bool = False,
         backend: str = "core",
+        loss_weights: Any = None,
+        weighted_metrics: Any = None,
+        loss_reduction: str | None = None,
     ) -> None:
         """Says how to train. Weights and counters stay as they are; the optimiser starts anew.
 
@@ -59,11 +63,12 @@ class CompiledNetwork(Predictor):
         optimizer : Optimizer or str
             Default "sgd": ``SGD(0.01)``.
         loss : str or function (y_true, y_pred)
-            A name of `fastbp.losses.LOSSES`, or any function of expressions; a result per row is averaged.
+            A name of `fastbp.losses.LOSSES`, or any function of expressions; a result per row is averaged. For several
+            outputs a list with one for each, or a dict by `output_names`; one that has none, or None, is not trained.
         metrics : list of str or functions
             "accuracy", names of losses, functions of expressions. In training they are means over batches, weighted by
             rows; in `evaluate` and validation a metric or loss that is no mean over rows, such as the root of a mean,
-            is computed once, from all predictions. Default: none.
+            is computed once, from all predictions. For several outputs a list of lists or a dict. Default: none.
         l1, l2 : float
             λ of the lecture's penalties λ/m Σ|w| and λ/(2m) Σw², with m the rows that `fit` trains on; weights that are
             trained only, never biases. Default 0.
@@ -72,6 +77,14 @@ class CompiledNetwork(Predictor):
             rather than through the gradient; see `L1L2`. Default False.
         backend : {"core", "reference"}
             Both give the same bits. Default "core".
+        loss_weights : list or dict of float, optional
+            What each output's loss is multiplied by in the sum that is trained. Default 1.
+        weighted_metrics : list of str or functions
+            Metrics of weighted rows: Σ s·value ÷ Σ s, with s the `sample_weight` times the class' weight. A function
+            must give a value per row. Default: none.
+        loss_reduction : {"sum_over_batch_size", "mean_with_sample_weight", "sum"}
+            What the sum of the rows' weighted losses is divided by: the rows, Σ s, or nothing. Default: as the loss
+            says, which is the rows.
 
         Raises
         ------
@@ -87,13 +100,10 @@ class CompiledNetwork(Predictor):
         >>> net.compile(bp.SGD(0.1), "categorical_crossentropy", metrics=["accuracy"], l2=1e-4)
         """
         get_backend(backend)
-        if loss is None:
-            raise ValueError("loss must be a name or a function (y_true, y_pred), got None")
-        if not self._single:
-            raise ValueError("a model that is trained has one output; a list of outputs is for predict")
-        l1, l2, proximal = finite("l1", l1), finite("l2", l2), truth("proximal", proximal)
-        function = get_loss(loss)
-        goal = Goal(function, get_metrics(metrics, function), l1, l2, proximal)
+        goal = read_goal(
+            self.output_names, loss=loss, loss_weights=loss_weights, metrics=metrics,
+            weighted_metrics=weighted_metrics, loss_reduction=loss_reduction, l1=l1, l2=l2, proximal=proximal,
+        )  # fmt: skip
         changed: dict[str, Any] = {"_session": self._session.compiled_anew(get_optimizer(optimizer), goal)}
         if backend != self._backend:  # the new backend's store is made when it is needed
             changed |= {"_backend": backend, "_store": None, "_prediction": None}
@@ -109,7 +119,8 @@ class CompiledNetwork(Predictor):
 
         The losses get better downwards. Callbacks know the cost and the accuracies themselves.
         """
-        if figure.removeprefix("val_") in LOSSES:
+        name = figure.removeprefix("val_")
+        if name in LOSSES or (self._session.goal is not None and name in self._session.goal.losses_by_name):
             return "min"
         raise ValueError(f"mode must be 'min' or 'max' for {figure!r}: whether it gets better downwards is not known")
 
@@ -118,30 +129,51 @@ class CompiledNetwork(Predictor):
             raise ValueError("the model must be compiled first: compile(optimizer=…, loss=…)")
         return self._session.goal
 
-    def _data(self, x: Any, y: Any, prefix: str = "") -> tuple[list[np.ndarray], int]:
-        """The arrays, inputs then targets, and their number of rows, at least one."""
+    def _data(self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, prefix: str = "") -> Data:
+        """The data, of at least one row."""
+        plain = self._single and sample_weight is None and class_weight is None
         in_place = self._accepts(x) and type(y) is np.ndarray and y.ndim > 0 and y.dtype.char in READ_IN_PLACE
-        if in_place and len(x) == len(y) > 0:  # as mostly: nothing more to be looked at
-            return [x, y], len(x)
-        if y is None:
-            raise ValueError(f"{prefix}y must be given: the targets")
+        if plain and in_place and len(x) == len(y) > 0:  # as mostly: nothing more to be looked at
+            return Data([x, y], len(x), y.shape[1:])
+        goal = self._compiled()
         arrays, names, rows = self._inputs(x, f"{prefix}x")
-        arrays.append(as_array(y, f"{prefix}y", self.dtype))
-        if len(arrays[-1]) != rows:
-            common_rows(arrays, [*names, f"{prefix}y"])
+        targets = read_targets(y, goal, f"{prefix}y", self.dtype)
+        weight_name = f"{prefix}sample_weight"
+        weights, places = read_weights(sample_weight, class_weight, targets, goal, weight_name, self.dtype)
+        for name, target in zip(self.output_names, targets):
+            if target is not None:
+                names.append(name_of(f"{prefix}y", name, self.output_names))
+                arrays.append(target)
+        arrays, names = [*arrays, *weights], [*names, *[weight_name] * len(weights)]
+        if any(len(array) != rows for array in arrays):
+            common_rows(arrays, names)
         if not rows:
             raise ValueError(f"{prefix}x must have at least 1 row, got 0")
-        return arrays, rows
+        shapes = tuple(None if target is None else target.shape[1:] for target in targets)
+        if plain and shapes[0] is not None:
+            return Data(arrays, rows, shapes[0])
+        return Data(arrays, rows, Layout(shapes, tuple(places)))
 
-    def _graph_for(self, arrays: Sequence[np.ndarray]) -> TrainingGraph:
-        """The training graph for inputs and targets like these, with the present settings and weights."""
-        return self._session.graph_for(arrays, self._make_training)
+    def _with_class_weights(self, data: Data, class_weight: Any) -> Data:
+        """The data with the weights of rows multiplied by those of their classes."""
+        goal, layout = self._compiled(), data.layout
+        targets = iter(data.targets)
+        by_output = [None if dims is None else next(targets) for dims in layout.targets]
+        of_rows = {o.name: data.weights[place] for o, place in zip(goal.outputs, layout.weights) if place is not None}
+        weights, places = read_weights(of_rows or None, class_weight, by_output, goal, "sample_weight", self.dtype)
+        last = len(data.arrays) - layout.weight_arrays
+        return Data([*data.arrays[:last], *weights], data.rows, Layout(layout.targets, tuple(places)))
 
-    def _make_training(self, session: TrainingSession, shapes: Sequence[tuple[int, ...]]) -> TrainingGraph:
-        store = self._built_for(shapes[:-1]).store
+    def _graph_for(self, data: Data) -> TrainingGraph:
+        """The training graph for data like these, with the present settings and weights."""
+        return self._session.graph_for(data, self._make_training)
+
+    def _make_training(self, session: TrainingSession, data: Data) -> TrainingGraph:
+        shapes = [array.shape[1:] for array in data.arrays[: len(self.inputs)]]
+        store = self._built_for(shapes).store
         graph: TrainingGraph = self._turns.build(
             "build", TrainingGraph,
-            store, self.inputs, shapes, self.outputs[0], session.goal, session.factors, self._scope,
+            store, self.inputs, shapes, self.outputs, session.goal, data.layout, session.factors, self._scope,
         )  # fmt: skip
         return graph
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,8 @@ from ..callbacks.history import History
 from ..errors import NonFiniteError
 from ..lowering.arrays import batches
 from ..training.backpropagation import Backpropagation
+from ..training.data import Data
+from ..training.figures import Layout
 from ..training.fit import MOST_EPOCHS, Fit, figures_in_order
 from ..training.progress import Line
 from ..training.splits import drawn_split, split_rows
@@ -32,8 +33,8 @@ class Model(CompiledNetwork):
     ----------
     inputs : input or list of inputs
         Made by ``bp.input`` or ``bp.Input``.
-    outputs : expression or list of expressions
-        Several are for `predict` alone: training takes one.
+    outputs : expression, or list or dict of expressions
+        With several, `compile` takes a loss for each, and `fit` their targets, as lists or as dicts by `output_names`.
     seed : int
         Of the initial weights, shuffling and dropout. Default 0.
     dtype : {"float32", "float64"}
@@ -101,6 +102,8 @@ class Model(CompiledNetwork):
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
         initial_epoch: int = 0,
         validation_freq: Any = 1,
         validation_batch_size: int | None = None,
@@ -116,7 +119,7 @@ class Model(CompiledNetwork):
         x : array, or a list, tuple or dict of arrays for several inputs
             Any real dtype and layout, also read-only or memory-mapped: read in place, converted row by row. The columns
             of a data frame are kept as `feature_names_in_`.
-        y : array
+        y : array, or a list or dict of arrays for several outputs
             The targets; see the loss.
         batch_size : int
             Rows per step; the last, short batch of an epoch is used too. Default 32.
@@ -127,10 +130,17 @@ class Model(CompiledNetwork):
         callbacks : list of Callback
         validation_split : float
             The share of rows that are not trained on: the last ones, or see `validation_seed`. Default 0.
-        validation_data : (x, y)
+        validation_data : (x, y) or (x, y, sample_weight)
             Evaluated after epochs; wins over `validation_split`.
         shuffle : bool
             Whether each epoch takes the rows in a new order. Default True.
+        class_weight : dict of int to float, optional
+            A weight for each label, of targets that are labels or one-hot rows; multiplied by the row's
+            `sample_weight`. Not for rows that validate. For several outputs a dict of dicts. Default 1.
+        sample_weight : array, optional
+            s, a finite weight per row, of shape (rows,): a step descends Σ s·loss ÷ rows, or see `loss_reduction` of
+            `compile`. What a row of weight 0 holds changes nothing, NaN included; a batch whose weights are all 0 makes
+            no update. For several outputs also a list or dict with an array for each. Default 1.
         initial_epoch : int
             Default 0.
         validation_freq : int or list of int
@@ -187,41 +197,42 @@ class Model(CompiledNetwork):
             seed = 0 if validation_seed is None else at_least("validation_seed", validation_seed, 0, 2**64 - 1)
             if drawn and (validation_data is not None or not validation_split):
                 raise ValueError("validation_seed and stratify draw the rows of validation_split, which is not in use")
-            arrays, rows = self._data(x, y)
+            data = given = self._data(x, y, sample_weight)
+            if class_weight is not None:
+                data = self._with_class_weights(given, class_weight)
+            if data.kind.__class__ is Layout:
+                data = data.masked()
             request = None
             if augment is not None:
                 if not isinstance(augment, augmentation.Transform):
                     raise TypeError(f"augment must be a transform of bp.augment, for the first input, got {augment!r}")
                 request = augment.request(
-                    "x" if len(arrays) == 2 else f"the input {self.inputs[0].name!r}", arrays[0].shape[1:]
+                    "x" if len(self.inputs) == 1 else f"the input {self.inputs[0].name!r}", data.arrays[0].shape[1:]
                 )
-            trained = rows
+            trained = data.rows
             if validation_data is None and validation_split:
-                trained = split_rows(rows, validation_split)
+                trained = split_rows(data.rows, validation_split)
             session = self._session
-            graph = session.graph_for(arrays, self._make_training)
-            graph.check(arrays)
+            graph = self._graph_for(data)
+            graph.check(data.arrays)
+            held_out: Data | None = None
             if drawn:
-                kept, others = drawn_split(arrays[-1], validation_split, seed, bool(stratify))
-                require_memory(sum(a.nbytes for a in arrays))
-                arrays, held_out, trained = [a[kept] for a in arrays], [a[others] for a in arrays], len(kept)
+                kept, others = drawn_split(data.targets[0], validation_split, seed, bool(stratify))
+                require_memory(sum(a.nbytes for a in data.arrays))
+                held_out, data, trained = given.mapped(lambda a: a[others]), data.mapped(lambda a: a[kept]), len(kept)
+            elif validation_data is not None:
+                held_out = self._validation_data(validation_data, x)
+            elif trained < data.rows:
+                held_out = given.mapped(lambda array: array[trained:])
             validate = None
-            if validation_data is not None:
-                if not isinstance(validation_data, (list, tuple)) or len(validation_data) != 2:
-                    raise ValueError("validation_data must be a pair (x, y)")
-                held_out, _ = self._data(validation_data[0], validation_data[1], "validation ")
-                self._check_columns(validation_data[0], "validation x", self._columns_of(x))
-                self._graph_for(held_out).check(held_out, "validation ")
-            elif trained < rows and not drawn:
-                held_out = [array[trained:] for array in arrays]
-            if validation_data is not None or trained < rows:
+            if held_out is not None:
+                # Now, or memory could end after the first epoch.
+                self._graph_for(held_out).evaluation.prepare(min(validation_batch, held_out.rows))
 
                 def validate(hooks: CallbackList) -> dict[str, float]:
                     figures = self._evaluated(held_out, validation_batch, hooks, by_weights_to_leave=True)
                     return dict(zip(graph.goal.names, figures))
 
-            if validate is not None:  # or memory could end after the first epoch
-                self._graph_for(held_out).evaluation.prepare(min(validation_batch, len(held_out[-1])))
             if not self._trainable:
                 raise ValueError(ALL_FROZEN)
             steps, columns = session.steps, self._columns
@@ -229,7 +240,7 @@ class Model(CompiledNetwork):
                 if type(x) is not np.ndarray:
                     self._keep_columns(x)
                 return Fit(
-                    self, session, graph, arrays, trained, batch_size=batch_size, epochs=epochs,
+                    self, session, graph, data.arrays, trained, batch_size=batch_size, epochs=epochs,
                     initial_epoch=initial_epoch, shuffle=shuffle, check_finite=check_finite, verbose=verbose,
                     callbacks=callbacks, validate=validate, validation_freq=validation_freq, augment=request,
                 ).run()  # fmt: skip
@@ -242,15 +253,30 @@ class Model(CompiledNetwork):
                 self._turns.undo(self._unmake)
             raise
 
+    def _validation_data(self, given: Any, x: Any) -> Data:
+        if not isinstance(given, (list, tuple)) or len(given) not in (2, 3):
+            raise ValueError("validation_data must be a tuple (x, y) or (x, y, sample_weight)")
+        weights = given[2] if len(given) == 3 else None
+        data = self._data(given[0], given[1], weights, prefix="validation ")
+        self._graph_for(data).check(data.arrays, "validation ")
+        self._check_columns(given[0], "validation x", self._columns_of(x))
+        return data
+
     @alone
-    def train_on_batch(self, x: Any, y: Any, return_dict: bool = False) -> Any:
+    def train_on_batch(
+        self, x: Any, y: Any, sample_weight: Any = None, class_weight: Any = None, return_dict: bool = False
+    ) -> Any:
         """One step on these rows.
 
         Parameters
         ----------
         x : array, or a list, tuple or dict of arrays for several inputs
-        y : array
+        y : array, or a list or dict of arrays for several outputs
             The targets.
+        sample_weight : array, optional
+            A weight per row, of shape (rows,); for several outputs also a list or dict. See `fit`. Default 1.
+        class_weight : dict of int to float, optional
+            A weight for each label; multiplied by the row's `sample_weight`. Default 1.
         return_dict : bool
             Default False.
 
@@ -279,40 +305,49 @@ class Model(CompiledNetwork):
         as_dict = return_dict if return_dict is False else truth("return_dict", return_dict)
         session = self._session
         again = session.repeated
-        if again is not None and again.is_like(session.optimizer, x, y):
+        weighted = sample_weight is not None or class_weight is not None
+        if again is not None and not weighted and again.is_like(session.optimizer, x, y):
             arrays, graph, trainer = [x, y], again.graph, again.trainer
             graph.check(arrays)
         else:
-            arrays, graph, trainer = self._ready_for_a_step(x, y)
-        figures = graph.store.train(trainer, trainer.step, arrays)
+            arrays, graph, trainer = self._ready_for_a_step(x, y, sample_weight, class_weight)
+        numbers = graph.store.train(trainer, trainer.step, arrays)
         if type(x) is not np.ndarray:
             self._keep_columns(x)
-        return figures_in_order(graph.goal.names, figures, as_dict)
+        return figures_in_order(graph.goal.names, graph.reported.of(numbers), as_dict)
 
     @tentative
-    def _ready_for_a_step(self, x: Any, y: Any) -> tuple[list[np.ndarray], TrainingGraph, Any]:
+    def _ready_for_a_step(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any
+    ) -> tuple[list[np.ndarray], TrainingGraph, Any]:
         self._compiled()
-        arrays, rows = self._data(x, y)
-        session, graph = self._session, self._graph_for(arrays)
-        graph.check(arrays)
-        graph.set_rows(session.rows or rows)
+        data = self._data(x, y, sample_weight, class_weight).masked()
+        session, graph = self._session, self._graph_for(data)
+        graph.check(data.arrays)
+        graph.set_rows(session.rows or data.rows)
         if not self._trainable:
             raise ValueError(ALL_FROZEN)
         trainer = session.begin(graph)
-        session.repeat(graph, arrays, x, y)
-        return arrays, graph, trainer
+        session.repeat(graph, data.arrays, x, y)
+        return data.arrays, graph, trainer
 
     @tentative
-    def loss_and_gradients(self, x: Any, y: Any, training: bool = True) -> tuple[float, list[np.ndarray]]:
+    def loss_and_gradients(
+        self, x: Any, y: Any, training: bool = True, sample_weight: Any = None, class_weight: Any = None
+    ) -> tuple[float, list[np.ndarray]]:
         """The loss of these rows, penalties included, and its gradients in the order of `get_weights`.
 
         Parameters
         ----------
         x : array, or a list, tuple or dict of arrays for several inputs
-        y : array
+        y : array, or a list or dict of arrays for several outputs
             The targets.
         training : bool
             Whether dropout drops; every such call draws anew, beside a training with each step of it. Default True.
+        sample_weight : array, optional
+            A weight per row, of shape (rows,); for several outputs also a list or dict. See `fit`. Default 1.
+        class_weight : dict of int to float, optional
+            A weight for each label; multiplied by the row's `sample_weight`. Default 1.
 
         Returns
         -------
@@ -334,12 +369,12 @@ class Model(CompiledNetwork):
         (10.0, [array([[-10.]], dtype=float32)])
         """
         self._compiled()
-        arrays, rows = self._data(x, y)
+        data = self._data(x, y, sample_weight, class_weight).masked()
         training = truth("training", training)
-        session, graph = self._session, self._graph_for(arrays)
-        graph.check(arrays)
-        self._turns.while_idle(graph.set_rows, session.rows or rows)
-        loss, *gradients = graph.gradients(self._weights, training)(arrays, counter=session.steps)
+        session, graph = self._session, self._graph_for(data)
+        graph.check(data.arrays)
+        self._turns.while_idle(graph.set_rows, session.rows or data.rows)
+        loss, *gradients = graph.gradients(self._weights, training)(data.arrays, counter=session.steps)
         if training:
             self._turns.while_idle(session.count_step)  # else it would count as a step of that training
         return float(loss), [np.asarray(g) for g in gradients]
@@ -396,10 +431,12 @@ class Model(CompiledNetwork):
         self._compiled()
         if len(self.inputs) > 1:
             raise TypeError(f"backpropagate is for networks of one input, got one of {len(self.inputs)}")
-        arrays, _ = self._data(x, y)
-        graph = self._graph_for(arrays)
-        graph.check(arrays)
-        return graph.backpropagation(arrays)
+        if len(self.outputs) > 1:
+            raise TypeError(f"backpropagate is for networks of one output, got one of {len(self.outputs)}")
+        data = self._data(x, y)
+        graph = self._graph_for(data)
+        graph.check(data.arrays)
+        return graph.backpropagation(data.arrays)
 
     @tentative
     def evaluate(
@@ -408,25 +445,31 @@ class Model(CompiledNetwork):
         y: Any = None,
         batch_size: int | None = None,
         verbose: Any = 0,
+        sample_weight: Any = None,
         callbacks: Any = None,
         return_dict: bool = False,
+        class_weight: Any = None,
     ) -> Any:
         """The loss, penalties included, and the metrics over all rows, dropout off.
 
         Parameters
         ----------
         x : array, or a list, tuple or dict of arrays for several inputs
-        y : array
+        y : array, or a list or dict of arrays for several outputs
             The targets.
         batch_size : int
             Rows at a time. Figures are means over batches, weighted by rows; a metric or loss that is no mean over
             rows, such as the root of a mean, is computed once, from all predictions. Default 32.
         verbose : 0, 1, 2 or "auto"
             0 prints nothing, all others one line at the end: rows, seconds, rows/s and the figures. Default 0.
+        sample_weight : array, optional
+            A weight per row, of shape (rows,); for several outputs also a list or dict. See `fit`. Default 1.
         callbacks : list of Callback
             Their ``on_test_…`` hooks are called.
         return_dict : bool
             Default False.
+        class_weight : dict of int to float, optional
+            A weight for each label; multiplied by the row's `sample_weight`. Default 1.
 
         Returns
         -------
@@ -449,32 +492,32 @@ class Model(CompiledNetwork):
         goal = self._compiled()
         return_dict = truth("return_dict", return_dict)
         size = 32 if batch_size is None else at_least("batch_size", batch_size, 1)
-        arrays, rows = self._data(x, y)
-        self._graph_for(arrays).check(arrays)
-        line = Line("evaluate", verbose, rows)
-        hooks = CallbackList(callbacks, self, {"steps": -(-rows // size), "verbose": verbose})
-        figures = self._evaluated(arrays, size, hooks)
+        data = self._data(x, y, sample_weight, class_weight)
+        self._graph_for(data).check(data.arrays)
+        line = Line("evaluate", verbose, data.rows)
+        hooks = CallbackList(callbacks, self, {"steps": -(-data.rows // size), "verbose": verbose})
+        figures = self._evaluated(data, size, hooks)
         line.end(dict(zip(goal.names, figures)))
         return figures_in_order(goal.names, figures, return_dict)
 
     def _evaluated(
-        self, arrays: Sequence[np.ndarray], batch_size: int, hooks: CallbackList, by_weights_to_leave: bool = False
+        self, data: Data, batch_size: int, hooks: CallbackList, by_weights_to_leave: bool = False
     ) -> list[float]:
-        graph = self._graph_for(arrays)
-        self._turns.while_idle(graph.set_rows, self._session.rows or len(arrays[-1]))
+        graph, arrays = self._graph_for(data), data.arrays
+        self._turns.while_idle(graph.set_rows, self._session.rows or data.rows)
         evaluation = self._evaluation_to_leave(graph) if by_weights_to_leave else graph.evaluation
         hooks.call("on_test_begin", {})
         if hooks.overrides("on_test_batch_begin", "on_test_batch_end"):
-            sums, seen = np.zeros(len(graph.goal.names)), 0
-            for number, part in batches(len(arrays[-1]), batch_size):
+            sums, seen = np.zeros(graph.reported.numbers), 0
+            for number, part in batches(data.rows, batch_size):
                 hooks.call("on_test_batch_begin", number, {})
                 rows = part.stop - part.start
-                sums += np.array(evaluation.of_batch([array[part] for array in arrays])) * rows
+                sums += evaluation.of_batch([array[part] for array in arrays]) * rows
                 seen += rows
-                hooks.call("on_test_batch_end", number, dict(zip(graph.goal.names, (sums / seen).tolist())))
-            means = (sums / seen).tolist()
+                hooks.call("on_test_batch_end", number, dict(zip(graph.goal.names, evaluation.figures(sums / seen))))
+            means = sums / seen
         else:
-            means = evaluation.means(arrays, min(batch_size, len(arrays[-1])))
+            means = evaluation.means(arrays, min(batch_size, data.rows))
         values = evaluation.corrected(means, arrays, batch_size)
         hooks.call("on_test_end", dict(zip(graph.goal.names, values)))
         return values

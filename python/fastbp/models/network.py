@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -65,7 +65,13 @@ class Network(KnownAttributes, Picklable):
         self._trainable = True
         self._turns = ModelTurns()
         self._single = isinstance(outputs, Expression)
-        self._set_outputs([outputs] if self._single else list(outputs), self.inputs)
+        self._given_names = list(outputs) if isinstance(outputs, Mapping) else None
+        listed = outputs.values() if isinstance(outputs, Mapping) else outputs
+        self._set_outputs([outputs] if self._single else list(listed), self.inputs)
+        if not self.outputs:
+            raise ValueError("outputs must hold at least one expression, got none")
+        if self._given_names is not None and not all(isinstance(name, str) and name for name in self._given_names):
+            raise TypeError(f"outputs must be a dict by name, got the names {self._given_names}")
 
     def _set_outputs(self, outputs: Sequence[Expression], inputs: Sequence[Input]) -> None:
         """Sets inputs and outputs, and names the layers: dense, dense_1, …"""
@@ -115,7 +121,7 @@ class Network(KnownAttributes, Picklable):
                 lowering.made.append(self)
                 self._shapes[index] = node.dims
         bound: dict[Expression, int] = {own: node.index for own, node in zip(self.inputs, nodes)}
-        return Node(lowering, lowering.inline(self.outputs[0], bound))
+        return Node(lowering, lowering.inline(self.outputs, bound)[0])
 
     def _unbuild(self) -> None:
         """Forgets the shapes of operands in another network, which could not be built."""
@@ -126,6 +132,28 @@ class Network(KnownAttributes, Picklable):
     def input_shape(self) -> Dims | None:
         """The shape of one row, if it is known; None for several inputs."""
         return self._shapes[0] if len(self._shapes) == 1 else None
+
+    @property
+    def output_names(self) -> list[str]:
+        """The outputs' names: those of the dict that they were given as, or of the layers that they come from."""
+        if self._given_names is not None:
+            return list(self._given_names)
+        names: list[str] = []
+        for output in self.outputs:
+            layer = output.layer if isinstance(output, Call) else None
+            name = own = (self._scope.name(layer) if layer is not None else output.name) or "output"
+            number = 0
+            while name in names:
+                number += 1
+                name = f"{own}_{number}"
+            names.append(name)
+        return names
+
+    def _packed(self, results: Sequence[Any]) -> Any:
+        """One result for each output, in the form in which the outputs were given."""
+        if self._single:
+            return results[0]
+        return list(results) if self._given_names is None else dict(zip(self._given_names, results))
 
     # Building
 

@@ -296,7 +296,7 @@ class Predictor(Network):
 
         Returns
         -------
-        array of shape (rows, …), with `dropout` (samples, rows, …), or a list of them for several outputs
+        array of shape (rows, …), with `dropout` (samples, rows, …), or a list or dict of them for several outputs
 
         Raises
         ------
@@ -321,7 +321,7 @@ class Predictor(Network):
             function = self._built_for([x.shape[1:]]).function_of_rows
             # pybind11 interns a string for each keyword that is passed: expensive next to one row.
             results = function([x]) if len(x) <= 1024 else function([x], batch_size=1024)
-            return results[0] if self._single else list(results)
+            return results[0] if self._single else self._packed(results)
         return self._predict(x, batch_size, verbose, callbacks, dropout, samples)
 
     @tentative
@@ -352,7 +352,7 @@ class Predictor(Network):
             results = function(arrays, batch_size=size)
         hooks.call("on_predict_end", {})
         line.end()
-        return results[0] if self._single else list(results)
+        return self._packed(results)
 
     def _accepts(self, x: Any) -> bool:
         """Whether x has the dtype and row shape of the last array that was used without a copy: it needs no check."""

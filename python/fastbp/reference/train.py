@@ -59,6 +59,9 @@ class Trainer:
         Of shuffling and dropout.
     descended : int, optional
         The node whose gradients are descended. Default: the cost.
+    total_weight : int, optional
+        The place, among the cost and the figures, of one that is 0 where no row of a step counts: such a step changes
+        nothing. Default: every step changes the weights.
 
     Attributes
     ----------
@@ -76,6 +79,7 @@ class Trainer:
         optimizer: Mapping[str, Any],
         seed: int,
         descended: int | None = None,
+        total_weight: int | None = None,
     ) -> None:
         self._graph = graph.copy()
         self._parameters = parameters
@@ -85,6 +89,9 @@ class Trainer:
         for figure in figures:
             check_scalar(graph, figure, "a figure")
         self._figures = [cost, *figures]
+        if total_weight is not None and not 0 <= total_weight < len(self._figures):
+            raise ValueError(f"total_weight must be the place of a figure, 0 to {len(figures)}, got {total_weight}")
+        self._total_weight = total_weight
         self._gradients = self._graph.gradients(cost if descended is None else descended, self._trained)
         self._nodes = needed_nodes(self._graph, [*self._figures, *self._gradients])
         self._inputs = Inputs(self._graph, range(len(self._graph)))
@@ -238,21 +245,27 @@ class Trainer:
     def _frame(self, rows: int, purpose: int, row_ids: Array | None, counter: int, batch: int = 0) -> Frame:
         return Frame(rows, self._parameters.dtype, True, self._seed, purpose, row_ids, counter, batch)
 
-    def _descended(self, batch: list[Array | None], frame: Frame, epoch: int, step: int) -> tuple[list[float], Step]:
-        """Forward, gradients, update: the figures, and what is to be written, which is finite like the cost."""
+    def _descended(
+        self, batch: list[Array | None], frame: Frame, epoch: int, step: int
+    ) -> tuple[list[float], Step | None]:
+        """Forward, gradients, update: the figures, and what is to be written, which is finite like the cost.
+
+        None if no row counts: then nothing is to be written.
+        """
         values = evaluate(self._graph, self._nodes, self._parameters, batch, frame)
         figures = [values[node].item() for node in self._figures]
-        made = self._optimizer.step(self._weights(), [values[node] for node in self._gradients])
-        if not (math.isfinite(figures[0]) and made.is_finite()):
+        counts = self._total_weight is None or figures[self._total_weight] != 0
+        made = self._optimizer.step(self._weights(), [values[n] for n in self._gradients]) if counts else None
+        if not (math.isfinite(figures[0]) and (made is None or made.is_finite())):
             raise NonFiniteError(epoch, step, self._first_not_finite(batch, frame, made))
         return figures, made
 
-    def _write(self, made: Step, end_of_epoch: EndOfEpoch | None = None, steps: int | None = None) -> None:
+    def _write(self, made: Step | None, end_of_epoch: EndOfEpoch | None = None, steps: int | None = None) -> None:
         """Writes a step and counts it, wholly or not at all: what interrupts it is raised after another try.
 
         steps: the counter afterwards. Default: one more.
         """
-        weights = self._optimizer.limited(made)
+        weights = [] if made is None else self._optimizer.limited(made)
         steps = self.steps + 1 if steps is None else steps
         try:
             self._write_all(made, weights, steps, end_of_epoch)
@@ -260,24 +273,28 @@ class Trainer:
             self._write_all(made, weights, steps, end_of_epoch)
             raise
 
-    def _write_all(self, made: Step, weights: Sequence[Array], steps: int, end_of_epoch: EndOfEpoch | None) -> None:
+    def _write_all(
+        self, made: Step | None, weights: Sequence[Array], steps: int, end_of_epoch: EndOfEpoch | None
+    ) -> None:
         """Done twice, it gives what it gives once; `writes` alone, a stamp, may then be larger."""
-        for slot, weight in zip(self._slots, weights):
-            self._parameters.values[slot] = weight
-        self._parameters.writes += 1
-        self._optimizer.write(made)
+        if made is not None:
+            for slot, weight in zip(self._slots, weights):
+                self._parameters.values[slot] = weight
+            self._parameters.writes += 1
+            self._optimizer.write(made)
         self.steps = steps
         if end_of_epoch is not None:
             self.epoch = end_of_epoch.epoch
             end_of_epoch.history[end_of_epoch.before :] = [end_of_epoch.means]
 
-    def _first_not_finite(self, batch: list[Array | None], frame: Frame, made: Step) -> str:
+    def _first_not_finite(self, batch: list[Array | None], frame: Frame, made: Step | None) -> str:
         nodes = [node for node in range(len(self._graph)) if self._graph.operation(node) != "constant"]
         values = evaluate(self._graph, range(len(self._graph)), self._parameters, batch, frame)
         for node in nodes:
             if not np.isfinite(values[node]).all():
                 return describe(self._graph, node) + _about(self._graph.operation(node), frame, values[node])
-        return self._what_is_not_finite(made) or describe(self._graph, self._figures[0])
+        what = "" if made is None else self._what_is_not_finite(made)
+        return what or describe(self._graph, self._figures[0])
 
     def _what_is_not_finite(self, made: Step) -> str:
         """Names the weight whose update is not finite; "" if all are."""

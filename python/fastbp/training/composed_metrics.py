@@ -71,37 +71,40 @@ class ComposedMetrics:
 
     Parameters
     ----------
-    output : Node
-        The model's output, in a graph where nothing is dropped.
+    outputs : list of Node
+        The model's, in a graph where nothing is dropped.
     inputs : list of Input
-        The model's, then the target.
+        The model's, then targets and weights of rows.
     shapes : list of tuple of int
         Of a row of each.
-    metrics : list of function (target, prediction)
-        That give expressions of a scalar.
+    metrics : function of the predictions
+        Gives a list of expressions of scalars.
     """
 
     def __init__(
         self,
-        output: Node,
+        outputs: Sequence[Node],
         inputs: Sequence[Input],
         shapes: Sequence[tuple[int, ...]],
-        metrics: Sequence[Callable[[Expression, Expression], Expression]],
+        metrics: Callable[[Sequence[Expression]], Sequence[Expression]],
     ) -> None:
-        store, last = output.lowering.store, below_identities(output, training=False)
-        repeated = last.operation in ("softmax", "sigmoid")
-        taken = last.operand(0) if repeated else output
-        values = Input("predictions")
-        prediction: Expression = values
-        if repeated:
-            prediction = Operation(last.operation, values)
-            prediction = prediction if last.dims == output.dims else reshape(prediction, output.dims)
-        whole = Lowering(store, [*inputs, values], [*shapes, taken.dims], training=False)
-        whole.lower([prediction])
-        self.predicted = taken.index  # the node whose values `function` takes
-        self._nodes = whole.lower([metric(inputs[-1], prediction) for metric in metrics])
+        store = outputs[0].lowering.store
+        taken, values, predictions = zip(*map(_repeated, outputs))
+        whole = Lowering(store, [*inputs, *values], [*shapes, *(node.dims for node in taken)], training=False)
+        whole.lower(predictions)
+        self.predicted = [node.index for node in taken]  # the nodes whose values `function` takes
+        self._nodes = whole.lower(metrics(predictions))
         self._graph, self._backend = whole.graph, store.backend
 
     def function(self, values: Any) -> Any:
         """Of the inputs, the targets and the predicted values, by a backend's parameters: each metric."""
         return self._backend.Function(self._graph, self._nodes, values)
+
+
+def _repeated(output: Node) -> tuple[Node, Input, Expression]:
+    """The node whose values are taken, the input for them, and the output made of that."""
+    last, values = below_identities(output, training=False), Input("predictions")
+    if last.operation not in ("softmax", "sigmoid"):
+        return output, values, values
+    prediction: Expression = Operation(last.operation, values)
+    return last.operand(0), values, prediction if last.dims == output.dims else reshape(prediction, output.dims)

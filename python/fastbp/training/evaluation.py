@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .composed_metrics import ComposedMetrics
+from .figures import Figures
 
 
 class Evaluation:
@@ -17,48 +18,54 @@ class Evaluation:
     ----------
     backend : module
     graph : Graph
-    figures : list of int
-        The nodes of the loss and of each metric.
+    numbers : list of int
+        Nodes: those of the cost and of what the figures are made of.
     values : Parameters
         The weights to compute with.
+    figures : Figures
+        What is made of the numbers.
     composed : ComposedMetrics, optional
-        The loss and metrics that are no means over rows.
+        The numbers that are no means over rows.
     places : list of int
-        Their places among the figures.
+        Their places.
     """
 
     def __init__(
         self,
         backend: Any,
         graph: Any,
-        figures: Sequence[int],
+        numbers: Sequence[int],
         values: Any,
+        figures: Figures,
         composed: ComposedMetrics | None,
         places: Sequence[int],
     ) -> None:
-        self._figures = backend.Function(graph, list(figures), values)
-        self._places = places
+        self._numbers = backend.Function(graph, list(numbers), values)
+        self._figures, self._places = figures, places
         if composed is not None:
-            self._predicted = backend.Function(graph, [composed.predicted], values)
+            self._predicted = backend.Function(graph, composed.predicted, values)
             self._composed = composed.function(values)
 
     def prepare(self, rows: int) -> None:
         """Allocates what batches of so many rows need."""
-        self._figures.prepare(rows)
+        self._numbers.prepare(rows)
 
-    def of_batch(self, arrays: Sequence[np.ndarray]) -> list[float]:
-        """The figures of these rows alone."""
-        return [float(figure) for figure in self._figures(list(arrays))]
+    def of_batch(self, arrays: Sequence[np.ndarray]) -> np.ndarray:
+        """The numbers of these rows alone."""
+        return np.array(self._numbers(list(arrays)), np.float64)
 
-    def means(self, arrays: Sequence[np.ndarray], batch_size: int) -> list[float]:
-        """The means of the batches' figures, weighted by rows."""
-        return [float(mean) for mean in self._figures.means(list(arrays), batch_size=batch_size)]
+    def figures(self, numbers: Any) -> list[float]:
+        """The figures that numbers make."""
+        return [float(figure) for figure in self._figures.of(numbers)]
 
-    def corrected(self, figures: Sequence[float], arrays: Sequence[np.ndarray], batch_size: int) -> list[float]:
-        """Means of batches with the composed figures, computed from the predictions of all rows, in their places."""
-        corrected = list(figures)
+    def means(self, arrays: Sequence[np.ndarray], batch_size: int) -> np.ndarray:
+        """The means of the batches' numbers, weighted by rows."""
+        return np.asarray(self._numbers.means(list(arrays), batch_size=batch_size), np.float64)
+
+    def corrected(self, numbers: np.ndarray, arrays: Sequence[np.ndarray], batch_size: int) -> list[float]:
+        """The figures of means of batches, with the composed numbers, computed from the predictions of all rows."""
         if self._places:
-            (predicted,) = self._predicted(list(arrays), batch_size=batch_size)
-            for place, metric in zip(self._places, self._composed([*arrays, predicted])):
-                corrected[place] = float(metric)
-        return corrected
+            predicted = self._predicted(list(arrays), batch_size=batch_size)
+            numbers = numbers.copy()
+            numbers[self._places] = [float(number) for number in self._composed([*arrays, *predicted])]
+        return self.figures(numbers)

@@ -35,7 +35,7 @@ class Fit:
     session, graph
         The model's session, and its graph for these data.
     arrays : list of array
-        Inputs, then targets; the first `rows` rows are trained on.
+        Of the data; the first `rows` rows are trained on.
     validate : function (callbacks) -> dict, optional
         Computes the validation's figures.
     validation_freq : int or list of int
@@ -74,7 +74,8 @@ class Fit:
             self.options["augment"] = augment
         self.steps = math.ceil(rows / batch_size)
         self.validate, self.is_validated = validate, validated_epochs(validation_freq)
-        self.names = graph.goal.names
+        self.figures = graph.reported
+        self.names = graph.reported.names
         self.progress: Progress = make_progress(verbose, epochs, initial_epoch, rows)
         self.verbose = type(self.progress) is not Progress
         params = {"epochs": epochs, "steps": self.steps, "verbose": verbose}
@@ -85,11 +86,11 @@ class Fit:
         self.wants_batches = self.callbacks.overrides("on_train_batch_begin", "on_train_batch_end")
         if self.wants_batches:
             self.options["on_batch"] = self._on_batch
-        self.sums: np.ndarray  # of figure × rows in this epoch, float64
+        self.sums: np.ndarray  # of the graph's numbers × rows in this epoch, float64
         self.seen = 0
         self.one_by_one = self.wants_batches or validate is not None or self.callbacks.wants_epochs
         self.has_begun = False  # whether the session's trainer is that of the graph
-        self.finished: list[Any] = []  # figures of the epochs of one call of the trainer, which appends them
+        self.finished: list[Any] = []  # numbers of the epochs of one call of the trainer, which appends them
         self.current = initial_epoch  # the first of these epochs
 
     def run(self) -> History:
@@ -130,12 +131,12 @@ class Fit:
         """One epoch, with the hooks of callbacks and the validation around it."""
         self._call("on_epoch_begin", epoch, {})
         self.progress.begin_epoch(epoch)
-        self.sums, self.seen = np.zeros(len(self.names)), 0
+        self.sums, self.seen = np.zeros(self.figures.numbers), 0
         if self.wants_batches:
             self._call("on_train_batch_begin", 0, {})
         self.finished, self.current = [], epoch  # in this order: Ctrl-C may come in between
-        figures = self._train(1, self._on_progress if self.verbose else None)
-        logs = self._logs(figures[-1]) if len(figures) else self._running()
+        numbers = self._train(1, self._on_progress if self.verbose else None)
+        logs = self._logs(numbers[-1]) if len(numbers) else self._running()
         if epoch + 1 == self.epochs or self.model.stop_training:
             self._finish()  # before the validation, so that it sees the last update
         if self.validate is not None and self.is_validated(epoch):
@@ -164,8 +165,8 @@ class Fit:
         try:
             self._train(count, on_progress if self.verbose else None)
         finally:
-            figures = self._note_several()
-        return self._logs(figures[-1]) if len(figures) else {}
+            numbers = self._note_several()
+        return self._logs(numbers[-1]) if len(numbers) else {}
 
     def _note_finished(self) -> None:
         """Completes the history: with the epochs that the trainer finished before Ctrl-C or an error, of a callback or
@@ -174,17 +175,17 @@ class Fit:
             self._note_several()
             return
         self.history.complete()
-        for figures in self.finished:
-            if len(figures) and self.history.epoch[-1:] != [self.current]:
-                self.history.on_epoch_end(self.current, self._logs(figures[-1]))
+        for numbers in self.finished:
+            if len(numbers) and self.history.epoch[-1:] != [self.current]:
+                self.history.on_epoch_end(self.current, self._logs(numbers[-1]))
 
     def _note_several(self) -> Any:
         """Puts the epochs that `_several` finished, also before Ctrl-C or an error, into the history."""
         if not self.finished:
             return ()
-        figures = np.asarray(self.finished[0], np.float64)  # the reference's are a list of lists
-        self.history.put(self.initial_epoch, self.names, figures)
-        return figures
+        numbers = np.asarray(self.finished[0], np.float64)  # the reference's are a list of lists
+        self.history.put(self.initial_epoch, self.names, self.figures.of(numbers))
+        return numbers
 
     def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
         self.session.begin(self.graph)
@@ -203,9 +204,9 @@ class Fit:
         if self.callbacks.callbacks:
             self.callbacks.call(hook, *arguments)
 
-    def _on_batch(self, step: int, figures: Sequence[float]) -> bool:
+    def _on_batch(self, step: int, numbers: Sequence[float]) -> bool:
         rows = min(self.batch_size, self.rows - step * self.batch_size)
-        self.sums += np.asarray(figures, np.float64) * rows
+        self.sums += np.asarray(numbers, np.float64) * rows
         self.seen += rows
         self._call("on_train_batch_end", step, self._running())
         stop = bool(self.model.stop_training)
@@ -218,8 +219,8 @@ class Fit:
         self.progress.update(done, self._logs(means))
         return bool(self.model.stop_training)
 
-    def _logs(self, figures: Any) -> dict[str, float]:
-        return {name: float(value) for name, value in zip(self.names, figures)}
+    def _logs(self, numbers: Any) -> dict[str, float]:
+        return {name: float(value) for name, value in zip(self.names, self.figures.of(numbers))}
 
     def _running(self) -> dict[str, float]:
         return self._logs(self.sums / max(self.seen, 1))

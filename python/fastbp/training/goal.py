@@ -2,21 +2,112 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from .._shared.pickling import Picklable
+from ..expressions.expression import Call, Expression
 from ..expressions.parameter import Parameter
-from ..losses import Loss
+from ..expressions.reductions import mean
+from ..losses import LOSSES, Loss
+from ..losses.reduction import MEAN, weighed
+
+NamedMetric = tuple[str, Loss]
+
+
+@dataclass
+class OutputGoal(Picklable):
+    """What one output of the model is trained for."""
+
+    name: str
+    loss: Loss | None  # None: it is not trained, only measured
+    factor: float = 1.0  # of the loss in the sum of all losses
+    metrics: list[NamedMetric] = field(default_factory=list)
+    weighted_metrics: list[NamedMetric] = field(default_factory=list)
 
 
 class Goal(Picklable):
-    """What `compile` was told: the loss, the metrics and the penalties."""
+    """What `compile` was told: a loss and metrics for each output, how a loss is reduced, and the penalties.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the figures: "loss"; the loss of each output, if several have one; the metrics of each output.
+    """
 
     def __init__(
-        self, loss: Loss, metrics: Sequence[tuple[str, Loss]], l1: float, l2: float, proximal: bool = False
+        self,
+        outputs: Sequence[OutputGoal],
+        l1: float,
+        l2: float,
+        proximal: bool = False,
+        reduction: str | None = None,
     ) -> None:
-        self.loss, self.metrics, self.l1, self.l2, self.proximal = loss, list(metrics), l1, l2, proximal
-        self.names = ["loss", *(name for name, _ in metrics)]
+        self.outputs, self.l1, self.l2, self.proximal, self.reduction = list(outputs), l1, l2, proximal, reduction
+        self.names = ["loss", *(f"{output.name}_loss" for output in self.losses if len(self.losses) > 1)]
+        for output in self.outputs:
+            prefix = f"{output.name}_" if len(self.outputs) > 1 else ""
+            self.names += [prefix + name for name, _ in output.metrics]
+            taken = {name for name, _ in output.metrics}
+            for name, _ in output.weighted_metrics:  # as Keras names one that is measured both ways
+                self.names.append(prefix + (f"weighted_{name}" if name in taken else name))
+
+    @property
+    def losses(self) -> list[OutputGoal]:
+        """The outputs that have a loss."""
+        return [output for output in self.outputs if output.loss is not None]
+
+    @property
+    def losses_by_name(self) -> set[str]:
+        """The names of the figures that are losses, whose metrics too."""
+        functions = set(LOSSES.values())
+        names = {f"{output.name}_loss" for output in self.losses}
+        for output in self.outputs:
+            prefix = f"{output.name}_" if len(self.outputs) > 1 else ""
+            measured = [*output.metrics, *output.weighted_metrics]
+            names |= {
+                prefix + weighted + name for name, f in measured if f in functions for weighted in ("", "weighted_")
+            }
+        return names
+
+    @property
+    def measured(self) -> list[bool]:
+        """Whether each output needs targets."""
+        return [bool(o.loss is not None or o.metrics or o.weighted_metrics) for o in self.outputs]
+
+
+def as_scalar(function: Loss, target: Expression, output: Expression, name: str) -> Expression:
+    """A loss or metric as one number: the mean of a result that has rows or features."""
+    return Call(
+        lambda value: mean(value) if value.shape else value, Call(function, target, output, name=name), name=name
+    )
+
+
+def as_weighted_scalar(
+    function: Loss, target: Expression, output: Expression, weight: Expression | None, reduction: str | None, name: str
+) -> Expression:
+    """A loss or metric as one number, of weighted rows, by this reduction; None: by its own."""
+    takes = arguments_of(function)
+    options: dict[str, Any] = {} if reduction is None else {"reduction": reduction}
+    if "sample_weight" in takes and not options.keys() - takes:
+        if weight is None:
+            return Call(functools.partial(function, **options), target, output, name=name)
+        return Call(lambda y, a, w: function(y, a, sample_weight=w, **options), target, output, weight, name=name)
+    if weight is None and reduction in (None, MEAN):
+        return as_scalar(function, target, output, name)
+    values = Call(function, target, output, name=name)
+    return weighed(values, reduction or MEAN, weight, name=f"{name!r}")
+
+
+def arguments_of(function: Callable[..., Any]) -> set[str]:
+    """The names of a function's arguments; none of a function that does not show them."""
+    try:
+        return set(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        return set()
 
 
 def penalty_factors() -> tuple[Parameter, Parameter]:

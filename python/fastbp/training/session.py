@@ -11,6 +11,7 @@ from .._shared.change_stamp import ChangeStamp
 from .._shared.pickling import Picklable
 from ..expressions.parameter import Parameter
 from ..optimizers.optimizer import Optimizer
+from .data import Data
 from .goal import Goal, penalty_factors
 from .optimizer_state import OptimizerState
 from .trained_graph import TrainedGraph
@@ -18,7 +19,7 @@ from .training_graph import TrainingGraph
 
 _FIXED = (float, int, bool, type(None))  # types of hyperparameters that change only by being set
 
-Make = Callable[["TrainingSession", Sequence[tuple[int, ...]]], TrainingGraph]
+Make = Callable[["TrainingSession", Data], TrainingGraph]
 
 
 class Past(NamedTuple):
@@ -100,7 +101,7 @@ class TrainingSession(Picklable):
     rows : int
         m of the penalties: the rows of the last `fit`; 0 before.
     graphs : dict of TrainingGraph
-        By the shape of a row of targets.
+        By the kind of data.
     past : Past
     repeated : RepeatedStep or None
         The last `train_on_batch`, if a call like it needs the same.
@@ -119,7 +120,7 @@ class TrainingSession(Picklable):
 
     def _begin(self, past: Past) -> None:
         """Forgets all graphs."""
-        self.graphs: dict[tuple[int, ...], TrainingGraph] = {}
+        self.graphs: dict[Any, TrainingGraph] = {}
         self.past = past
         self.repeated: RepeatedStep | None = None
         self._applied: tuple[Any, ...] | None = None  # stamp, graph and optimiser when settings were last applied
@@ -152,17 +153,16 @@ class TrainingSession(Picklable):
         else:
             self.past = self.past._replace(first_step=self.past.first_step + 1)
 
-    def graph_for(self, arrays: Sequence[np.ndarray], make: Make) -> TrainingGraph:
-        """The training graph for inputs and targets like these and the present settings, with its weights up to date.
+    def graph_for(self, data: Data, make: Make) -> TrainingGraph:
+        """The training graph for data like these and the present settings, with its weights up to date.
 
-        `make` makes one for this session and rows of given shapes.
+        `make` makes one for this session and data like these.
         """
-        graph = self.graphs.get(arrays[-1].shape[1:])
+        graph = self.graphs.get(data.kind)
         if graph is not None and graph.is_current:
             graph.store.refresh()
         else:
-            shapes = [array.shape[1:] for array in arrays]
-            graph = self.graphs[shapes[-1]] = make(self, shapes)
+            graph = self.graphs[data.kind] = make(self, data)
         return graph
 
     def begin(self, graph: TrainedGraph) -> Any:

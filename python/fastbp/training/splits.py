@@ -37,20 +37,20 @@ def drawn_split(y: np.ndarray, validation_split: float, seed: int, stratify: boo
 
         order = shuffle(seed, 0, rows)
         return np.sort(order[:trained]), np.sort(order[trained:])
-    kept, held_out = stratified_split(_classes(y), validation_split, seed)
+    kept, held_out = stratified_split(classes_of(y, "stratify"), validation_split, seed)
     if not (len(kept) and len(held_out)):
         raise ValueError(f"validation_split {validation_split} leaves {len(kept)} of {rows} rows to train on")
     return kept, held_out
 
 
-def _classes(y: np.ndarray) -> np.ndarray:
-    """The class of each row: the label itself, or the column of the 1 in a one-hot row."""
+def classes_of(y: np.ndarray, argument: str) -> np.ndarray:
+    """The class of each row: the label itself, or the column of the 1 in a one-hot row; `argument` needs them."""
     require_memory(3 * y.size + 16 * len(y))  # truth values of all numbers, and a class a row
     if y.ndim == 2 and y.shape[1] > 1:
         if not (((y == 0) | (y == 1)).all() and (np.count_nonzero(y, axis=1) == 1).all()):
-            raise ValueError(f"stratify needs y as labels or as one-hot rows, got numbers of shape {y.shape}")
+            raise ValueError(f"{argument} needs y as labels or as one-hot rows, got numbers of shape {y.shape}")
         return np.argmax(y, axis=1)
     labels = y.reshape(len(y), -1)
     if labels.shape[1] != 1 or (np.floor(labels) != labels).any():
-        raise ValueError(f"stratify needs y as labels or as one-hot rows, got {y.dtype} of shape {y.shape}")
+        raise ValueError(f"{argument} needs y as labels or as one-hot rows, got {y.dtype} of shape {y.shape}")
     return labels[:, 0]

@@ -27,6 +27,8 @@ class TrainedGraph:
         Nodes of the metrics.
     descended : int, optional
         The node whose gradients are descended. Default: the cost.
+    total_weight : int, optional
+        The place, among the cost and the figures, of one that is 0 where no row of a step counts.
     """
 
     def __init__(
@@ -37,9 +39,10 @@ class TrainedGraph:
         trainable: Sequence[Parameter],
         figures: Sequence[int] = (),
         descended: int | None = None,
+        total_weight: int | None = None,
     ) -> None:
         self.store, self.lowering, self.cost, self.trainable = store, lowering, cost, list(trainable)
-        self.figures, self.descended = list(figures), descended
+        self.figures, self.descended, self.total_weight = list(figures), descended, total_weight
         self._trainer: Any = None
         self._settings: dict[str, Any] = {}  # the trainer's hyperparameters
 
@@ -66,6 +69,7 @@ class TrainedGraph:
                 settings,
                 self.store.seed,
                 self.descended,
+                self.total_weight,
             )
         elif self._settings != settings:
             self._settings = {}  # if this is interrupted, nobody knows which they are

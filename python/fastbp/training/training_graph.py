@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -14,11 +14,10 @@ from .._shared.change_stamp import TRAINED_HOW, ChangeStamp, are_settings
 from .._shared.trained_weight import TrainedWeight
 from ..constraints import get_constraint
 from ..expressions import shape_rules
-from ..expressions.expression import Call, Expression, Input
-from ..expressions.functions import abs, square
+from ..expressions.expression import Expression, Input
+from ..expressions.functions import abs, square, where_positive
 from ..expressions.parameter import Parameter
-from ..expressions.reductions import mean, sum
-from ..losses import Loss
+from ..expressions.reductions import sum
 from ..lowering.identities import below_identities
 from ..lowering.layer_names import Scope
 from ..lowering.lowering import Lowering, Node
@@ -27,6 +26,7 @@ from ..regularizers import proximal_l1, split_penalty
 from .backpropagation import BackwardPass, dense_layers
 from .composed_metrics import ComposedMetrics, is_mean_over_rows
 from .evaluation import Evaluation
+from .figures import FigurePlan, Layout, Operands
 from .goal import Goal
 from .optimizer_state import AveragedValues
 from .trained_graph import TrainedGraph
@@ -42,11 +42,24 @@ def _max_norm(weight: Parameter) -> float:
 
 
 class TrainingGraph(TrainedGraph):
-    """The graph of the cost for inputs and targets of given shapes, with its trainer, evaluation and gradients.
+    """The graph of the cost for data of given shapes, with its trainer, evaluation and gradients.
 
-    The cost is the loss, then the layers' penalties in the order of the weights, then l1/m Σ|w| and l2/(2m) Σw²; the
+    The cost is the losses, then the layers' penalties in the order of the weights, then l1/m Σ|w| and l2/(2m) Σw²; the
     penalties that proximal steps take care of come last. The descended cost is the cost without these. Weights that are
     not trained have no penalty.
+
+    Parameters
+    ----------
+    inputs : list of Input
+        The model's.
+    shapes : list of tuple of int
+        The shapes of a row of each of them.
+    outputs : list of Expression
+    goal : Goal
+    layout : Layout
+        What comes behind the inputs.
+    factors : pair of Parameter
+        Of the goal's penalties.
     """
 
     def __init__(
@@ -54,18 +67,28 @@ class TrainingGraph(TrainedGraph):
         store: ParameterStore,
         inputs: Sequence[Input],
         shapes: Sequence[Dims],
-        output: Expression,
+        outputs: Sequence[Expression],
         goal: Goal,
+        layout: Layout,
         factors: tuple[Parameter, Parameter],
         scope: Scope,
     ) -> None:
-        self.store, self.goal, self.shapes, self.output = store, goal, shapes, output
-        target = Input("y")
-        self.inputs = [*inputs, target]
-        self.lowering = Lowering(store, self.inputs, shapes, scope)
-        self.check = self.lowering.check  # raises a ValueError for targets that the loss or a metric is not meant for
-        self.lowering.lower([output])
-        loss = self._loss(target, output)
+        self.store, self.goal, self.layout, self.outputs = store, goal, layout, list(outputs)
+        self._model_inputs, self.shapes = list(inputs), [*shapes, *layout.shapes]
+        self._targets, self._row_weights = _inputs_behind(goal, layout)
+        self.inputs = [*inputs, *(t for t in self._targets if t is not None), *self._row_weights]
+        self.lowering = Lowering(store, self.inputs, self.shapes, scope)
+        # Raises a ValueError for targets that a loss or a metric is not meant for; rows of weight 0 may hold any.
+        self.check = self._check_weighted if self._row_weights else self.lowering.check
+        self._read: dict[Expression, int] = {own: self.lowering.nodes[own] for own in inputs}
+        if layout.masked:
+            self._mask(self.lowering)
+        self.lowering.lower(self.outputs)
+        operands = self._operands(self.outputs)
+        penalized = any(part is not None for weight in self.lowering.trained() for part in split_penalty(weight))
+        self._plan = FigurePlan(goal, layout, penalized or bool(goal.l1 or goal.l2))
+        self.reported = self._plan.figures
+        loss = self._plan.numbers[0].make(operands)
         self.lowering.lower([loss])
         self._check_dependence(loss)
         self.trainable = self.lowering.trained()
@@ -79,20 +102,69 @@ class TrainingGraph(TrainedGraph):
         rows, dims = self.lowering.shape(cost)
         if rows or dims:
             raise ValueError(f"a regulariser must give a scalar, got the shape {shape_rules.shape_text(rows, dims)}")
-        self._metrics = [self._scalar(f, target, output, name) for name, f in goal.metrics]
-        figures = self.lowering.lower(self._metrics)
+        self._numbers = self._make_numbers(operands)
+        numbers = self.lowering.lower(self._numbers)
         self.lowering.raise_objections()
-        super().__init__(store, self.lowering, cost, self.trainable, figures, descended_node)
+        super().__init__(store, self.lowering, cost, self.trainable, numbers, descended_node, self._plan.total_weight)
         self._freezable = self.lowering.freezable()
         self._stamp = ChangeStamp.now if all(map(are_settings, self._freezable)) else None
         self._flags = [*map(_trained_how, self._freezable)]
         self._gradients: dict[bool, Any] = {}
         self._rows = 0  # m of the penalties
 
+    def _check_weighted(self, arrays: Sequence[np.ndarray], prefix: str = "") -> None:
+        slots = {own: slot for slot, own in enumerate(self.inputs)}
+        weights = zip(self._targets, self._of_outputs(self._row_weights))
+        counted = {slots[t]: arrays[slots[w]] != 0 for t, w in weights if t is not None and w is not None}
+        self.lowering.check(arrays, prefix, counted)
+
+    def _of_outputs(self, weights: Sequence[Any]) -> list[Any]:
+        """For each output its entry in a list with one for each array of weights."""
+        return [None if place is None else weights[place] for place in self.layout.weights]
+
+    def _operands(self, outputs: Sequence[Expression]) -> Operands:
+        """Targets, outputs and weights, by output."""
+        weights = self._of_outputs(self._row_weights)
+        targets: list[Expression | None] = list(self._targets)
+        if self.layout.masked:
+            targets = [
+                t if t is None or w is None else where_positive(abs(w), t, 0.0) for t, w in zip(targets, weights)
+            ]
+        return Operands(targets, outputs, weights)
+
+    def _unmasked_operands(self) -> Operands:
+        """The same, with what the rows of weight 0 hold: the network is computed a second time."""
+        outputs = self.lowering.inline(self.outputs, self._read)
+        return Operands(self._targets, [Node(self.lowering, node) for node in outputs], [])
+
+    def _mask(self, lowering: Lowering) -> None:
+        """Has the network read zeros in rows whose weights are all 0, so that no NaN of theirs gets into a gradient."""
+        trained = [place for place, output in zip(self.layout.weights, self.goal.outputs) if output.loss is not None]
+        places = [place for place in dict.fromkeys(trained) if place is not None]
+        if None in trained:
+            return  # every row counts for some output
+        counts = abs(self._row_weights[places[0]])
+        for place in places[1:]:
+            counts = counts + abs(self._row_weights[place])
+        masked = [where_positive(counts, own, 0.0) for own in self._model_inputs]
+        lowering.nodes.update(zip(self._model_inputs, lowering.lower(masked)))
+
+    def _make_numbers(self, operands: Operands) -> list[Expression]:
+        """The numbers behind the cost."""
+        unmasked, made = operands, []
+        if self.layout.masked and any(number.unmasked for number in self._plan.numbers):
+            unmasked = self._unmasked_operands()
+        for place, number in enumerate(self._plan.numbers[1:], 1):
+            if place == self._plan.penalty:
+                made.append(_total(self._all_penalties[0], self._all_penalties[1:]))
+            else:
+                made.append(number.make(unmasked if number.unmasked else operands))
+        return made
+
     def _check_dependence(self, loss: Expression) -> None:
         """Raises a ValueError if the loss depends neither on the outputs nor on a weight: nothing could be trained."""
         nodes = self.lowering.nodes
-        wanted = {nodes[expression] for expression in (self.output, *self.lowering.parameters)}
+        wanted = {nodes[expression] for expression in (*self.outputs, *self.lowering.parameters)}
         if not self.lowering.passes_gradients(nodes[loss], wanted):
             raise ValueError(
                 "the loss does not depend on the outputs, so nothing can be trained: use y_pred in it, not only by "
@@ -114,13 +186,6 @@ class TrainingGraph(TrainedGraph):
                     total = total + sum(function(weight))
                 (proximal if self.goal.proximal and function is abs else seen).append(coefficient * total)
         return seen, proximal
-
-    @staticmethod
-    def _scalar(function: Loss, target: Expression, output: Expression, name: str) -> Expression:
-        """A loss or metric as a scalar: the mean of a result that has rows or features."""
-        return Call(
-            lambda value: mean(value) if value.shape else value, Call(function, target, output, name=name), name=name
-        )
 
     def set_rows(self, rows: int) -> None:
         """Sets m of the penalties; λ/m and λ/(2m) are combined in float64 and rounded once. For who trains alone."""
@@ -179,48 +244,56 @@ class TrainingGraph(TrainedGraph):
         return evaluation
 
     def _evaluation_by(self, values: Any) -> Evaluation:
-        lowering, figures = self._without_dropout
+        lowering, numbers = self._without_dropout
         places, composed = self._composed
-        return Evaluation(self.store.backend, lowering.graph, figures, values, composed, places)
+        return Evaluation(self.store.backend, lowering.graph, numbers, values, self.reported, composed, places)
 
     @cached_property
     def _composed(self) -> tuple[list[int], ComposedMetrics | None]:
-        """The loss and metrics that are no means over rows, and their places among the figures."""
-        lowering, figures = self._without_dropout
-        places = [i for i, node in enumerate(figures) if not is_mean_over_rows(lowering.graph, node)]
+        """The numbers that are no means over rows, and their places."""
+        lowering, numbers = self._without_dropout
+        places = [i for i, node in enumerate(numbers) if not is_mean_over_rows(lowering.graph, node)]
         if not places:
             return places, None
+        outputs = [Node(lowering, lowering.node(output)) for output in self.outputs]
 
-        def figure(place: int) -> Callable[[Expression, Expression], Expression]:
-            if place == 0:
-                return lambda target, prediction: _total(self._loss(target, prediction), self._all_penalties)
-            name, function = self.goal.metrics[place - 1]
-            return lambda target, prediction: self._scalar(function, target, prediction, name)
+        def numbers_of(predictions: Sequence[Expression]) -> list[Expression]:
+            operands = self._operands(predictions)
+            cost = _total(self._plan.numbers[0].make(operands), self._all_penalties)
+            of_all = [cost, *self._make_numbers(operands)]
+            return [of_all[place] for place in places]
 
-        output = Node(lowering, lowering.node(self.output))
-        return places, ComposedMetrics(output, self.inputs, self.shapes, [figure(p) for p in places])
+        return places, ComposedMetrics(outputs, self.inputs, self.shapes, numbers_of)
 
     @cached_property
     def _without_dropout(self) -> tuple[Lowering, list[int]]:
-        """The graph for use where nothing is dropped, and its nodes of the cost and the figures.
+        """The graph for use where nothing is dropped, and its nodes of the cost and the other numbers.
 
-        It is the one that is trained, unless its outputs are dropped: a loss then knows no softmax in them.
+        It is the one that is trained, unless its outputs are dropped: a loss then knows no softmax in them. With
+        masked rows, which are trained on alone, only the cost is computed.
         """
-        output = Node(self.lowering, self.lowering.node(self.output))
-        if below_identities(output, training=False).index == below_identities(output, training=True).index:
+        if not any(map(self._is_dropped, self.outputs)):
             return self.lowering, [self.cost, *self.figures]
         lowering = Lowering(self.store, self.inputs, self.shapes, self._scope, training=False)
-        return lowering, lowering.lower([self.output, self._cost, *self._metrics])[1:]
+        if self.layout.masked:
+            self._mask(lowering)
+        lowering.lower(self.outputs)
+        return lowering, lowering.lower([self._cost, *(() if self.layout.masked else self._numbers)])
+
+    def _is_dropped(self, expression: Expression) -> bool:
+        output = Node(self.lowering, self.lowering.node(expression))
+        return below_identities(output, training=False).index != below_identities(output, training=True).index
 
     @cached_property
     def backpropagation(self) -> BackwardPass:
-        """The backward pass of the loss, layer by layer."""
-        *inputs, target = self.inputs
-        (x,) = inputs
-        return BackwardPass(self.store, [x, target], self.shapes, dense_layers(x, self.output), self._loss)
+        """The backward pass of the loss, layer by layer, of a network with one input and one output."""
+        (x,), (output,), (target,) = self._model_inputs, self.outputs, self._targets
+        assert target is not None
 
-    def _loss(self, target: Expression, output: Expression) -> Expression:
-        return self._scalar(self.goal.loss, target, output, "loss")
+        def loss(y: Expression, a: Expression) -> Expression:
+            return self._plan.numbers[0].make(Operands([y], [a], [None]))
+
+        return BackwardPass(self.store, [x, target], self.shapes, dense_layers(x, output), loss)
 
     def gradients(self, weights: Sequence[Parameter], training: bool) -> Any:
         """A Function of the cost and its gradients by `weights`, made once with dropout and once without."""
@@ -238,3 +311,13 @@ def _total(value: Expression, penalties: Sequence[Expression]) -> Expression:
     for penalty in penalties:
         value = value + penalty
     return value
+
+
+def _inputs_behind(goal: Goal, layout: Layout) -> tuple[list[Input | None], list[Input]]:
+    """The targets, by output, and the weights of rows: inputs of the graph, with their names in messages."""
+    several = len(goal.outputs) > 1
+    targets = [
+        None if dims is None else Input(f"y[{output.name!r}]" if several else "y")
+        for output, dims in zip(goal.outputs, layout.targets)
+    ]
+    return targets, [Input("sample_weight") for _ in range(layout.weight_arrays)]
