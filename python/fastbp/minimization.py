@@ -12,6 +12,7 @@ from ._shared.arguments import at_least, known_keywords, truth
 from .errors import NonFiniteError
 from .expressions.expression import Expression, Input
 from .expressions.parameter import Parameter
+from .expressions.reductions import mean
 from .expressions.shape_rules import shape_text
 from .lowering.arrays import as_inputs, checked_inputs, common_rows
 from .lowering.backends import turns
@@ -20,6 +21,7 @@ from .lowering.lowering import Lowering, expressions_below
 from .lowering.parameter_store import ParameterStore
 from .optimizers import get_optimizer
 from .training.optimizer_state import AveragedValues
+from .training.row_weights import mask, rows_that_count, total, weights_of_all
 from .training.session import TrainingSession
 from .training.trained_graph import TrainedGraph
 
@@ -71,7 +73,9 @@ def minimize(
         A scalar. A step descends the cost of its batch's rows and nothing is divided silently: a sum grows with the
         batch, a mean divides by the rows present.
     data : dict of str to array
-        One array per input, by name, all with the same number of rows. A cost without inputs needs none.
+        One array per input, by name, all with the same number of rows. A cost without inputs needs none. Where every
+        loss in `cost` has an input as its `sample_weight`, what a row of weight 0 holds changes nothing, NaN included,
+        and a batch whose weights are all 0 makes no update.
     optimizer : Optimizer or str
         Default "sgd": ``SGD(0.01)``.
     batch_size : int, optional
@@ -140,11 +144,17 @@ def minimize(
     every = epochs if evaluate_every is None else at_least("evaluate_every", evaluate_every, 1)
     lowering = Lowering(store, inputs or [Input("none", ())], [a.shape[1:] for a in arrays])
     try:
-        node = _lowered(cost, lowering, inputs, arrays)
+        weights = weights_of_all(cost)
+        counted = None
+        if weights:
+            counted = rows_that_count([array for own, array in zip(inputs, arrays) if own in set(weights)])
+        node = _lowered(cost, lowering, inputs, arrays, weights, counted)
+        total_weight = [lowering.node(mean(total(weights)))] if weights else []
         trained = lowering.trained()
         if not trained:
             raise ValueError("cost depends on no trainable parameter: make one with bp.parameter(value)")
-        session.begin(TrainedGraph(store, lowering, node, trained))
+        graph = TrainedGraph(store, lowering, node, trained, total_weight, total_weight=1 if weights else None)
+        session.begin(graph)
         run = Minimization({"cost": []}, trained)
         averaged = AveragedValues(store) if session.averages_weights else None
         evaluate: Any = None
@@ -176,15 +186,24 @@ def minimize(
     return run
 
 
-def _lowered(cost: Expression, lowering: Lowering, inputs: list[Input], arrays: list[np.ndarray]) -> int:
-    """The cost's node for data of these shapes; checks labels and other targets."""
+def _lowered(
+    cost: Expression,
+    lowering: Lowering,
+    inputs: list[Input],
+    arrays: list[np.ndarray],
+    weights: list[Input],
+    counted: np.ndarray | None,
+) -> int:
+    """The cost's node for data of these shapes; checks labels and other targets of the rows that count."""
     for expression, array in zip(inputs, arrays):
         if expression.shape is not None and expression.shape != array.shape[1:]:
             raise ValueError(
                 f"{expression.name} must have the shape {shape_text(True, expression.shape)}, "
                 f"got {shape_text(True, array.shape[1:])}"
             )
+    if counted is not None and not counted.all():
+        mask(lowering, [own for own in inputs if own not in set(weights)], weights)
     node = scalar_node(lowering, cost, "cost")
     lowering.raise_objections()
-    lowering.check(arrays)
+    lowering.check(arrays, counted=None if counted is None else dict.fromkeys(range(len(arrays)), counted))
     return node

@@ -461,6 +461,75 @@ def test_the_page_lists_the_arguments_that_keras_alone_has(method: str) -> None:
     assert there - ours == {*missing()[f"arguments of `{method}`"]}
 
 
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean_with_sample_weight", "sum"])
+def test_a_step_of_weighted_rows_is_that_of_keras(reduction: str) -> None:
+    random = np.random.default_rng(3)
+    x, y = random.normal(size=(12, 3)), random.normal(size=(12, 2))
+    s = random.random(12).astype(np.float32)  # Keras rounds them, and the mean
+    theirs = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    theirs.compile(
+        keras.optimizers.SGD(0.1), keras.losses.MeanSquaredError(reduction=reduction), weighted_metrics=["mae"]
+    )
+    mine = bp.Sequential([bp.Input((3,)), bp.Dense(2)], dtype="float64")
+    mine.compile(bp.SGD(0.1), "mse", weighted_metrics=["mae"], loss_reduction=reduction)
+    mine.build()
+    theirs.set_weights(mine.get_weights())
+    for _ in range(2):
+        of_keras = theirs.train_on_batch(x, y, sample_weight=s)
+        theirs.reset_metrics()
+        np.testing.assert_allclose(mine.train_on_batch(x, y, sample_weight=s), of_keras, rtol=1e-6)
+        for own, wanted in zip(mine.get_weights(), theirs.get_weights()):
+            np.testing.assert_allclose(own, wanted, rtol=1e-7)
+
+
+def test_class_weights_are_those_of_keras() -> None:
+    random = np.random.default_rng(3)
+    x, y = random.normal(size=(12, 3)), random.integers(0, 3, 12)
+    theirs = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, activation="softmax")])
+    theirs.compile(keras.optimizers.SGD(0.1), "sparse_categorical_crossentropy")
+    mine = bp.Sequential([bp.Input((3,)), bp.Dense(3, activation="softmax")], dtype="float64")
+    mine.compile(bp.SGD(0.1), "sparse_categorical_crossentropy")
+    mine.build()
+    theirs.set_weights(mine.get_weights())
+    weights = {0: 0.5, 2: 4.0}
+    assert mine.train_on_batch(x, y, class_weight=weights) == pytest.approx(
+        float(theirs.train_on_batch(x, y, class_weight=weights)), rel=1e-6
+    )
+    for own, wanted in zip(mine.get_weights(), theirs.get_weights()):
+        np.testing.assert_allclose(own, wanted, rtol=1e-6)
+
+
+def test_several_outputs_have_the_figures_of_keras() -> None:
+    random = np.random.default_rng(3)
+    x, price, kind = random.normal(size=(40, 3)), random.normal(size=(40, 1)), random.integers(0, 3, 40)
+    inputs = keras.Input((3,))
+    layers = keras.layers
+    theirs = keras.Model(
+        inputs,
+        {"price": layers.Dense(1, name="price")(inputs), "kind": layers.Dense(3, "softmax", name="kind")(inputs)},
+    )
+    own = bp.input("x", (3,))
+    mine = bp.Model(own, {"price": bp.Dense(1)(own), "kind": bp.Dense(3, "softmax")(own)}, dtype="float64")
+    arguments: dict[str, Any] = {
+        "loss": {"price": "mse", "kind": "sparse_categorical_crossentropy"},
+        "loss_weights": {"price": 0.5, "kind": 2.0},
+        "metrics": {"price": ["mae"], "kind": ["accuracy"]},
+        "weighted_metrics": {"price": ["mae"]},
+    }
+    theirs.compile(keras.optimizers.SGD(0.1), **arguments)
+    mine.compile(bp.SGD(0.1), **arguments)
+    mine.build()
+    theirs.get_layer("price").set_weights(mine.get_weights()[:2])
+    theirs.get_layer("kind").set_weights(mine.get_weights()[2:])
+    y = {"price": price, "kind": kind}
+    weights = {"price": random.random(40), "kind": random.random(40)}
+    of_keras = theirs.fit(x, y, shuffle=False, sample_weight=weights, verbose=0).history
+    found = mine.fit(x, y, shuffle=False, sample_weight=weights, verbose=0).history
+    assert set(found) == set(of_keras)
+    for name, values in of_keras.items():
+        assert found[name] == pytest.approx([float(value) for value in values], rel=1e-6), name
+
+
 def test_the_search_for_differences_finds_them() -> None:
     """The comparisons above can fail: other settings give other numbers."""
     theirs = keras_optimized(keras.optimizers.SGD(0.05, momentum=0.9), GRADIENTS)

@@ -82,6 +82,93 @@ def test_a_loss_of_keras_has_a_value_per_row() -> None:
         bp.function(inputs, bp.mean((1 + 9 * y_true) * bp.binary_crossentropy(y_true, y_pred)))(y, p)
 
 
+def weighted(library: Any, y: Any, optimizer: Any = "sgd", loss: Any = "mse", **options: Any) -> tuple[Any, list[Any]]:
+    """A network after one epoch with such options, and its weights before."""
+    net = network(library)
+    net.compile(optimizer, loss)
+    net.build((None, 3))
+    net.set_weights([np.full((3, 1), 0.5), np.zeros(1)])
+    before = [np.array(weight) for weight in net.get_weights()]
+    net.fit(X, y, shuffle=False, verbose=0, **options)
+    return net, before
+
+
+@shows("`sample_weight` and `class_weight` together")
+def test_keras_takes_one_kind_of_weights() -> None:
+    labels = (X[:, 0] > 0) * 1
+    options: dict[str, Any] = {"sample_weight": np.full(40, 0.5), "class_weight": {0: 2.0, 1: 4.0}}
+    with pytest.raises(ValueError, match="class_weight"):
+        weighted(keras, labels, **options)
+    both, _ = weighted(bp, labels, **options)
+    one, _ = weighted(bp, labels, sample_weight=np.where(labels == 1, 2.0, 1.0))
+    for mine, theirs in zip(both.get_weights(), one.get_weights()):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@shows("a row of weight 0")
+def test_a_nan_of_weight_0_spoils_keras_weights() -> None:
+    spoilt, weights = X[:, :1].copy(), np.ones(40)
+    spoilt[3], weights[3] = np.nan, 0
+    assert np.isnan(weighted(keras, spoilt, sample_weight=weights)[0].get_weights()[0]).all()
+    mine, _ = weighted(bp, spoilt, sample_weight=weights)
+    without, _ = weighted(bp, X[:, :1], sample_weight=weights)
+    for found, wanted in zip(mine.get_weights(), without.get_weights()):
+        np.testing.assert_array_equal(found, wanted)
+
+
+@shows("a batch whose weights are all 0")
+def test_keras_moves_on_where_no_row_counts() -> None:
+    for library, moves in ((keras, True), (bp, False)):
+        momentum = optimizers(library).SGD(0.1, momentum=0.9)
+        net, _ = weighted(library, X[:, :1], momentum)
+        before = [np.array(weight) for weight in net.get_weights()]
+        net.train_on_batch(X[:8], X[:8, :1], sample_weight=np.zeros(8))
+        moved = max(abs(np.array(weight) - was).max() for weight, was in zip(net.get_weights(), before))
+        assert (moved > 0) == moves
+
+
+@shows("`class_weight` of targets that are no classes")
+def test_keras_reads_fractions_as_classes() -> None:
+    y = np.full((40, 1), 0.7)
+    weights, before = weighted(keras, y, class_weight={1: 0.0})
+    np.testing.assert_array_equal(weights.get_weights()[0], before[0])
+    with pytest.raises(ValueError, match="class_weight needs y as labels"):
+        weighted(bp, y, class_weight={1: 0.0})
+
+
+@shows("the figure of `mean_with_sample_weight`")
+def test_keras_averages_quotients_of_batches() -> None:
+    y, s = X[:, :1] ** 2, np.linspace(0, 5, 40)
+    loss = keras.losses.MeanSquaredError(reduction="mean_with_sample_weight")
+    of_keras, _ = weighted(keras, y, loss=loss, epochs=0)
+    mine = network(bp)
+    mine.compile(loss="mse", loss_reduction="mean_with_sample_weight")
+    mine.set_weights(of_keras.get_weights())
+    wanted = ((mine.predict(X) - y)[:, 0] ** 2 * s).sum() / s.sum()
+    found = {
+        library: [net.evaluate(X, y, batch_size=n, sample_weight=s, verbose=0) for n in (7, 40)]
+        for library, net in (("keras", of_keras), ("fastbp", mine))
+    }
+    assert found["fastbp"] == pytest.approx([wanted] * 2, rel=1e-5)
+    assert found["keras"][1] == pytest.approx(wanted, rel=1e-5)
+    assert abs(found["keras"][0] / wanted - 1) > 0.01
+
+
+@shows("`loss_weights` of some outputs")
+def test_keras_wants_a_weight_for_each_loss() -> None:
+    x = keras.Input((3,))
+    both = keras.Model(x, {"a": keras.layers.Dense(1, name="a")(x), "b": keras.layers.Dense(1, name="b")(x)})
+    both.compile("sgd", {"a": "mse", "b": "mse"}, loss_weights={"a": 0.5})
+    y = {"a": X[:, :1], "b": X[:, :1]}
+    with pytest.raises(ValueError, match="loss_weights"):
+        both.fit(X, y, verbose=0)
+    own = bp.input("x", (3,))
+    mine = bp.Model(own, {"a": bp.Dense(1)(own), "b": bp.Dense(1)(own)})
+    mine.compile("sgd", {"a": "mse", "b": "mse"}, loss_weights={"a": 0.5})
+    found = mine.evaluate(X, y, return_dict=True)
+    assert found["loss"] == pytest.approx(0.5 * found["a_loss"] + found["b_loss"], rel=1e-6)
+
+
 @shows("targets of another shape")
 def test_keras_broadcasts_targets_that_fastbp_refuses() -> None:
     assert compiled(keras, units=3).evaluate(X, X[:, :1], verbose=0) > 0

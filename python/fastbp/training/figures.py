@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..expressions.expression import Expression
-from ..expressions.functions import abs
 from ..expressions.reductions import mean
 from ..losses import Loss
 from ..losses.reduction import MEAN
 from .goal import Goal, as_scalar, as_weighted_scalar
+from .row_weights import total
 
 Dims = tuple[int, ...]
 
@@ -155,14 +155,14 @@ class FigurePlan:
         return self._weights[array]
 
     def _losses(self, operands: Operands) -> Expression:
-        total: Expression | None = None
+        losses: Expression | None = None
         for o, output in enumerate(self.goal.outputs):
             if output.loss is not None:
                 loss = self._loss(o, self.goal.reduction, operands)
                 loss = loss if output.factor == 1 else output.factor * loss
-                total = loss if total is None else total + loss
-        assert total is not None
-        return total
+                losses = loss if losses is None else losses + loss
+        assert losses is not None
+        return losses
 
     def _loss(self, o: int, reduction: str | None, operands: Operands) -> Expression:
         output = self.goal.outputs[o]
@@ -183,9 +183,6 @@ class FigurePlan:
         return as_weighted_scalar(function, target, output, weight, reduction, name)
 
     def _total_weight(self, operands: Operands) -> Expression:
-        """0 where no row counts; weights may be below 0."""
+        """0 where no row counts."""
         places = {place: o for o, place in enumerate(self.layout.weights) if place is not None}
-        first, *others = (mean(abs(operands.weights[o])) for o in places.values())
-        for other in others:
-            first = first + other
-        return first
+        return mean(total([operands.weights[o] for o in places.values()]))

@@ -29,6 +29,7 @@ from .evaluation import Evaluation
 from .figures import FigurePlan, Layout, Operands
 from .goal import Goal
 from .optimizer_state import AveragedValues
+from .row_weights import mask
 from .trained_graph import TrainedGraph
 
 Dims = tuple[int, ...]
@@ -143,11 +144,7 @@ class TrainingGraph(TrainedGraph):
         places = [place for place in dict.fromkeys(trained) if place is not None]
         if None in trained:
             return  # every row counts for some output
-        counts = abs(self._row_weights[places[0]])
-        for place in places[1:]:
-            counts = counts + abs(self._row_weights[place])
-        masked = [where_positive(counts, own, 0.0) for own in self._model_inputs]
-        lowering.nodes.update(zip(self._model_inputs, lowering.lower(masked)))
+        mask(lowering, self._model_inputs, [self._row_weights[place] for place in places])
 
     def _make_numbers(self, operands: Operands) -> list[Expression]:
         """The numbers behind the cost."""
