@@ -59,14 +59,14 @@ class AnyTrainer {
  public:
   AnyTrainer(Made<Graph> made, int cost, const std::vector<int>& figures, std::shared_ptr<SharedParameters> parameters,
              const std::vector<TrainedWeight>& weights, const py::dict& optimizer, std::uint64_t seed,
-             std::optional<int> descended, std::optional<unsigned> total_weight)
+             std::optional<int> descended, std::optional<unsigned> total_weight, const std::vector<int>& kept)
       : inputs_(*made), parameters_(parameters) {
     const Graph& graph = *made;
     const OptimizerSettings settings = settings_of(optimizer);
     const auto make = [&](auto zero) {
       return std::make_unique<Trainer<decltype(zero)>>(graph, cost, descended.value_or(cost), figures,
-                                                       total_weight ? static_cast<int>(*total_weight) : -1, parameters,
-                                                       weights, settings, seed);
+                                                       total_weight ? static_cast<int>(*total_weight) : -1, kept,
+                                                       parameters, weights, settings, seed);
     };
     if (parameters->dtype() == Dtype::float32)
       trainer_ = make(0.0f);
@@ -76,7 +76,8 @@ class AnyTrainer {
 
   py::array_t<double> fit(const std::vector<py::array>& arrays, std::optional<py::list> finished, Index batch_size,
                           Index epochs, bool shuffle, std::optional<Index> rows, bool check_finite, py::object on_batch,
-                          py::object on_progress, const py::object& augment) {
+                          py::object on_progress, const py::object& augment,
+                          std::optional<std::vector<py::array>> kept) {
     if (batch_size < 1) throw Error(Cause::value, "batch_size must be at least 1, got " + std::to_string(batch_size));
     if (epochs < 0) throw Error(Cause::value, "epochs must be at least 0, got " + std::to_string(epochs));
     Inputs inputs = inputs_.read(arrays);
@@ -92,6 +93,7 @@ class AnyTrainer {
     request.check_finite = check_finite;
     request.augmentation = augmentation_of(augment);
     if (!request.inputs.empty()) check_images(request.augmentation, request.inputs.front());
+    if (kept) request.kept = places_of(*kept, request.rows);
     const Turn turn = take_turn();
     FitResult result;
     const py::ssize_t figures = std::visit([](auto& trainer) { return trainer->figures(); }, trainer_);
@@ -119,13 +121,15 @@ class AnyTrainer {
     return means();
   }
 
-  std::vector<double> step(const std::vector<py::array>& arrays) {
+  std::vector<double> step(const std::vector<py::array>& arrays, std::optional<std::vector<py::array>> kept) {
     const Inputs inputs = inputs_.read(arrays);
     if (inputs.rows < 1) throw Error(Cause::value, "a training step needs at least 1 row, got 0");
+    std::vector<void*> places;
+    if (kept) places = places_of(*kept, inputs.rows);
     const Turn turn = take_turn();
     try {
       const ReleasedLock released;
-      return std::visit([&](auto& trainer) { return trainer->step(inputs.sources, inputs.rows); }, trainer_);
+      return std::visit([&](auto& trainer) { return trainer->step(inputs.sources, inputs.rows, places); }, trainer_);
     } catch (const NonFinite& error) {
       raise(error);
     }
@@ -179,6 +183,32 @@ class AnyTrainer {
     return parameters_->training.is_mine() ? nullptr : std::unique_ptr<Turn>(new Turn(take_turn()));
   }
 
+  // Where the kept values go, for as many rows.
+  std::vector<void*> places_of(std::vector<py::array>& arrays, Index rows) {
+    return std::visit([&](auto& trainer) { return places_in(*trainer, arrays, rows); }, trainer_);
+  }
+
+  template <class T>
+  static std::vector<void*> places_in(const Trainer<T>& trainer, std::vector<py::array>& arrays, Index rows) {
+    if (static_cast<int>(arrays.size()) != trainer.kept())
+      throw Error(Cause::value, "kept must hold an array for each kept value, " + std::to_string(trainer.kept()) +
+                                    ", got " + std::to_string(arrays.size()));
+    std::vector<void*> places;
+    for (int i = 0; i < trainer.kept(); ++i) {
+      py::array& array = arrays[static_cast<std::size_t>(i)];
+      std::vector<Index> sizes = trainer.kept_dims(i);
+      sizes.insert(sizes.begin(), rows);
+      const bool fits = py::array_t<T, py::array::c_style>::check_(array) && array.writeable() &&
+                        std::equal(sizes.begin(), sizes.end(), array.shape(), array.shape() + array.ndim());
+      if (!fits)
+        throw Error(Cause::value, "kept[" + std::to_string(i) +
+                                      "] must be a writeable C-contiguous array of the trainer's dtype with " +
+                                      std::to_string(rows) + " rows and the features of its value");
+      places.push_back(array.mutable_data());
+    }
+    return places;
+  }
+
   template <class T>
   void run(Trainer<T>& trainer, const FitRequest& request, py::object on_batch, py::object on_progress,
            FitResult& found) {
@@ -211,15 +241,15 @@ void register_train(py::module_& module) {
   py::class_<AnyTrainer>(module, "Trainer", "Mini-batch training, whole epochs in one call.")
       .def(py::init<Made<Graph>, int, const std::vector<int>&, std::shared_ptr<SharedParameters>,
                     const std::vector<TrainedWeight>&, const py::dict&, std::uint64_t, std::optional<int>,
-                    std::optional<unsigned>>(),
+                    std::optional<unsigned>, const std::vector<int>&>(),
            py::arg("graph"), py::arg("cost"), py::arg("figures"), py::arg("parameters").none(false), py::arg("weights"),
            py::arg("optimizer"), py::arg("seed"), py::arg("descended") = py::none(),
-           py::arg("total_weight") = py::none())
+           py::arg("total_weight") = py::none(), py::arg("kept") = std::vector<int>())
       .def("fit", method(&AnyTrainer::fit), py::arg("inputs"), py::arg("finished") = py::none(), py::kw_only(),
            py::arg("batch_size"), py::arg("epochs") = 1, py::arg("shuffle") = true, py::arg("rows") = py::none(),
            py::arg("check_finite") = false, py::arg("on_batch") = py::none(), py::arg("on_progress") = py::none(),
-           py::arg("augment") = py::none())
-      .def("step", method(&AnyTrainer::step), py::arg("inputs"))
+           py::arg("augment") = py::none(), py::arg("kept") = py::none())
+      .def("step", method(&AnyTrainer::step), py::arg("inputs"), py::arg("kept") = py::none())
       .def("finish", method(&AnyTrainer::finish),
            "The update that accumulated gradients wait for, if there are any: with the mean of them.")
       .def("set_optimizer", method(&AnyTrainer::set_optimizer), py::arg("optimizer"))

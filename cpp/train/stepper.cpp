@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "base/memory.h"
 #include "base/share.h"
 
 namespace fastbp {
@@ -28,7 +29,9 @@ bool Stepper<T>::prepare(Index batch_size, const Augmentation& augmentation, boo
     plan_.reset();
     StepsInProducts steps = {std::vector<bool>(in_parts ? outputs_.size() : 0, true), plain};
     std::fill_n(steps.outputs.begin(), in_parts ? figures_ : 0, false);
+    std::fill_n(steps.outputs.rbegin(), in_parts ? kept() : 0, false);
     plan_ = std::make_unique<Plan<T>>(graph_, outputs_, parameters_, true, batch_size, augmentation, steps);
+    bind_kept();
     in_parts_ = in_parts;
     plain_ = plain;
     largest_ = std::numeric_limits<double>::infinity();
@@ -38,6 +41,16 @@ bool Stepper<T>::prepare(Index batch_size, const Augmentation& augmentation, boo
   }
   bind_gradients();
   return renewed;
+}
+
+template <class T>
+void Stepper<T>::bind_kept() {
+  kept_.clear();
+  for (int i = first_kept(); i < first_kept() + kept(); ++i) {
+    if (!plan_->writes_output(i)) continue;
+    kept_.emplace_back(bytes_of({plan_->max_rows(), plan_->output(i).width, static_cast<Index>(sizeof(T))}));
+    plan_->bind_output(i, kept_.back().template as<T>());
+  }
 }
 
 template <class T>

@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/buffer.h"
 #include "run/plan.h"
 #include "train/optimizer.h"
 
@@ -32,7 +33,8 @@ struct SharedStep {
 template <class T>
 class Stepper {
  public:
-  // outputs: figures scalars, of which the cost is the first, then the gradients of the optimiser's weights.
+  // outputs: figures scalars, of which the cost is the first, then the gradients of the optimiser's weights, then kept
+  // values.
   // total_weight: the figure, or -1, that is 0 where no row of a step counts; such a step changes nothing.
   Stepper(const Graph& graph, std::vector<int> outputs, int figures, int total_weight, Parameters& parameters,
           Optimizer<T>& optimizer)
@@ -48,6 +50,10 @@ class Stepper {
   bool prepare(Index batch_size, const Augmentation& augmentation, bool often);
   const Plan<T>& plan() const { return *plan_; }
   int figures() const { return figures_; }
+  int kept() const { return static_cast<int>(outputs_.size()) - first_kept(); }
+  // The last step's value i of those that are kept, by row of the batch.
+  const Value& kept_value(int i) const { return plan_->output(first_kept() + i); }
+  const T* kept_data(int i) const { return plan_->output_data(first_kept() + i); }
 
   // Something else may have written weights or states since the last step, or they will be used in another way.
   void forget_magnitudes() { values_small_ = false; }
@@ -57,6 +63,8 @@ class Stepper {
   void take(SharedStep& step, Team& team, int thread);
 
  private:
+  int first_kept() const { return figures_ + static_cast<int>(optimizer_.weights().size()); }
+  void bind_kept();
   void bind_gradients();
   void store_gradients();
   bool gradients_small(int threads, int thread) const;
@@ -69,6 +77,7 @@ class Stepper {
   int figures_, total_weight_;
   Parameters& parameters_;
   Optimizer<T>& optimizer_;
+  std::vector<Buffer> kept_;  // where the plan writes the kept values that it has no other place for
   std::unique_ptr<Plan<T>> plan_;
   bool in_parts_ = false, plain_ = false;  // works_on_parts() and is_plain() when the plan was built
   Index stored_ = 0;                       // elements of all gradients that the plan stores

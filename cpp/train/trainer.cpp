@@ -30,9 +30,9 @@ std::vector<int> nodes_of(const std::vector<TrainedWeight>& weights) {
   return nodes;
 }
 
-// cost, figures and the gradients of what is descended, which are added to the graph.
+// cost, figures, the gradients of what is descended, which are added to the graph, and what is kept.
 std::vector<int> outputs_of(Graph& graph, int cost, int descended, const std::vector<int>& figures,
-                            const std::vector<TrainedWeight>& weights) {
+                            const std::vector<TrainedWeight>& weights, const std::vector<int>& kept) {
   std::vector<int> outputs = {cost};
   outputs.insert(outputs.end(), figures.begin(), figures.end());
   for (int output : outputs)
@@ -40,6 +40,11 @@ std::vector<int> outputs_of(Graph& graph, int cost, int descended, const std::ve
       throw Error(Cause::value,
                   describe(graph, output) + " must be a scalar, it has shape " + to_string(graph.node(output).shape));
   for (int gradient : graph.gradients(descended, nodes_of(weights))) outputs.push_back(gradient);
+  for (int node : kept) {
+    if (!graph.node(node).shape.rows)
+      throw Error(Cause::value, describe(graph, node) + " has no rows and can not be kept by row");
+    outputs.push_back(node);
+  }
   return outputs;
 }
 
@@ -67,15 +72,16 @@ struct Trainer<T>::Run {
 
 template <class T>
 Trainer<T>::Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures, int total_weight,
-                    std::shared_ptr<Parameters> parameters, const std::vector<TrainedWeight>& weights,
-                    const OptimizerSettings& settings, std::uint64_t seed)
+                    const std::vector<int>& kept, std::shared_ptr<Parameters> parameters,
+                    const std::vector<TrainedWeight>& weights, const OptimizerSettings& settings, std::uint64_t seed)
     : graph_(graph),
       cost_(cost),
+      kept_(kept),
       parameters_(std::move(parameters)),
       optimizer_(trained(graph_, weights, *parameters_), settings),
       seed_(seed),
-      stepper_(graph_, outputs_of(graph_, cost, descended, figures, weights), static_cast<int>(figures.size()) + 1,
-               total_weight, *parameters_, optimizer_) {
+      stepper_(graph_, outputs_of(graph_, cost, descended, figures, weights, kept),
+               static_cast<int>(figures.size()) + 1, total_weight, *parameters_, optimizer_) {
   if (total_weight > static_cast<int>(figures.size()))
     throw Error(Cause::value, "total_weight must be the place of a figure, 0 to " + std::to_string(figures.size()) +
                                   ", got " + std::to_string(total_weight));
@@ -170,6 +176,20 @@ void Trainer<T>::shuffle_ahead(Run& run) const {
   run.next_is_ready = rows > 0 && shuffle(kernels(), seed_, epoch + 1, rows, run.next_order.data(), run.cancel);
 }
 
+// Writes the last step's kept values to the places of its rows.
+template <class T>
+void Trainer<T>::keep(const Frame& frame, const std::vector<void*>& kept) const {
+  for (std::size_t i = 0; i < kept.size(); ++i) {
+    const Index width = stepper_.kept_value(static_cast<int>(i)).width;
+    const T* from = stepper_.kept_data(static_cast<int>(i));
+    T* to = static_cast<T*>(kept[i]);
+    for (Index row = 0; row < frame.rows; ++row) {
+      const Index place = frame.row_ids != nullptr ? frame.row_ids[row] : frame.first_row + row;
+      std::copy_n(from + row * width, width, to + place * width);
+    }
+  }
+}
+
 // Thread 0 runs every step of every epoch, on the team or alone, whichever is faster at the time.
 template <class T>
 void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team) {
@@ -197,6 +217,7 @@ void Trainer<T>::drive(Run& run, const FitRequest& request, Listener& listener, 
       stepper_.take(run.step, together ? team : alone, 0);
       pace_.step_done();
       if (!run.step.finite) throw NonFinite(epoch, step, first_non_finite(frame, request.augmentation));
+      keep(frame, request.kept);
       stop = after_step(run, listener, result, e, step, request.rows);
     }
   }
@@ -274,7 +295,7 @@ void Trainer<T>::fit(const FitRequest& request, Listener& listener, FitResult& r
 }
 
 template <class T>
-std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index rows) {
+std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index rows, const std::vector<void*>& kept) {
   const FloatingPointState state;  // work outside the team is computed in the same state
   prepare(rows, {}, true);
   if (own_writes_ != parameters_->writes) stepper_.forget_magnitudes();
@@ -291,6 +312,7 @@ std::vector<double> Trainer<T>::step(const std::vector<Source>& inputs, Index ro
   pace_of_calls_.pause();
   own_writes_ = parameters_->writes;
   if (!step.finite) throw NonFinite(epoch, steps, first_non_finite(step.frame, {}));
+  keep(step.frame, kept);
   ++steps;
   return std::move(step.figures);  // a copy might fail, after the step
 }

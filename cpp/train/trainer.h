@@ -40,25 +40,27 @@ struct FitRequest {
   Index rows = 0, batch_size = 0, epochs = 1;
   bool shuffle = true, check_finite = false;
   Augmentation augmentation;  // of the first input
+  std::vector<void*> kept;  // for each kept value, where it goes: rows x width elements, by row of the data; or empty
 };
 
 // Grows epoch by epoch; if fit throws, it holds the finished epochs.
 struct FitResult {
   std::vector<double> means;  // epochs done x (1 + figures)
-  Index epochs = 0;           // including one that a callback cut short
+  Index epochs = 0;  // including one that a callback cut short
 };
 
 template <class T>
 class Trainer {
  public:
-  // cost is reported; the gradients are those of descended, by the weights. total_weight: see Stepper.
+  // cost is reported; the gradients are those of descended, by the weights. total_weight: see Stepper. kept: nodes with
+  // rows, of which every step writes the values from before its update where the caller says.
   Trainer(const Graph& graph, int cost, int descended, const std::vector<int>& figures, int total_weight,
-          std::shared_ptr<Parameters> parameters, const std::vector<TrainedWeight>& weights,
-          const OptimizerSettings& settings, std::uint64_t seed);
+          const std::vector<int>& kept, std::shared_ptr<Parameters> parameters,
+          const std::vector<TrainedWeight>& weights, const OptimizerSettings& settings, std::uint64_t seed);
 
   void fit(const FitRequest& request, Listener& listener, FitResult& result);
-  // One step on these rows; returns the cost and the metrics before the update.
-  std::vector<double> step(const std::vector<Source>& inputs, Index rows);
+  // One step on these rows; returns the cost and the metrics before the update. kept: as in FitRequest.
+  std::vector<double> step(const std::vector<Source>& inputs, Index rows, const std::vector<void*>& kept);
   // The update that accumulated gradients wait for, if there are any: with the mean of them.
   void finish();
 
@@ -67,6 +69,11 @@ class Trainer {
   // The same weights, of which other things are set. Error if they are not the same.
   void set_weights(const std::vector<TrainedWeight>& weights);
   int figures() const { return stepper_.figures(); }  // cost included
+  int kept() const { return stepper_.kept(); }
+  // The features of a row of kept value i.
+  const std::vector<Index>& kept_dims(int i) const {
+    return graph_.node(kept_[static_cast<std::size_t>(i)]).shape.dims;
+  }
   // The optimiser's states, to read or to write.
   const std::vector<typename Optimizer<T>::State>& states();
   UpdateCounters& counters() { return optimizer_.counters(); }
@@ -81,6 +88,7 @@ class Trainer {
   void check_rows(Run& run) const;
   bool shuffle_rows(Run& run) const;
   void shuffle_ahead(Run& run) const;
+  void keep(const Frame& frame, const std::vector<void*>& kept) const;
   void drive(Run& run, const FitRequest& request, Listener& listener, FitResult& result, Team& team);
   void follow(Run& run, Team& team, int thread);
   bool after_step(Run& run, Listener& listener, FitResult& result, Index epoch_index, Index step, Index rows_total);
@@ -89,6 +97,7 @@ class Trainer {
 
   Graph graph_;
   int cost_;
+  std::vector<int> kept_;
   std::shared_ptr<Parameters> parameters_;
   Optimizer<T> optimizer_;
   std::uint64_t seed_;

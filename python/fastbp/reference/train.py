@@ -62,6 +62,8 @@ class Trainer:
     total_weight : int, optional
         The place, among the cost and the figures, of one that is 0 where no row of a step counts: such a step changes
         nothing. Default: every step changes the weights.
+    kept : sequence of int
+        Nodes with rows: every step writes their values from before its update where the caller says. Default: none.
 
     Attributes
     ----------
@@ -80,6 +82,7 @@ class Trainer:
         seed: int,
         descended: int | None = None,
         total_weight: int | None = None,
+        kept: Sequence[int] = (),
     ) -> None:
         self._graph = graph.copy()
         self._parameters = parameters
@@ -93,7 +96,11 @@ class Trainer:
             raise ValueError(f"total_weight must be the place of a figure, 0 to {len(figures)}, got {total_weight}")
         self._total_weight = total_weight
         self._gradients = self._graph.gradients(cost if descended is None else descended, self._trained)
-        self._nodes = needed_nodes(self._graph, [*self._figures, *self._gradients])
+        for node in kept:
+            if not graph.shape(node)[0]:
+                raise ValueError(f"{describe(graph, node)} has no rows and can not be kept by row")
+        self._kept = list(kept)
+        self._nodes = needed_nodes(self._graph, [*self._figures, *self._gradients, *self._kept])
         self._inputs = Inputs(self._graph, range(len(self._graph)))
         self._seed = seed
         self.epoch = 0
@@ -129,15 +136,18 @@ class Trainer:
         on_batch: Callable[[int, list[float]], Any] | None = None,
         on_progress: Callable[[int, int, list[float]], Any] | None = None,
         augment: tuple[Sequence[tuple[str, Sequence[float]]], Sequence[int]] | None = None,
+        kept: Sequence[Array] | None = None,
     ) -> None:
         """Train; put row-weighted means of cost and figures into `history` for every epoch, also for one that a
         callback stopped.
 
         `on_batch(step in epoch, figures)` after every step, `on_progress(epoch, rows done, means so far)` every 0.1 s
         and at the end of every epoch (counted from 0 in this call); either may return True to stop after this step.
-        `augment`: (steps, (height, width, channels)) of rule 12, for the first input.
+        `augment`: (steps, (height, width, channels)) of rule 12, for the first input. `kept`: for each kept node an
+        array of the trainer's dtype, by row of the data.
         """
         arrays, rows = self._check_fit(inputs, batch_size, epochs, rows)
+        places = self._places(kept, rows)
         stopped = False
         told = time.monotonic()
         for epoch in range(epochs):
@@ -154,7 +164,7 @@ class Trainer:
                 if augment is not None and batch and batch[0] is not None:
                     batch[0] = augment_rows(batch[0], augment, self._seed, index, self.epoch)
                 frame = self._frame(len(index), random.DROPOUT_IN_FIT, index, self.epoch, start)
-                figures, made = self._descended(batch, frame, self.epoch, step)
+                figures, made = self._descended(batch, frame, self.epoch, step, places, index)
                 sums = [total + figure * len(index) for total, figure in zip(sums, figures)]
                 means = [total / done for total in sums]
                 whole = EndOfEpoch(self.epoch + 1, history, len(history), means) if done == rows else None
@@ -169,17 +179,18 @@ class Trainer:
                 history += [means] if done < rows else []
                 break
 
-    def step(self, inputs: Sequence[Any]) -> list[float]:
+    def step(self, inputs: Sequence[Any], kept: Sequence[Array] | None = None) -> list[float]:
         """One step on all these rows; cost and figures before the update."""
-        return take_turn(self._parameters.training, "", self._step, inputs)
+        return take_turn(self._parameters.training, "", self._step, inputs, kept)
 
-    def _step(self, inputs: Sequence[Any]) -> list[float]:
+    def _step(self, inputs: Sequence[Any], kept: Sequence[Array] | None) -> list[float]:
         arrays, rows = self._inputs.check(inputs)
         if rows == 0:
             raise ValueError("a training step needs at least 1 row, got 0")
+        places = self._places(kept, rows)
         batch = [None if a is None else round_to(a, self._parameters.dtype) for a in arrays]
         frame = self._frame(rows, random.DROPOUT_ELSEWHERE, None, self.steps)
-        figures, made = self._descended(batch, frame, self.epoch, self.steps)
+        figures, made = self._descended(batch, frame, self.epoch, self.steps, places, np.arange(rows))
         self._write(made)
         return figures
 
@@ -232,6 +243,22 @@ class Trainer:
             raise ValueError(f"rows must be 1 to {available}, the rows of the inputs, got {rows}")
         return arrays, rows
 
+    def _places(self, kept: Sequence[Array] | None, rows: int) -> list[Array]:
+        """The arrays for the kept values, checked."""
+        if kept is None:
+            return []
+        if len(kept) != len(self._kept):
+            raise ValueError(f"kept must hold an array for each kept value, {len(self._kept)}, got {len(kept)}")
+        for i, (node, array) in enumerate(zip(self._kept, kept)):
+            shape = (rows, *self._graph.shape(node)[1])
+            fits = array.dtype == self._parameters.dtype and array.shape == shape and array.flags.c_contiguous
+            if not (fits and array.flags.writeable):
+                raise ValueError(
+                    f"kept[{i}] must be a writeable C-contiguous array of the trainer's dtype with {rows} rows and the "
+                    f"features of its value"
+                )
+        return list(kept)
+
     def _check_finite(self, batch: list[Array | None], index: Array) -> None:
         for slot, array in enumerate(batch):
             if array is None or np.isfinite(array).all():
@@ -246,11 +273,11 @@ class Trainer:
         return Frame(rows, self._parameters.dtype, True, self._seed, purpose, row_ids, counter, batch)
 
     def _descended(
-        self, batch: list[Array | None], frame: Frame, epoch: int, step: int
+        self, batch: list[Array | None], frame: Frame, epoch: int, step: int, places: Sequence[Array], index: Array
     ) -> tuple[list[float], Step | None]:
         """Forward, gradients, update: the figures, and what is to be written, which is finite like the cost.
 
-        None if no row counts: then nothing is to be written.
+        None if no row counts: then nothing is to be written. The kept values go to `places`, to the rows `index`.
         """
         values = evaluate(self._graph, self._nodes, self._parameters, batch, frame)
         figures = [values[node].item() for node in self._figures]
@@ -258,6 +285,8 @@ class Trainer:
         made = self._optimizer.step(self._weights(), [values[n] for n in self._gradients]) if counts else None
         if not (math.isfinite(figures[0]) and (made is None or made.is_finite())):
             raise NonFiniteError(epoch, step, self._first_not_finite(batch, frame, made))
+        for place, node in zip(places, self._kept):
+            place[index] = values[node]
         return figures, made
 
     def _write(self, made: Step | None, end_of_epoch: EndOfEpoch | None = None, steps: int | None = None) -> None:
