@@ -55,6 +55,7 @@ TESTED_BY: dict[str, list[str]] = {
     "lowering/layer_names.py": ["api/test_layers.py", "api/test_nesting.py"],
     "lowering/lowering.py": ["api/test_gradients_door.py", "api/test_nesting.py", "api/test_trainable.py"],
     "lowering/parameter_store.py": ["api/test_sharing.py"],
+    "metrics/accuracies.py": ["api/test_metrics.py"],
     "minimization.py": ["api/test_minimize.py"],
     "training/composed_metrics.py": ["api/test_metrics.py"],
     "training/evaluation.py": ["api/test_metrics.py", "api/test_optimizers.py"],

@@ -1,16 +1,16 @@
-"""Metrics: functions (y_true, y_pred) of expressions whose batch means `fit` and `evaluate` report."""
+"""The accuracies: functions (y_true, y_pred) of expressions whose batch means `fit` and `evaluate` report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from ._shared.nearest import look_up
-from .expressions.expression import Expression, Operation
-from .expressions.functions import call
-from .expressions.reductions import argmax, mean
-from .losses import LOSSES, Loss, binary_crossentropy, is_labels, labels, matched_target
-from .lowering.lowering import Node
+from .._shared.nearest import look_up
+from ..expressions.expression import Expression, Operation
+from ..expressions.functions import call
+from ..expressions.reductions import argmax, mean
+from ..losses import LOSSES, Loss, binary_crossentropy, is_labels, labels, matched_target
+from ..lowering.lowering import Node
 
 
 def accuracy(y_true: Any, y_pred: Any) -> Expression:
