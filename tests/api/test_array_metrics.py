@@ -301,6 +301,13 @@ def test_r2_and_the_root_of_the_mean_squared_error(rng: Any, outputs: int, scale
             assert metric(y[:, 0], a, w) == metric(y, a[:, 0], w) == metric(y, a, w)
 
 
+def test_the_largest_numbers_do_not_overflow() -> None:
+    y = np.array([4e307, -4e307, 4e307])
+    assert M.RootMeanSquaredError()(y, -y) == pytest.approx(8e307)
+    assert M.R2Score()(y, -y) == pytest.approx(sk.r2_score(y / 1e300, -y / 1e300))
+    assert M.R2Score()([0.0, 1e-300], [1e300, 1e300]) == -np.inf
+
+
 def test_r2_of_constant_targets_is_1_or_0() -> None:
     for rows in (1, 2, 10):
         y = np.full(rows, 0.1)
@@ -577,8 +584,9 @@ def call(metric: Any, *arguments: Any, **keywords: Any) -> Callable[[], Any]:
         (call(M.LogLoss(), [0, 1], [[0.5, 0.5], [0.5, 0.6]]), ValueError, "rows whose sum is 1, got 1.1 in row 1"),
         (call(M.R2Score, None), ValueError, "class_aggregation must be one of .* since a figure is one number"),
         (call(M.R2Score(), [1, 2], [[1, 2], [1, 2]]), ValueError, r"y_true must have the shape of y_pred, \(2, 2\)"),
-        (call(M.R2Score(), [1, 2], [1, np.inf]), ValueError, "y_pred must hold finite numbers, got inf in row 1"),
-        (call(M.RootMeanSquaredError(), [1, np.nan], [1, 1]), ValueError, "y_true must hold finite numbers, got nan"),
+        (call(M.R2Score(), [1, 2], [1, np.inf]), ValueError, r"y_pred must hold finite numbers below 2\^1022, got inf"),
+        (call(M.R2Score(), [1, -1e308], [1, 1]), ValueError, "y_true must hold finite .*, got -1e.308 in row 1"),
+        (call(M.RootMeanSquaredError(), [1, np.nan], [1, 1]), ValueError, "y_true must hold finite .*, got nan"),
         (call(M.AUC(), ["a"], [1]), TypeError, "y_true must be a real number or an array of them"),
         (call(M.AUC(), [1], [1j]), TypeError, "y_pred must be a real number or an array of them"),
         (call(M.AUC(), [1, 0], [1, 1], ["a", "b"]), TypeError, "sample_weight must be a real number or an array"),

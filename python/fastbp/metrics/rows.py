@@ -11,6 +11,7 @@ from .._shared.memory import require_memory
 
 MOST_COUNTED = 2**31  # whole weights up to this sum are counts: twice the pairs of two classes then fit into 64 bits
 MOST_WEIGHT = 2.0**1000  # far enough from the largest float64 for products with small numbers
+MOST_NUMBER = 2.0**1022  # differences of differences of smaller numbers do not overflow
 
 
 class Rows:
@@ -170,7 +171,7 @@ class Rows:
     # --- targets that are numbers
 
     def numbers(self) -> tuple[np.ndarray, np.ndarray]:
-        """Targets and predictions as finite float64 of shape (rows, outputs)."""
+        """Targets and predictions as float64 of shape (rows, outputs), whose differences are finite."""
         rows = len(self)
         shapes = [a.shape if a.ndim > 1 else (rows, 1) for a in (self.targets, self.predictions)]
         if shapes[0] != shapes[1] or self.predictions.size == 0:
@@ -178,7 +179,7 @@ class Rows:
                 f"y_true must have the shape of y_pred, {self.predictions.shape}, got {self.targets.shape}"
             )
         for argument, array in (("y_true", self.targets), ("y_pred", self.predictions)):
-            self.refuse(argument, ~np.isfinite(array), array, "hold finite numbers")
+            self.refuse(argument, ~(np.abs(array) < MOST_NUMBER), array, "hold finite numbers below 2^1022")
         y, a = (array.reshape(rows, -1).astype(np.float64) for array in (self.targets, self.predictions))
         return y, a
 
