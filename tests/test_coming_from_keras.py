@@ -11,7 +11,8 @@ import pytest
 from keras_page import missing, program, rows, snake
 
 DIFFERENCES = Path(__file__).resolve().parent / "peers" / "test_keras_differences.py"
-MODULES = [bp, bp.activations, bp.callbacks, bp.constraints, bp.initializers, bp.losses, bp.optimizers, bp.schedules]
+MODULES = [bp, bp.activations, bp.callbacks, bp.constraints, bp.initializers, bp.losses, bp.metrics, bp.optimizers,
+           bp.schedules]  # fmt: skip
 
 
 def test_the_program_of_the_page_runs() -> None:

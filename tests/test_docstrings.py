@@ -13,6 +13,7 @@ from typing import Any
 import fastbp as bp
 import fastbp.augment
 import fastbp.datasets
+import fastbp.metrics
 import pytest
 
 MODULES = sorted(
@@ -24,7 +25,7 @@ PUBLIC = {
     name: value for name in bp.__all__ if not name.startswith("__") and not inspect.ismodule(value := getattr(bp, name))
 } | {
     f"{module.__name__.removeprefix('fastbp.')}.{name}": getattr(module, name)
-    for module in (fastbp.augment, fastbp.datasets)
+    for module in (fastbp.augment, fastbp.datasets, fastbp.metrics)
     for name in module.__all__
 }
 CLASSES = {name: value for name, value in PUBLIC.items() if inspect.isclass(value)}

@@ -25,6 +25,7 @@ OPTIMIZERS = [cls.__name__ for cls in bp.optimizers.OPTIMIZERS.values()]
 KINDS: dict[str, list[str]] = {
     "activations": [*bp.activations.ACTIVATIONS],
     "losses": [*bp.losses.LOSSES],
+    "array metrics": sorted({metric.__name__ for metric in bp.metrics.ARRAY_METRICS.values()}),
     "layers": [*bp.layers.__all__],
     "optimisers": OPTIMIZERS,
     "backend names": sorted({cls().configuration()["name"] for cls in bp.optimizers.OPTIMIZERS.values()}),

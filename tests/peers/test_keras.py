@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
+import re
 from types import SimpleNamespace
 from typing import Any
 
@@ -102,6 +103,59 @@ def test_a_cross_entropy_of_logits(name: str, activation: str, target: np.ndarra
     theirs = jax.value_and_grad(lambda p: getattr(keras.losses, name)(target, p, from_logits=True).mean())(logits)
     np.testing.assert_allclose(value, theirs[0], **CLOSE)
     np.testing.assert_allclose(slope, theirs[1], **CLOSE)
+
+
+LARGE = 10**5  # thresholds: exact but for scores between two of them
+OF_ONE_OUTPUT = {"AUC": {}, "AUC of PR": {"curve": "PR"}, "Precision": {}, "Recall": {"thresholds": 0.25}}
+OF_SEVERAL = {
+    "AUC": {"multi_label": True},
+    "Precision": {"class_id": 1},
+    "Recall": {"top_k": 2},
+    "F1Score": {"average": "macro"},
+    "F1Score, weighted": {"average": "weighted", "threshold": 0.25},
+    "F1Score, micro": {"average": "micro", "threshold": 0.25},
+    "TopKCategoricalAccuracy": {"k": 2},
+    "R2Score": {},
+    "R2Score, weighted": {"class_aggregation": "variance_weighted_average"},
+    "RootMeanSquaredError": {},
+}
+
+
+def compare_metric(case: str, options: dict[str, Any], y: np.ndarray, a: np.ndarray) -> None:
+    name = re.split(r"\W", case)[0]
+    weights = RANDOM.random(len(y)) if name != "RootMeanSquaredError" else None
+    theirs = getattr(keras.metrics, name)(**options, **({"num_thresholds": LARGE} if name == "AUC" else {}))
+    theirs.update_state(y, a, sample_weight=weights)
+    ours = getattr(bp.metrics, name)(**options)
+    close = {"rtol": 2e-3} if case == "AUC of PR" else CLOSE  # Keras interpolates precision and recall
+    np.testing.assert_allclose(ours(y, a, weights), np.asarray(theirs.result()), **close)
+
+
+@pytest.mark.parametrize("case", OF_ONE_OUTPUT)
+def test_a_metric_of_one_output(case: str) -> None:
+    y = RANDOM.integers(0, 2, 5000)
+    compare_metric(case, OF_ONE_OUTPUT[case], y, ((RANDOM.random(5000) + y / 2) / 1.5 * 1000).round() / 1000)
+
+
+@pytest.mark.parametrize("case", OF_SEVERAL)
+def test_a_metric_of_several_outputs(case: str) -> None:
+    a = RANDOM.dirichlet(np.ones(4), size=60)
+    labels = (a + RANDOM.random(a.shape) / 2).argmax(axis=1)
+    compare_metric(case, OF_SEVERAL[case], np.eye(4)[labels], a)
+    if case == "TopKCategoricalAccuracy":
+        compare_metric("SparseTopKCategoricalAccuracy", OF_SEVERAL[case], labels, a)
+
+
+@pytest.mark.parametrize("name", ["AUC", "Precision", "Recall", "F1Score", "TopKCategoricalAccuracy", "R2Score",
+                                  "SparseTopKCategoricalAccuracy", "RootMeanSquaredError"])  # fmt: skip
+def test_a_metric_has_keras_name_and_defaults(name: str) -> None:
+    ours, theirs = (inspect.signature(getattr(library.metrics, name)).parameters for library in (bp, keras))
+    for argument in {*ours} & {*theirs} - {"name"}:
+        assert (name, argument) == ("F1Score", "average") or ours[argument].default == theirs[argument].default
+    assert {*ours} - {*theirs} <= {"average"}
+    keras.utils.clear_session()  # else a second AUC is "auc_1"
+    assert getattr(bp.metrics, name)().name == getattr(keras.metrics, name)().name
+    assert bp.metrics.ARRAY_METRICS[getattr(keras.metrics, name)().name.removesuffix("_1")] is getattr(bp.metrics, name)
 
 
 @pytest.mark.parametrize(
@@ -420,6 +474,7 @@ KINDS = {
     "optimisers": "optimizers",
     "schedules": "optimizers.schedules",
     "losses": "losses",
+    "metrics": "metrics",
     "callbacks": "callbacks",
 }
 # Bases and second names, which the page need not list.
@@ -439,8 +494,9 @@ def test_the_page_lists_what_keras_alone_has(kind: str) -> None:
         for part in module.split("."):
             found = getattr(found, part)
         there |= {name for name in dir(found) if name[0].isupper()}
-    alone = {name for name in there if not hasattr(bp, name) and not hasattr(bp, snake(name))} | {"Identity"} & there
-    assert alone - BESIDES == {*missing()[kind]}
+    ours = {*dir(bp), *dir(bp.metrics), "Accuracy"} if kind == "metrics" else {*dir(bp)}
+    alone = {name for name in there if not {name, snake(name)} & ours} | {"Identity"} & there
+    assert alone - BESIDES == {name for name in missing()[kind] if name[0].isupper()}
 
 
 def test_the_page_lists_the_activations_that_keras_alone_has() -> None:

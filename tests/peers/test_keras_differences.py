@@ -339,6 +339,80 @@ def test_keras_counts_nan_as_the_first_class() -> None:
     assert np.asarray(theirs).tolist() == [1.0, 0.0]
 
 
+def of_keras(metric: Any, y: Any, a: Any, weights: Any = None) -> Any:
+    metric.update_state(np.asarray(y), np.asarray(a), sample_weight=weights)
+    return np.asarray(metric.result()).round(6).tolist()
+
+
+@shows("`AUC`")
+def test_keras_interpolates_its_area_between_thresholds() -> None:
+    softmax = [[0.6, 0.3, 0.1], [0.8, 0.2, 0.0], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]]
+    for y, a, ours, theirs in [
+        ([0, 1], [0.5001, 0.5002], 1.0, 0.5),
+        ([1, 1], [0.1, 0.2], np.nan, 0.0),
+        (np.eye(3)[[0, 1, 1, 2]], softmax, 55 / 72, 53 / 64),  # 2/3, 5/8 and 1; 26.5 of 32 pairs
+    ]:
+        np.testing.assert_allclose(bp.metrics.AUC()(y, a), ours)
+        assert of_keras(keras.metrics.AUC(), y, a) == theirs
+        if len(y) == 4:
+            assert bp.metrics.AUC(average="micro")(y, a) == theirs
+
+
+@shows("`F1Score()`")
+def test_keras_has_a_score_for_each_output() -> None:
+    y, a = np.eye(3)[[0, 1, 2]], np.eye(3)[[0, 1, 1]]
+    assert of_keras(keras.metrics.F1Score(), y, a) == pytest.approx([1, 2 / 3, 0], abs=1e-6)
+    assert bp.metrics.F1Score()(y, a) == pytest.approx(5 / 9)
+    y, a = [[0.0], [1.0]], [[0.1], [0.9]]
+    assert of_keras(keras.metrics.F1Score(), y, a) == pytest.approx([2 / 3], abs=1e-6)
+    assert bp.metrics.F1Score()(y, a) == 1
+
+
+@shows("labels for `Precision` and `Recall` of several outputs")
+def test_labels_count_as_one_hot_rows_in_fastbp() -> None:
+    a = np.array([[0.6, 0.2, 0.2], [0.4, 0.3, 0.3]])
+    for name, right in (("Precision", 1.0), ("Recall", 0.5)):
+        with pytest.raises((TypeError, ValueError)):
+            of_keras(getattr(keras.metrics, name)(), [0, 1], a)
+        theirs = of_keras(getattr(keras.metrics, name)(), np.eye(3)[[0, 1]], a)
+        assert getattr(bp.metrics, name)()([0, 1], a) == theirs == right
+        assert getattr(bp.metrics, name)(top_k=1)([0, 1], a) == 0.5
+
+
+@shows("targets of `Precision` and `Recall` that are neither 0 nor 1")
+def test_keras_takes_every_other_target_for_a_yes() -> None:
+    for name in ("Precision", "Recall"):
+        assert of_keras(getattr(keras.metrics, name)(), [0.3, 255], [0.9, 0.8]) == 1
+        with pytest.raises(ValueError, match=r"y_true must hold .*, got 0.3 in row 0"):
+            getattr(bp.metrics, name)()([0.3, 255], [0.9, 0.8])
+
+
+@shows("`R2Score` of constant targets")
+def test_constant_targets_that_are_met_are_nan_in_keras() -> None:
+    y = np.ones((2, 1))
+    for a, ours, theirs in ((y, 1.0, np.nan), (y + np.eye(2)[:, 1:], 0.0, 0.0)):
+        assert bp.metrics.R2Score()(y, a) == ours
+        np.testing.assert_equal(of_keras(keras.metrics.R2Score(), y, a), theirs)
+
+
+@shows("equal outputs in top-k accuracies")
+def test_equal_outputs_are_all_among_the_largest_in_keras() -> None:
+    equal, labels = np.full((3, 3), 1 / 3), [0, 1, 2]
+    for name, y in (("SparseTopKCategoricalAccuracy", labels), ("TopKCategoricalAccuracy", np.eye(3))):
+        assert of_keras(getattr(keras.metrics, name)(1), y, equal) == 1
+        assert getattr(bp.metrics, name)(1)(y, equal) == pytest.approx(1 / 3)
+
+
+@shows("NaN in metrics of arrays")
+def test_nan_is_not_above_a_threshold_in_keras() -> None:
+    y, a = [1.0, 1.0], [np.nan, 0.9]
+    assert of_keras(keras.metrics.Recall(), y, a) == 0.5
+    with pytest.raises(ValueError, match="y_pred must not hold NaN, got nan in row 0"):
+        bp.metrics.Recall()(y, a)
+    assert np.isnan(of_keras(keras.metrics.RootMeanSquaredError(), y, a, np.array([0.0, 1.0])))
+    assert bp.metrics.RootMeanSquaredError()(y, a, [0, 1]) == pytest.approx(0.1)
+
+
 @shows("a function as `learning_rate`")
 def test_a_learning_rate_function_gets_the_update_in_fastbp() -> None:
     rates = [1.0, 0.5, 0.25]

@@ -1,18 +1,18 @@
-"""Metrics: functions (y_true, y_pred) of expressions whose batch means `fit` and `evaluate` report."""
+"""The accuracies: functions (y_true, y_pred) of expressions whose batch means `fit` and `evaluate` report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-from ._shared.arguments import known_keywords
-from ._shared.nearest import look_up
-from .expressions.expression import Expression, Operation
-from .expressions.reductions import argmax
-from .losses import LOSSES, Loss, binary_crossentropy
-from .losses.reduction import MEAN, Terms, reduced, terms_of
-from .losses.targets import is_labels, labels, matched_target
-from .lowering.lowering import Node
+from .._shared.arguments import known_keywords
+from .._shared.nearest import look_up
+from ..expressions.expression import Expression, Operation
+from ..expressions.reductions import argmax
+from ..losses import LOSSES, Loss, binary_crossentropy
+from ..losses.reduction import MEAN, Terms, reduced, terms_of
+from ..losses.targets import is_labels, labels, matched_target
+from ..lowering.lowering import Node
 
 
 @known_keywords

@@ -1,0 +1,43 @@
+"""Metrics: functions of expressions, whose batch means `fit` reports, and metrics of whole data, of NumPy arrays.
+
+The accuracies and all losses are functions (y_true, y_pred) of expressions; `METRICS` has them by name. A `Metric` is
+computed once, from all rows; `ARRAY_METRICS` has their classes by name, Keras' and the one of the figure. For reports
+there are `confusion_matrix`, `roc_curve`, `precision_recall_curve` and `best_threshold`.
+
+>>> import fastbp as bp
+>>> y, scores = [0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]
+>>> bp.metrics.AUC()(y, scores), bp.metrics.Recall()(y, scores)
+(0.75, 0.5)
+"""
+
+from .accuracies import METRICS as METRICS
+from .accuracies import accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy
+from .accuracies import get_metrics as get_metrics
+from .auc import AUC, AveragePrecision
+from .curves import best_threshold, precision_recall_curve, roc_curve
+from .decisions import BalancedAccuracy, F1Score, Precision, Recall, confusion_matrix
+from .goodness_of_fit import R2Score, RootMeanSquaredError
+from .metric import Metric, snake_case
+from .probabilities import ExpectedCalibrationError, LogLoss
+from .ranking import SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy
+
+__all__ = [
+    "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy",
+    "Metric", "AUC", "AveragePrecision", "Precision", "Recall", "F1Score", "BalancedAccuracy",
+    "TopKCategoricalAccuracy", "SparseTopKCategoricalAccuracy", "LogLoss", "ExpectedCalibrationError", "R2Score",
+    "RootMeanSquaredError",
+    "confusion_matrix", "roc_curve", "precision_recall_curve", "best_threshold",
+]  # fmt: skip
+
+_ARRAY_METRICS: tuple[type[Metric], ...] = (
+    AUC, AveragePrecision, Precision, Recall, F1Score, BalancedAccuracy, TopKCategoricalAccuracy,
+    SparseTopKCategoricalAccuracy, LogLoss, ExpectedCalibrationError, R2Score, RootMeanSquaredError,
+)  # fmt: skip
+
+# By the class' name and by its figure's: "F1Score" and "f1_score".
+ARRAY_METRICS: dict[str, type[Metric]] = {
+    name: metric for metric in _ARRAY_METRICS for name in (metric.__name__, snake_case(metric.__name__))
+}
+
+for _public in (Metric, *_ARRAY_METRICS):
+    _public.__module__ = __name__  # pickles name them by this path, so their files may move
