@@ -67,6 +67,8 @@ TESTED_BY: dict[str, list[str]] = {
     "metrics/curves.py": ["api/test_array_metrics.py"],
     "metrics/decisions.py": ["api/test_array_metrics.py"],
     "metrics/goodness_of_fit.py": ["api/test_array_metrics.py"],
+    "metrics/named.py": ["api/test_metrics.py", "api/test_metrics_in_training.py"],
+    "training/array_metrics.py": ["api/test_metrics_in_training.py"],
     "metrics/metric.py": ["api/test_array_metrics.py"],
     "metrics/probabilities.py": ["api/test_array_metrics.py"],
     "metrics/ranking.py": ["api/test_array_metrics.py"],

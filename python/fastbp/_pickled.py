@@ -24,12 +24,12 @@ from .expressions.shape_rules import (
 from .inspection.drawing import DrawnEdge, DrawnNode
 from .losses.reduction import Reduced, Reduction
 from .lowering.layer_names import Namer, Scope
-from .training.goal import Goal, OutputGoal
+from .training.goal import Goal, MetricOf, OutputGoal
 from .training.optimizer_state import OptimizerState
 from .training.session import Past, TrainingSession
 
 _LISTED: tuple[Any, ...] = (
-    Call, Constant, DrawnEdge, DrawnNode, Goal, Gradient, Hessian, Input, Namer, Operation, OptimizerState,
+    Call, Constant, DrawnEdge, DrawnNode, Goal, Gradient, Hessian, Input, MetricOf, Namer, Operation, OptimizerState,
     OutputGoal, Past, Reduced, Reduction, Scope, Shaped, TrainingSession, concatenate, divided_by_rows, dropout,
     flatten, last_axis, matmul, reduction, reshape, slice_features,
 )  # fmt: skip

@@ -517,6 +517,20 @@ def test_the_page_lists_the_arguments_that_keras_alone_has(method: str) -> None:
     assert there - ours == {*missing()[f"arguments of `{method}`"]}
 
 
+def test_history_has_what_callbacks_add() -> None:
+    x, y = np.ones((8, 3)), np.ones(8)
+    histories = []
+    for library in (bp, keras):
+        net = library.Sequential([library.Input((3,)), bp.Dense(1) if library is bp else keras.layers.Dense(1)])
+        net.compile("sgd", "mse")
+        hooks: Any = bp if library is bp else keras.callbacks
+        add = hooks.LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(mine=epoch + 0.5))
+        stop = hooks.EarlyStopping("mine", mode="min", patience=1)
+        history = net.fit(x, y, epochs=5, verbose=0, callbacks=[add, stop, hooks.ReduceLROnPlateau("loss")]).history
+        histories.append(({*history}, history["mine"], [float(rate) for rate in history["learning_rate"]]))
+    assert histories[0] == (histories[1][0], histories[1][1], pytest.approx(histories[1][2]))
+
+
 @pytest.mark.parametrize("reduction", ["sum_over_batch_size", "mean_with_sample_weight", "sum"])
 def test_a_step_of_weighted_rows_is_that_of_keras(reduction: str) -> None:
     random = np.random.default_rng(3)
@@ -535,7 +549,7 @@ def test_a_step_of_weighted_rows_is_that_of_keras(reduction: str) -> None:
         theirs.reset_metrics()
         np.testing.assert_allclose(mine.train_on_batch(x, y, sample_weight=s), of_keras, rtol=1e-6)
         for own, wanted in zip(mine.get_weights(), theirs.get_weights()):
-            np.testing.assert_allclose(own, wanted, rtol=1e-7)
+            np.testing.assert_allclose(own, wanted, rtol=1e-7, atol=1e-8)
 
 
 def test_class_weights_are_those_of_keras() -> None:

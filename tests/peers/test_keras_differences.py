@@ -529,19 +529,27 @@ def test_nothing_beats_a_first_nan_in_keras() -> None:
     assert np.isnan(theirs.best)
 
 
-@shows('`mode="auto"`')
-def test_auto_knows_the_direction_of_losses_and_accuracies() -> None:
+@shows("names of figures")
+def test_keras_names_figures_as_metrics_are_given() -> None:
+    y = (X[:, 0] > 0) * 1.0
+    for library, name in ((bp, "auc"), (keras, "AUC")):
+        net = network(library, activation="sigmoid")
+        net.compile("sgd", "binary_crossentropy", metrics=["AUC"])
+        assert {*net.fit(X, y, verbose=0).history} == {"loss", name}
+
+
+@shows("metrics of all rows in the logs of a batch")
+def test_keras_has_metrics_of_the_rows_so_far() -> None:
+    y, seen = (X[:, 0] > 0) * 1.0, {}
     for library in (bp, keras):
-        net = network(library)
-        mean = bp.mean if library is bp else keras.ops.mean
-
-        def own(y: Any, a: Any, mean: Any = mean) -> Any:
-            return mean(a)
-
-        net.compile("sgd", "mse", metrics=[own])
-        with pytest.raises(ValueError, match="mode"):
-            net.fit(X, X[:, 0], verbose=0, callbacks=[callbacks(library).EarlyStopping("own")])
-    assert bp.EarlyStopping("val_accuracy").mode == "max"
+        given: list[set[str]] = []
+        watch = callbacks(library).LambdaCallback(on_train_batch_end=lambda batch, logs, to=given: to.append({*logs}))
+        net = network(library, activation="sigmoid")
+        metric = bp.metrics.AUC() if library is bp else keras.metrics.AUC(name="auc")
+        net.compile("sgd", "binary_crossentropy", metrics=[metric])
+        assert {*net.fit(X, y, verbose=0, callbacks=[watch]).history} == {"loss", "auc"}
+        seen[library] = given[0]
+    assert seen == {bp: {"loss"}, keras: {"loss", "auc"}}
 
 
 @shows("a figure that is not there")
@@ -551,25 +559,6 @@ def test_a_missing_figure_is_one_warning_in_fastbp_and_one_per_epoch_in_keras() 
             warnings.simplefilter("always")
             compiled(library).fit(X, X[:, 0], epochs=3, verbose=0, callbacks=[callbacks(library).EarlyStopping()])
         assert len([w for w in caught if "val_loss" in str(w.message)]) == expected
-
-
-@shows("the learning rate in the history")
-def test_keras_history_has_the_learning_rate_of_a_plateau() -> None:
-    for library, expected in ((bp, {"loss"}), (keras, {"loss", "learning_rate"})):
-        plateau = callbacks(library).ReduceLROnPlateau("loss")
-        run = compiled(library).fit(X, X[:, 0], epochs=2, verbose=0, callbacks=[plateau])
-        assert {*run.history} == expected
-    net, rates = compiled(bp), []
-    note = bp.LambdaCallback(on_epoch_end=lambda epoch, logs: rates.append(net.optimizer.learning_rate))
-    net.fit(X, X[:, 0], epochs=2, verbose=0, callbacks=[note])
-    assert rates == [0.01, 0.01]
-
-
-@shows("logs that a callback changes")
-def test_each_callback_has_logs_of_its_own_in_fastbp() -> None:
-    for library, seen in ((bp, {"loss"}), (keras, {"loss", "mine"})):
-        add = callbacks(library).LambdaCallback(on_epoch_end=lambda epoch, logs: logs.update(mine=1.0))
-        assert {*compiled(library).fit(X, X[:, 0], verbose=0, callbacks=[add]).history} == seen
 
 
 # --- fit

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from .._shared.known_attributes import KnownAttributes
 
-Logs = Mapping[str, float]
+Logs = MutableMapping[str, float]
 
 
 class Callback(KnownAttributes):
@@ -23,7 +23,8 @@ class Callback(KnownAttributes):
     Notes
     -----
     Each hook gets `logs`, a dict of loss and metrics (empty where there are none yet). Those of ``on_train_batch_end``
-    are means over the epoch so far. They are Keras' hooks. From within one the model cannot be trained: `RuntimeError`.
+    are means over the epoch so far. What ``on_epoch_end`` adds to its logs is a figure of the history, which later
+    callbacks see. They are Keras' hooks. From within one the model cannot be trained: `RuntimeError`.
 
     Examples
     --------

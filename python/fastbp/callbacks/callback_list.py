@@ -41,6 +41,16 @@ class CallbackList:
         for callback in self.callbacks:
             getattr(callback, hook)(*numbers, dict(logs))
 
+    def end_epoch(self, epoch: int, logs: dict[str, Any]) -> dict[str, Any]:
+        """Calls `on_epoch_end` of every callback, in order, and returns the logs with what callbacks added or set.
+
+        Later callbacks see what earlier ones added.
+        """
+        logs = dict(logs)
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
+        return logs
+
     def explain(self, error: Exception) -> None:
         """Lets each callback add a note to the error that ends the training."""
         for callback in self.callbacks:

@@ -90,6 +90,9 @@ class ReduceLROnPlateau(Monitor):
         self.cooldown_counter = 0
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        rate = getattr(self.model.optimizer, "learning_rate", None)
+        if logs is not None and rate is not None and not callable(rate):
+            logs["learning_rate"] = float(rate)  # of this epoch, as Keras has it in the history
         current = self.current(logs)
         if current is None:
             return

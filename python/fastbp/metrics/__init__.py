@@ -10,14 +10,15 @@ there are `confusion_matrix`, `roc_curve`, `precision_recall_curve` and `best_th
 (0.75, 0.5)
 """
 
-from .accuracies import METRICS as METRICS
 from .accuracies import accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy
-from .accuracies import get_metrics as get_metrics
 from .auc import AUC, AveragePrecision
 from .curves import best_threshold, precision_recall_curve, roc_curve
 from .decisions import BalancedAccuracy, F1Score, Precision, Recall, confusion_matrix
 from .goodness_of_fit import R2Score, RootMeanSquaredError
-from .metric import Metric, snake_case
+from .metric import Metric
+from .named import ARRAY_METRICS as ARRAY_METRICS
+from .named import METRICS as METRICS
+from .named import get_metrics as get_metrics
 from .probabilities import ExpectedCalibrationError, LogLoss
 from .ranking import SparseTopKCategoricalAccuracy, TopKCategoricalAccuracy
 
@@ -29,15 +30,5 @@ __all__ = [
     "confusion_matrix", "roc_curve", "precision_recall_curve", "best_threshold",
 ]  # fmt: skip
 
-_ARRAY_METRICS: tuple[type[Metric], ...] = (
-    AUC, AveragePrecision, Precision, Recall, F1Score, BalancedAccuracy, TopKCategoricalAccuracy,
-    SparseTopKCategoricalAccuracy, LogLoss, ExpectedCalibrationError, R2Score, RootMeanSquaredError,
-)  # fmt: skip
-
-# By the class' name and by its figure's: "F1Score" and "f1_score".
-ARRAY_METRICS: dict[str, type[Metric]] = {
-    name: metric for metric in _ARRAY_METRICS for name in (metric.__name__, snake_case(metric.__name__))
-}
-
-for _public in (Metric, *_ARRAY_METRICS):
+for _public in (Metric, *ARRAY_METRICS.values()):
     _public.__module__ = __name__  # pickles name them by this path, so their files may move

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from .._shared.arguments import known_keywords
-from .._shared.nearest import look_up
 from ..expressions.expression import Expression, Operation
 from ..expressions.reductions import argmax
-from ..losses import LOSSES, Loss, binary_crossentropy
 from ..losses.reduction import MEAN, Terms, reduced, terms_of
 from ..losses.targets import is_labels, labels, matched_target
 from ..lowering.lowering import Node
@@ -202,40 +199,3 @@ def sparse_categorical_accuracy(
 @terms_of("sparse_categorical_accuracy")
 def _sparse(y: Node, a: Node) -> Terms:
     return Terms(Operation("equal", labels(y, a), argmax(a)))
-
-
-METRICS: dict[str, Loss] = {
-    "accuracy": accuracy,
-    "acc": accuracy,
-    "binary_accuracy": binary_accuracy,
-    "categorical_accuracy": categorical_accuracy,
-    "sparse_categorical_accuracy": sparse_categorical_accuracy,
-    **LOSSES,
-}
-
-
-def get_metrics(metrics: Any, loss: Loss | None, argument: str = "metrics") -> list[tuple[str, Loss]]:
-    """(name, function) of each metric; `metrics` is a list of names and functions, or one of them, or None.
-
-    `loss` is that of the model: where it is the binary cross entropy, `accuracy` is the binary accuracy.
-    """
-    if metrics is None:
-        return []
-    if not (isinstance(metrics, Iterable) or callable(metrics)):
-        raise TypeError(f"{argument} must be a list of names or functions, got {metrics!r}")
-    found: list[tuple[str, Loss]] = []
-    listed: Iterable[Any] = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
-    for metric in listed:
-        if isinstance(metric, str):
-            found.append((metric, look_up(argument, metric, METRICS)))
-        elif callable(metric):
-            found.append((getattr(metric, "__name__", type(metric).__name__), metric))
-        else:
-            raise TypeError(f"{argument} must be names or functions (y_true, y_pred), got {type(metric).__name__}")
-    if loss is binary_crossentropy:
-        found = [(name, binary_accuracy if function is accuracy else function) for name, function in found]
-    names = [name for name, _ in found]
-    for name in names:
-        if name == "loss" or names.count(name) > 1:
-            raise ValueError(f"{argument} must have different names, none of them 'loss', got {name!r}")
-    return found

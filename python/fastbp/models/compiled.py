@@ -66,9 +66,11 @@ class CompiledNetwork(Predictor):
             A name of `fastbp.losses.LOSSES`, or any function of expressions; a result per row is averaged. For several
             outputs a list with one for each, or a dict by `output_names`; one that has none, or None, is not trained.
         metrics : list of str or functions
-            "accuracy", names of losses, functions of expressions. In training they are means over batches, weighted by
-            rows; in `evaluate` and validation a metric or loss that is no mean over rows, such as the root of a mean,
-            is computed once, from all predictions. For several outputs a list of lists or a dict. Default: none.
+            "accuracy", names of losses, functions of expressions: in training they are means over batches, weighted by
+            rows; in `evaluate` and validation one that is no mean over rows, such as the root of a mean, is computed
+            once, from all predictions. Also "AUC" and the other names and classes of `bp.metrics`, and functions of
+            arrays: computed once over all rows, in `fit` from what was predicted in each row's step. Functions of
+            arrays get (rows,) instead of (rows, 1). For several outputs a list of lists or a dict. Default: none.
         l1, l2 : float
             λ of the lecture's penalties λ/m Σ|w| and λ/(2m) Σw², with m the rows that `fit` trains on; weights that are
             trained only, never biases. Default 0.
@@ -81,7 +83,7 @@ class CompiledNetwork(Predictor):
             What each output's loss is multiplied by in the sum that is trained. Default 1.
         weighted_metrics : list of str or functions
             Metrics of weighted rows: Σ s·value ÷ Σ s, with s the `sample_weight` times the class' weight. A function
-            must give a value per row. Default: none.
+            of expressions must give a value per row, one of arrays takes `sample_weight`. Default: none.
         loss_reduction : {"sum_over_batch_size", "mean_with_sample_weight", "sum"}
             What the sum of the rows' weighted losses is divided by: the rows, Σ s, or nothing. Default: as the loss
             says, which is the rows.
@@ -117,11 +119,12 @@ class CompiledNetwork(Predictor):
     def direction_of(self, figure: str) -> str:
         """Whether a figure of the history gets better downwards ("min") or upwards ("max").
 
-        The losses get better downwards. Callbacks know the cost and the accuracies themselves.
+        The losses get better downwards, a `Metric` says it of itself. Callbacks know the cost and the accuracies.
         """
-        name = figure.removeprefix("val_")
-        if name in LOSSES or (self._session.goal is not None and name in self._session.goal.losses_by_name):
-            return "min"
+        name, goal = figure.removeprefix("val_"), self._session.goal
+        known = None if goal is None else goal.direction_of(name)
+        if known is not None or name in LOSSES:
+            return known or "min"
         raise ValueError(f"mode must be 'min' or 'max' for {figure!r}: whether it gets better downwards is not known")
 
     def _compiled(self) -> Goal:

@@ -162,8 +162,8 @@ class Model(CompiledNetwork):
         Returns
         -------
         History
-            ``history["loss"]``, the metrics, ``"val_loss"`` …: one number per epoch, means weighted by rows. The loss
-            includes penalties.
+            ``history["loss"]``, the metrics, ``"val_loss"`` …: one number per epoch, means weighted by rows, or of all
+            rows at once. The loss includes penalties.
 
         Raises
         ------
@@ -311,10 +311,15 @@ class Model(CompiledNetwork):
             graph.check(arrays)
         else:
             arrays, graph, trainer = self._ready_for_a_step(x, y, sample_weight, class_weight)
-        numbers = graph.store.train(trainer, trainer.step, arrays)
+        places = graph.places(len(arrays[0])) if graph.array_metrics else []
+        numbers = graph.store.train(trainer, trainer.step, arrays, *([places] if places else ()))
         if type(x) is not np.ndarray:
             self._keep_columns(x)
-        return figures_in_order(graph.goal.names, graph.reported.of(numbers), as_dict)
+        figures = graph.reported.of(numbers)
+        if places:
+            by_name = {**dict(zip(graph.reported.names, figures)), **graph.figures_of_arrays(arrays, places)}
+            figures = [by_name[name] for name in graph.goal.names]
+        return figures_in_order(graph.goal.names, figures, as_dict)
 
     @tentative
     def _ready_for_a_step(
@@ -514,10 +519,15 @@ class Model(CompiledNetwork):
                 rows = part.stop - part.start
                 sums += evaluation.of_batch([array[part] for array in arrays]) * rows
                 seen += rows
-                hooks.call("on_test_batch_end", number, dict(zip(graph.goal.names, evaluation.figures(sums / seen))))
+                running = evaluation.figures(sums / seen)
+                hooks.call("on_test_batch_end", number, dict(zip(graph.reported.names, running)))
             means = sums / seen
         else:
             means = evaluation.means(arrays, min(batch_size, data.rows))
         values = evaluation.corrected(means, arrays, batch_size)
+        if graph.array_metrics:
+            predictions = evaluation.predictions(list(arrays), batch_size=batch_size)
+            by_name = {**dict(zip(graph.reported.names, values)), **graph.figures_of_arrays(arrays, predictions)}
+            values = [by_name[name] for name in graph.goal.names]
         hooks.call("on_test_end", dict(zip(graph.goal.names, values)))
         return values

@@ -42,6 +42,7 @@ class Evaluation:
     ) -> None:
         self._numbers = backend.Function(graph, list(numbers), values)
         self._figures, self._places = figures, places
+        self.predictions: Any = None  # a Function of the outputs that metrics of arrays take, if there are any
         if composed is not None:
             self._predicted = backend.Function(graph, composed.predicted, values)
             self._composed = composed.function(values)

@@ -16,7 +16,7 @@ from ..expressions.expression import Expression
 from ..expressions.reductions import mean
 from ..losses import Loss
 from ..losses.reduction import MEAN
-from .goal import Goal, as_scalar, as_weighted_scalar
+from .goal import Goal, MetricOf, as_scalar, as_weighted_scalar
 from .row_weights import total
 
 Dims = tuple[int, ...]
@@ -92,6 +92,11 @@ class Figures:
 class FigurePlan:
     """Which numbers a graph computes for a goal, and which figures they make.
 
+    Parameters
+    ----------
+    metrics : list of MetricOf
+        Those of the goal that are functions of expressions.
+
     Attributes
     ----------
     numbers : list of Number
@@ -103,7 +108,7 @@ class FigurePlan:
         The place of the penalties' sum, a number that the graph makes, if a figure needs it.
     """
 
-    def __init__(self, goal: Goal, layout: Layout, has_penalties: bool) -> None:
+    def __init__(self, goal: Goal, layout: Layout, has_penalties: bool, metrics: Sequence[MetricOf]) -> None:
         self.goal, self.layout = goal, layout
         self.numbers = [Number(self._losses)]
         self.total_weight: int | None = None
@@ -111,15 +116,13 @@ class FigurePlan:
         self._weights: dict[int, int] = {}  # the place of the mean of each array of weights
         trained = [o for o, output in enumerate(goal.outputs) if output.loss is not None]
         sums = self._sums_of_losses(trained, has_penalties)
-        for o, output in enumerate(goal.outputs):
-            for name, function in output.metrics:
-                sums.append([Quotient(self._add(partial(self._metric, o, name, function), unmasked=True))])
-            for name, function in output.weighted_metrics:
-                weighted = partial(self._weighted_metric, o, name, function)
-                sums.append([Quotient(self._add(weighted), self._mean_weight(o))])
+        for metric in metrics:
+            place = self._add(partial(self._metric, metric), unmasked=not metric.weighted)
+            sums.append([Quotient(place, self._mean_weight(metric.output) if metric.weighted else None)])
         if all(layout.weights[o] is not None for o in trained):
             self.total_weight = self._add(self._total_weight)
-        self.figures = Figures(goal.names, sums, len(self.numbers))
+        names = [*goal.names[: len(goal.names) - len(goal.metrics)], *(metric.name for metric in metrics)]
+        self.figures = Figures(names, sums, len(self.numbers))
 
     def _add(self, make: Callable[[Operands], Expression], unmasked: bool = False) -> int:
         self.numbers.append(Number(make, unmasked))
@@ -170,11 +173,11 @@ class FigurePlan:
         name = f"{output.name}_loss" if len(self.goal.losses) > 1 else "loss"
         return self._scalar(output.loss, o, reduction, name, operands)
 
-    def _weighted_metric(self, o: int, name: str, function: Loss, operands: Operands) -> Expression:
-        return self._scalar(function, o, MEAN, name, operands)
-
-    def _metric(self, o: int, name: str, function: Loss, operands: Operands) -> Expression:
-        return as_scalar(function, operands.targets[o], operands.outputs[o], name)
+    def _metric(self, metric: MetricOf, operands: Operands) -> Expression:
+        if metric.weighted:
+            return self._scalar(metric.function, metric.output, MEAN, metric.name, operands)
+        target, output = operands.targets[metric.output], operands.outputs[metric.output]
+        return as_scalar(metric.function, target, output, metric.name)
 
     def _scalar(self, function: Loss, o: int, reduction: str | None, name: str, operands: Operands) -> Expression:
         target, output, weight = operands.targets[o], operands.outputs[o], operands.weights[o]

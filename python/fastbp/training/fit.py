@@ -76,6 +76,9 @@ class Fit:
         self.validate, self.is_validated = validate, validated_epochs(validation_freq)
         self.figures = graph.reported
         self.names = graph.reported.names
+        self.kept: list[np.ndarray] = []
+        if graph.array_metrics:
+            self.kept = self.options["kept"] = graph.places(rows)
         self.progress: Progress = make_progress(verbose, epochs, initial_epoch, rows)
         self.verbose = type(self.progress) is not Progress
         params = {"epochs": epochs, "steps": self.steps, "verbose": verbose}
@@ -87,8 +90,8 @@ class Fit:
         if self.wants_batches:
             self.options["on_batch"] = self._on_batch
         self.sums: np.ndarray  # of the graph's numbers × rows in this epoch, float64
-        self.seen = 0
-        self.one_by_one = self.wants_batches or validate is not None or self.callbacks.wants_epochs
+        self.seen = self.epoch_before = 0
+        self.one_by_one = self.wants_batches or validate is not None or self.callbacks.wants_epochs or bool(self.kept)
         self.has_begun = False  # whether the session's trainer is that of the graph
         self.finished: list[Any] = []  # numbers of the epochs of one call of the trainer, which appends them
         self.current = initial_epoch  # the first of these epochs
@@ -135,16 +138,32 @@ class Fit:
         if self.wants_batches:
             self._call("on_train_batch_begin", 0, {})
         self.finished, self.current = [], epoch  # in this order: Ctrl-C may come in between
+        self.epoch_before = self.session.epochs
+        for place in self.kept:
+            place.fill(np.nan)
         numbers = self._train(1, self._on_progress if self.verbose else None)
         logs = self._logs(numbers[-1]) if len(numbers) else self._running()
+        if self.kept:
+            logs = self._with_array_metrics(logs)
         if epoch + 1 == self.epochs or self.model.stop_training:
             self._finish()  # before the validation, so that it sees the last update
         if self.validate is not None and self.is_validated(epoch):
             logs.update({f"val_{name}": value for name, value in self.validate(self.callbacks).items()})
         self.history.on_epoch_end(epoch, logs)
-        self._call("on_epoch_end", epoch, logs)
+        if self.callbacks.callbacks:
+            logs = self.callbacks.end_epoch(epoch, logs)
+            self.history.amend(logs)
         self.progress.end_epoch(logs)
         return logs
+
+    def _with_array_metrics(self, logs: dict[str, float]) -> dict[str, float]:
+        """The epoch's figures with those of metrics of arrays, by what was predicted in each row's step."""
+        arrays, kept = [array[: self.rows] for array in self.arrays], self.kept
+        if self.session.epochs == self.epoch_before:  # a callback stopped the epoch: some rows have had no step
+            trained = ~np.all([np.isnan(k.reshape(self.rows, -1)).all(axis=1) for k in kept], axis=0)
+            arrays, kept = [array[trained] for array in arrays], [k[trained] for k in kept]
+        logs.update(self.graph.figures_of_arrays(arrays, kept))
+        return {name: logs[name] for name in self.graph.goal.names}
 
     def _several(self, epoch: int, count: int) -> dict[str, float]:
         """All remaining epochs, in one call of the trainer."""

@@ -6,7 +6,7 @@ import functools
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._shared.pickling import Picklable
 from ..expressions.expression import Call, Expression
@@ -14,8 +14,18 @@ from ..expressions.parameter import Parameter
 from ..expressions.reductions import mean
 from ..losses import LOSSES, Loss
 from ..losses.reduction import MEAN, weighed
+from ..metrics import Metric
 
-NamedMetric = tuple[str, Loss]
+NamedMetric = tuple[str, Callable[..., Any]]
+
+
+class MetricOf(NamedTuple):
+    """A metric of one output: a function of expressions, or of arrays."""
+
+    name: str  # of the figure
+    output: int
+    function: Callable[..., Any]
+    weighted: bool
 
 
 @dataclass
@@ -36,6 +46,7 @@ class Goal(Picklable):
     ----------
     names : list of str
         Of the figures: "loss"; the loss of each output, if several have one; the metrics of each output.
+    metrics : list of MetricOf
     """
 
     def __init__(
@@ -48,30 +59,31 @@ class Goal(Picklable):
     ) -> None:
         self.outputs, self.l1, self.l2, self.proximal, self.reduction = list(outputs), l1, l2, proximal, reduction
         self.names = ["loss", *(f"{output.name}_loss" for output in self.losses if len(self.losses) > 1)]
-        for output in self.outputs:
+        self.metrics: list[MetricOf] = []
+        for o, output in enumerate(self.outputs):
             prefix = f"{output.name}_" if len(self.outputs) > 1 else ""
-            self.names += [prefix + name for name, _ in output.metrics]
+            self.metrics += [MetricOf(prefix + name, o, function, False) for name, function in output.metrics]
             taken = {name for name, _ in output.metrics}
-            for name, _ in output.weighted_metrics:  # as Keras names one that is measured both ways
-                self.names.append(prefix + (f"weighted_{name}" if name in taken else name))
+            for name, function in output.weighted_metrics:  # as Keras names one that is measured both ways
+                name = f"weighted_{name}" if name in taken else name
+                self.metrics.append(MetricOf(prefix + name, o, function, True))
+        self.names += [metric.name for metric in self.metrics]
 
     @property
     def losses(self) -> list[OutputGoal]:
         """The outputs that have a loss."""
         return [output for output in self.outputs if output.loss is not None]
 
-    @property
-    def losses_by_name(self) -> set[str]:
-        """The names of the figures that are losses, whose metrics too."""
-        functions = set(LOSSES.values())
-        names = {f"{output.name}_loss" for output in self.losses}
-        for output in self.outputs:
-            prefix = f"{output.name}_" if len(self.outputs) > 1 else ""
-            measured = [*output.metrics, *output.weighted_metrics]
-            names |= {
-                prefix + weighted + name for name, f in measured if f in functions for weighted in ("", "weighted_")
-            }
-        return names
+    def direction_of(self, figure: str) -> str | None:
+        """Whether a figure gets better downwards ("min") or upwards ("max"); None if that is not known."""
+        if figure in {f"{output.name}_loss" for output in self.losses}:
+            return "min"
+        for metric in self.metrics:
+            if metric.name == figure:
+                if isinstance(metric.function, Metric):
+                    return metric.function.direction
+                return "min" if metric.function in LOSSES.values() else None
+        return None
 
     @property
     def measured(self) -> list[bool]:

@@ -29,6 +29,8 @@ class TrainedGraph:
         The node whose gradients are descended. Default: the cost.
     total_weight : int, optional
         The place, among the cost and the figures, of one that is 0 where no row of a step counts.
+    kept : list of int
+        Nodes with rows, whose values the trainer keeps.
     """
 
     def __init__(
@@ -40,9 +42,11 @@ class TrainedGraph:
         figures: Sequence[int] = (),
         descended: int | None = None,
         total_weight: int | None = None,
+        kept: Sequence[int] = (),
     ) -> None:
         self.store, self.lowering, self.cost, self.trainable = store, lowering, cost, list(trainable)
         self.figures, self.descended, self.total_weight = list(figures), descended, total_weight
+        self.kept = list(kept)
         self._trainer: Any = None
         self._settings: dict[str, Any] = {}  # the trainer's hyperparameters
 
@@ -70,6 +74,7 @@ class TrainedGraph:
                 self.store.seed,
                 self.descended,
                 self.total_weight,
+                self.kept,
             )
         elif self._settings != settings:
             self._settings = {}  # if this is interrupted, nobody knows which they are

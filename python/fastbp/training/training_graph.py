@@ -23,11 +23,12 @@ from ..lowering.layer_names import Scope
 from ..lowering.lowering import Lowering, Node
 from ..lowering.parameter_store import ParameterStore
 from ..regularizers import proximal_l1, split_penalty
+from .array_metrics import ArrayMetrics, is_of_arrays
 from .backpropagation import BackwardPass, dense_layers
 from .composed_metrics import ComposedMetrics, is_mean_over_rows
 from .evaluation import Evaluation
 from .figures import FigurePlan, Layout, Operands
-from .goal import Goal
+from .goal import Goal, MetricOf
 from .optimizer_state import AveragedValues
 from .row_weights import mask
 from .trained_graph import TrainedGraph
@@ -86,8 +87,11 @@ class TrainingGraph(TrainedGraph):
             self._mask(self.lowering)
         self.lowering.lower(self.outputs)
         operands = self._operands(self.outputs)
+        of_arrays = [m for m in goal.metrics if self._is_of_arrays(m)]
+        self.array_metrics = ArrayMetrics(goal, layout, of_arrays)
         penalized = any(part is not None for weight in self.lowering.trained() for part in split_penalty(weight))
-        self._plan = FigurePlan(goal, layout, penalized or bool(goal.l1 or goal.l2))
+        of_expressions = [metric for metric in goal.metrics if metric not in of_arrays]
+        self._plan = FigurePlan(goal, layout, penalized or bool(goal.l1 or goal.l2), of_expressions)
         self.reported = self._plan.figures
         loss = self._plan.numbers[0].make(operands)
         self.lowering.lower([loss])
@@ -106,12 +110,36 @@ class TrainingGraph(TrainedGraph):
         self._numbers = self._make_numbers(operands)
         numbers = self.lowering.lower(self._numbers)
         self.lowering.raise_objections()
-        super().__init__(store, self.lowering, cost, self.trainable, numbers, descended_node, self._plan.total_weight)
+        kept = self._predictions()
+        total = self._plan.total_weight
+        super().__init__(store, self.lowering, cost, self.trainable, numbers, descended_node, total, kept)
         self._freezable = self.lowering.freezable()
         self._stamp = ChangeStamp.now if all(map(are_settings, self._freezable)) else None
         self._flags = [*map(_trained_how, self._freezable)]
         self._gradients: dict[bool, Any] = {}
         self._rows = 0  # m of the penalties
+
+    def _is_of_arrays(self, metric: MetricOf) -> bool:
+        target, output = self._targets[metric.output], self.outputs[metric.output]
+        assert target is not None
+        nodes = [Node(self.lowering, self.lowering.nodes[expression]) for expression in (target, output)]
+        return is_of_arrays(metric.function, *nodes)
+
+    def _predictions(self) -> list[int]:
+        """The nodes of the outputs that metrics of arrays take, computed from what the rows hold."""
+        if not self.array_metrics:
+            return []
+        if self.layout.masked:
+            return [self._unmasked_outputs[o] for o in self.array_metrics.outputs]
+        return [self.lowering.nodes[self.outputs[o]] for o in self.array_metrics.outputs]
+
+    def places(self, rows: int) -> list[np.ndarray]:
+        """Arrays for the predictions that a training keeps, of so many rows."""
+        return self.array_metrics.places(rows, [self.lowering.shape(node)[1] for node in self.kept], self.store.dtype)
+
+    def figures_of_arrays(self, arrays: Sequence[np.ndarray], predictions: Sequence[np.ndarray]) -> dict[str, float]:
+        """Those of the metrics of arrays, by name, for the data and what is predicted for them."""
+        return self.array_metrics.figures(arrays[len(self._model_inputs) :], predictions)
 
     def _check_weighted(self, arrays: Sequence[np.ndarray], prefix: str = "") -> None:
         slots = {own: slot for slot, own in enumerate(self.inputs)}
@@ -135,8 +163,11 @@ class TrainingGraph(TrainedGraph):
 
     def _unmasked_operands(self) -> Operands:
         """The same, with what the rows of weight 0 hold: the network is computed a second time."""
-        outputs = self.lowering.inline(self.outputs, self._read)
-        return Operands(self._targets, [Node(self.lowering, node) for node in outputs], [])
+        return Operands(self._targets, [Node(self.lowering, node) for node in self._unmasked_outputs], [])
+
+    @cached_property
+    def _unmasked_outputs(self) -> list[int]:
+        return self.lowering.inline(self.outputs, self._read)
 
     def _mask(self, lowering: Lowering) -> None:
         """Has the network read zeros in rows whose weights are all 0, so that no NaN of theirs gets into a gradient."""
@@ -243,7 +274,11 @@ class TrainingGraph(TrainedGraph):
     def _evaluation_by(self, values: Any) -> Evaluation:
         lowering, numbers = self._without_dropout
         places, composed = self._composed
-        return Evaluation(self.store.backend, lowering.graph, numbers, values, self.reported, composed, places)
+        evaluation = Evaluation(self.store.backend, lowering.graph, numbers, values, self.reported, composed, places)
+        if self.array_metrics:
+            outputs = [lowering.node(self.outputs[o]) for o in self.array_metrics.outputs]
+            evaluation.predictions = self.store.backend.Function(lowering.graph, outputs, values)
+        return evaluation
 
     @cached_property
     def _composed(self) -> tuple[list[int], ComposedMetrics | None]:
