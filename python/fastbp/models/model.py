@@ -305,20 +305,19 @@ class Model(CompiledNetwork):
         as_dict = return_dict if return_dict is False else truth("return_dict", return_dict)
         session = self._session
         again = session.repeated
-        weighted = sample_weight is not None or class_weight is not None
-        if again is not None and not weighted and again.is_like(session.optimizer, x, y):
+        if sample_weight is not None or class_weight is not None:
+            again = None
+        if again is not None and again.is_like(session.optimizer, x, y):
             arrays, graph, trainer = [x, y], again.graph, again.trainer
             graph.check(arrays)
         else:
             arrays, graph, trainer = self._ready_for_a_step(x, y, sample_weight, class_weight)
-        places = graph.places(len(arrays[0])) if graph.array_metrics else []
-        numbers = graph.store.train(trainer, trainer.step, arrays, *([places] if places else ()))
+        if graph.is_measured_plainly:
+            figures = graph.store.train(trainer, trainer.step, arrays)
+        else:
+            figures = graph.measured_step(trainer, arrays)
         if type(x) is not np.ndarray:
             self._keep_columns(x)
-        figures = graph.reported.of(numbers)
-        if places:
-            by_name = {**dict(zip(graph.reported.names, figures)), **graph.figures_of_arrays(arrays, places)}
-            figures = [by_name[name] for name in graph.goal.names]
         return figures_in_order(graph.goal.names, figures, as_dict)
 
     @tentative
@@ -374,7 +373,9 @@ class Model(CompiledNetwork):
         (10.0, [array([[-10.]], dtype=float32)])
         """
         self._compiled()
-        data = self._data(x, y, sample_weight, class_weight).masked()
+        data = self._data(x, y, sample_weight, class_weight)
+        if data.kind.__class__ is Layout:
+            data = data.masked()
         training = truth("training", training)
         session, graph = self._session, self._graph_for(data)
         graph.check(data.arrays)
@@ -521,13 +522,12 @@ class Model(CompiledNetwork):
                 seen += rows
                 running = evaluation.figures(sums / seen)
                 hooks.call("on_test_batch_end", number, dict(zip(graph.reported.names, running)))
-            means = sums / seen
+            means = (sums / seen).tolist()
         else:
             means = evaluation.means(arrays, min(batch_size, data.rows))
         values = evaluation.corrected(means, arrays, batch_size)
-        if graph.array_metrics:
+        if graph.kept:
             predictions = evaluation.predictions(list(arrays), batch_size=batch_size)
-            by_name = {**dict(zip(graph.reported.names, values)), **graph.figures_of_arrays(arrays, predictions)}
-            values = [by_name[name] for name in graph.goal.names]
+            values = graph.with_figures_of_arrays(values, arrays, predictions)
         hooks.call("on_test_end", dict(zip(graph.goal.names, values)))
         return values

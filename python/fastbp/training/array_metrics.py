@@ -49,9 +49,6 @@ class ArrayMetrics:
         self.metrics, self._layout, self._goal = list(metrics), layout, goal
         self.outputs = sorted({metric.output for metric in self.metrics})  # those whose predictions are needed
 
-    def __bool__(self) -> bool:
-        return bool(self.metrics)
-
     def figures(self, data: Sequence[np.ndarray], predictions: Sequence[np.ndarray]) -> dict[str, float]:
         """The figures by name.
 

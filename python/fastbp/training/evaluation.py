@@ -59,14 +59,15 @@ class Evaluation:
         """The figures that numbers make."""
         return [float(figure) for figure in self._figures.of(numbers)]
 
-    def means(self, arrays: Sequence[np.ndarray], batch_size: int) -> np.ndarray:
+    def means(self, arrays: Sequence[np.ndarray], batch_size: int) -> list[float]:
         """The means of the batches' numbers, weighted by rows."""
-        return np.asarray(self._numbers.means(list(arrays), batch_size=batch_size), np.float64)
+        return [float(mean) for mean in self._numbers.means(list(arrays), batch_size=batch_size)]
 
-    def corrected(self, numbers: np.ndarray, arrays: Sequence[np.ndarray], batch_size: int) -> list[float]:
+    def corrected(self, numbers: Sequence[float], arrays: Sequence[np.ndarray], batch_size: int) -> list[float]:
         """The figures of means of batches, with the composed numbers, computed from the predictions of all rows."""
+        corrected = list(numbers)
         if self._places:
             predicted = self._predicted(list(arrays), batch_size=batch_size)
-            numbers = numbers.copy()
-            numbers[self._places] = [float(number) for number in self._composed([*arrays, *predicted])]
-        return self.figures(numbers)
+            for place, number in zip(self._places, self._composed([*arrays, *predicted])):
+                corrected[place] = float(number)
+        return corrected if self._figures.are_numbers else self.figures(corrected)

@@ -63,16 +63,16 @@ class Quotient(NamedTuple):
 
 
 class Figures:
-    """The figures by name: each is a sum of quotients of the graph's numbers."""
+    """The figures by name: each is a sum of quotients of the graph's numbers; `are_numbers`: or that number itself."""
 
     def __init__(self, names: Sequence[str], sums: Sequence[Sequence[Quotient]], numbers: int) -> None:
         self.names, self.numbers = list(names), numbers
         self._sums = sums
-        self._are_numbers = [list(quotients) for quotients in sums] == [[Quotient(i)] for i in range(numbers)]
+        self.are_numbers = [list(quotients) for quotients in sums] == [[Quotient(i)] for i in range(numbers)]
 
     def of(self, numbers: Any) -> Any:
         """The figures of a batch, or of (epochs, numbers)."""
-        if self._are_numbers:
+        if self.are_numbers:
             return numbers
         columns = np.asarray(numbers, np.float64).T
         return np.array([self._sum(quotients, columns) for quotients in self._sums]).T

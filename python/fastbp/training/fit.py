@@ -74,11 +74,11 @@ class Fit:
             self.options["augment"] = augment
         self.steps = math.ceil(rows / batch_size)
         self.validate, self.is_validated = validate, validated_epochs(validation_freq)
-        self.figures = graph.reported
         self.names = graph.reported.names
-        self.kept: list[np.ndarray] = []
-        if graph.array_metrics:
-            self.kept = self.options["kept"] = graph.places(rows)
+        self.figures_of = None if graph.reported.are_numbers else graph.reported.of
+        self.kept = graph.places(rows) if graph.kept else None  # the predictions of the epoch's steps, by row
+        if self.kept is not None:
+            self.options["kept"] = self.kept
         self.progress: Progress = make_progress(verbose, epochs, initial_epoch, rows)
         self.verbose = type(self.progress) is not Progress
         params = {"epochs": epochs, "steps": self.steps, "verbose": verbose}
@@ -90,8 +90,9 @@ class Fit:
         if self.wants_batches:
             self.options["on_batch"] = self._on_batch
         self.sums: np.ndarray  # of the graph's numbers × rows in this epoch, float64
-        self.seen = self.epoch_before = 0
-        self.one_by_one = self.wants_batches or validate is not None or self.callbacks.wants_epochs or bool(self.kept)
+        self.seen = 0
+        needs_each = validate is not None or self.kept is not None
+        self.one_by_one = self.wants_batches or needs_each or self.callbacks.wants_epochs
         self.has_begun = False  # whether the session's trainer is that of the graph
         self.finished: list[Any] = []  # numbers of the epochs of one call of the trainer, which appends them
         self.current = initial_epoch  # the first of these epochs
@@ -134,17 +135,17 @@ class Fit:
         """One epoch, with the hooks of callbacks and the validation around it."""
         self._call("on_epoch_begin", epoch, {})
         self.progress.begin_epoch(epoch)
-        self.sums, self.seen = np.zeros(self.figures.numbers), 0
+        self.sums, self.seen = np.zeros(self.graph.reported.numbers), 0
         if self.wants_batches:
             self._call("on_train_batch_begin", 0, {})
         self.finished, self.current = [], epoch  # in this order: Ctrl-C may come in between
-        self.epoch_before = self.session.epochs
-        for place in self.kept:
+        before = self.session.epochs
+        for place in self.kept or ():
             place.fill(np.nan)
         numbers = self._train(1, self._on_progress if self.verbose else None)
         logs = self._logs(numbers[-1]) if len(numbers) else self._running()
-        if self.kept:
-            logs = self._with_array_metrics(logs)
+        if self.kept is not None:
+            logs = self._with_array_metrics(logs, self.kept, whole=self.session.epochs > before)
         if epoch + 1 == self.epochs or self.model.stop_training:
             self._finish()  # before the validation, so that it sees the last update
         if self.validate is not None and self.is_validated(epoch):
@@ -156,10 +157,10 @@ class Fit:
         self.progress.end_epoch(logs)
         return logs
 
-    def _with_array_metrics(self, logs: dict[str, float]) -> dict[str, float]:
+    def _with_array_metrics(self, logs: dict[str, float], kept: Sequence[np.ndarray], whole: bool) -> dict[str, float]:
         """The epoch's figures with those of metrics of arrays, by what was predicted in each row's step."""
-        arrays, kept = [array[: self.rows] for array in self.arrays], self.kept
-        if self.session.epochs == self.epoch_before:  # a callback stopped the epoch: some rows have had no step
+        arrays = [array[: self.rows] for array in self.arrays]
+        if not whole:  # a callback stopped the epoch: some rows have had no step
             trained = ~np.all([np.isnan(k.reshape(self.rows, -1)).all(axis=1) for k in kept], axis=0)
             arrays, kept = [array[trained] for array in arrays], [k[trained] for k in kept]
         logs.update(self.graph.figures_of_arrays(arrays, kept))
@@ -203,7 +204,9 @@ class Fit:
         if not self.finished:
             return ()
         numbers = np.asarray(self.finished[0], np.float64)  # the reference's are a list of lists
-        self.history.put(self.initial_epoch, self.names, self.figures.of(numbers))
+        self.history.put(
+            self.initial_epoch, self.names, numbers if self.figures_of is None else self.figures_of(numbers)
+        )
         return numbers
 
     def _train(self, epochs: int, on_progress: Callable[..., bool] | None) -> np.ndarray:
@@ -239,7 +242,8 @@ class Fit:
         return bool(self.model.stop_training)
 
     def _logs(self, numbers: Any) -> dict[str, float]:
-        return {name: float(value) for name, value in zip(self.names, self.figures.of(numbers))}
+        figures = numbers if self.figures_of is None else self.figures_of(numbers)
+        return {name: float(value) for name, value in zip(self.names, figures)}
 
     def _running(self) -> dict[str, float]:
         return self._logs(self.sums / max(self.seen, 1))

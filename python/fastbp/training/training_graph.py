@@ -113,6 +113,7 @@ class TrainingGraph(TrainedGraph):
         kept = self._predictions()
         total = self._plan.total_weight
         super().__init__(store, self.lowering, cost, self.trainable, numbers, descended_node, total, kept)
+        self.is_measured_plainly = self.reported.are_numbers and not kept  # a step's numbers are its figures
         self._freezable = self.lowering.freezable()
         self._stamp = ChangeStamp.now if all(map(are_settings, self._freezable)) else None
         self._flags = [*map(_trained_how, self._freezable)]
@@ -127,7 +128,7 @@ class TrainingGraph(TrainedGraph):
 
     def _predictions(self) -> list[int]:
         """The nodes of the outputs that metrics of arrays take, computed from what the rows hold."""
-        if not self.array_metrics:
+        if not self.array_metrics.metrics:
             return []
         if self.layout.masked:
             return [self._unmasked_outputs[o] for o in self.array_metrics.outputs]
@@ -136,6 +137,19 @@ class TrainingGraph(TrainedGraph):
     def places(self, rows: int) -> list[np.ndarray]:
         """Arrays for the predictions that a training keeps, of so many rows."""
         return self.array_metrics.places(rows, [self.lowering.shape(node)[1] for node in self.kept], self.store.dtype)
+
+    def measured_step(self, trainer: Any, arrays: Sequence[np.ndarray]) -> list[float]:
+        """A step of its trainer on these rows, and all figures of before the update."""
+        places = self.places(len(arrays[0]))
+        figures = self.reported.of(self.store.train(trainer, trainer.step, arrays, places if places else None))
+        return self.with_figures_of_arrays(figures, arrays, places) if places else figures
+
+    def with_figures_of_arrays(
+        self, figures: Sequence[float], arrays: Sequence[np.ndarray], predictions: Sequence[np.ndarray]
+    ) -> list[float]:
+        """All figures, in the order of their names."""
+        by_name = {**dict(zip(self.reported.names, figures)), **self.figures_of_arrays(arrays, predictions)}
+        return [by_name[name] for name in self.goal.names]
 
     def figures_of_arrays(self, arrays: Sequence[np.ndarray], predictions: Sequence[np.ndarray]) -> dict[str, float]:
         """Those of the metrics of arrays, by name, for the data and what is predicted for them."""
@@ -275,7 +289,7 @@ class TrainingGraph(TrainedGraph):
         lowering, numbers = self._without_dropout
         places, composed = self._composed
         evaluation = Evaluation(self.store.backend, lowering.graph, numbers, values, self.reported, composed, places)
-        if self.array_metrics:
+        if self.kept:
             outputs = [lowering.node(self.outputs[o]) for o in self.array_metrics.outputs]
             evaluation.predictions = self.store.backend.Function(lowering.graph, outputs, values)
         return evaluation
