@@ -11,7 +11,7 @@ import pytest
 from fastbp import _core
 
 from bench import __main__ as command
-from bench import overheads, sweep
+from bench import features, overheads, sweep
 from bench.figures import table
 from bench.systems import SYSTEMS
 from bench.workloads import WORKLOADS, Workload
@@ -184,6 +184,19 @@ def test_the_overheads_are_measured() -> None:
     assert figures["predict_one_row"] > 0
     assert figures["predict_rows"]["seconds"] > 0
     assert figures["train_on_batch"]["overhead"] is not None
+
+
+def test_features_are_measured_beside_what_they_are_compared_with() -> None:
+    report = features.run(rounds=1, auc_rows=1000, heads_rows=128)
+    assert {*report["weights"]} == {*features.WEIGHED}
+    for found in (*report["weights"].values(), report["auc"], report["two_heads"]):
+        if found is not None:  # its peer is installed
+            assert all(seconds > 0 for seconds in found.values())
+            assert 0.2 < found["ratio"] * found["own"] / found["other"] < 5
+    assert "without" in features.table(report)
+    missing = features.table({**report, "auc": None, "two_heads": None})
+    assert "scikit-learn is not installed" in missing
+    assert "PyTorch is not installed" in missing
 
 
 def test_the_optimisers_are_compared_with_plain_sgd() -> None:

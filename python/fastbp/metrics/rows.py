@@ -178,9 +178,9 @@ class Rows:
             raise ValueError(
                 f"y_true must have the shape of y_pred, {self.predictions.shape}, got {self.targets.shape}"
             )
-        for argument, array in (("y_true", self.targets), ("y_pred", self.predictions)):
-            self.refuse(argument, ~(np.abs(array) < MOST_NUMBER), array, "hold finite numbers below 2^1022")
         y, a = (array.reshape(rows, -1).astype(np.float64) for array in (self.targets, self.predictions))
+        for argument, array in (("y_true", y), ("y_pred", a)):
+            self.refuse(argument, ~(np.abs(array) < MOST_NUMBER), array, "hold finite numbers below 2^1022")
         return y, a
 
 

@@ -76,7 +76,7 @@ def read_weights(
                 if len(weight) != len(target):
                     raise ValueError(f"{argument} must have one number per row, {len(target)}, got {len(weight)}")
                 of_class = of_class * weight.astype(np.float64)
-            weight = of_class
+            weight = of_class.astype(dtype)
         assert weight is not None
         if id(weight) not in known:
             known[id(weight)] = len(arrays)
@@ -104,18 +104,20 @@ def _is_by_output(value: Any, outputs: int) -> bool:
 
 
 def _weights_of_rows(value: Any, argument: str, dtype: str) -> np.ndarray:
-    """(rows,) numbers, finite."""
+    """(rows,) numbers of the dtype, finite."""
     weights = as_array(value, argument, dtype)
     if weights.ndim == 2 and weights.shape[1] == 1:
         weights = weights[:, 0]
     if weights.ndim != 1:
         raise ValueError(f"{argument} must hold one number per row, of shape (rows,), got the shape {weights.shape}")
-    require_memory(len(weights))
-    finite = np.isfinite(weights)
+    require_memory((1 + np.dtype(dtype).itemsize) * len(weights))
+    with np.errstate(over="ignore"):  # to Inf, which is refused
+        rounded = weights.astype(dtype, copy=False)  # once, so that no step has to
+    finite = np.isfinite(rounded)
     if not finite.all():
         row = int(np.argmin(finite))
         raise ValueError(f"{argument} must be finite, got {weights[row]} in row {row}")
-    return weights
+    return rounded
 
 
 def _class_weights(value: Any, names: Sequence[str]) -> list[dict[int, float] | None]:

@@ -103,7 +103,7 @@ class FigurePlan:
         The first is the cost without penalties, which the graph adds: the losses times their factors.
     figures : Figures
     total_weight : int or None
-        The place of the rows' total weight, if all that is trained is weighted.
+        The place of the rows' total weight, if all that is trained is weighted and some weights are 0.
     penalty : int or None
         The place of the penalties' sum, a number that the graph makes, if a figure needs it.
     """
@@ -119,7 +119,7 @@ class FigurePlan:
         for metric in metrics:
             place = self._add(partial(self._metric, metric), unmasked=not metric.weighted)
             sums.append([Quotient(place, self._mean_weight(metric.output) if metric.weighted else None)])
-        if all(layout.weights[o] is not None for o in trained):
+        if layout.masked and all(layout.weights[o] is not None for o in trained):  # else no weight is 0
             self.total_weight = self._add(self._total_weight)
         names = [*goal.names[: len(goal.names) - len(goal.metrics)], *(metric.name for metric in metrics)]
         self.figures = Figures(names, sums, len(self.numbers))
