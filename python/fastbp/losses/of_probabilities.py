@@ -1,4 +1,4 @@
-"""Losses of probabilities: the cross entropies."""
+"""Losses of probabilities: the cross entropies and the divergence of distributions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..expressions.reductions import sum
 from ..lowering import domains
 from ..lowering.lowering import Node
 from .reduction import MEAN, Terms, reduced, terms_of
-from .targets import expect_choice, expect_probabilities, is_labels, labels, logits, matched_target
+from .targets import expect_choice, expect_probabilities, is_labels, labels, logits, matched_target, times_log
 
 
 @known_keywords
@@ -248,3 +248,68 @@ def _sparse(y: Node, a: Node) -> Terms:
         return Terms(Operation("sparse_softmax_cross_entropy", z, a, target))
     expect_probabilities(a, "a categorical loss of labels", "softmax")
     return Terms(-log(Operation("pick", a, target) / sum(a, axis=-1)))
+
+
+@known_keywords
+def kl_divergence(y_true: Any, y_pred: Any, sample_weight: Any = None, reduction: str | None = MEAN) -> Expression:
+    """1/m ΣΣ y ln(y/a), the Kullback-Leibler divergence: over m rows, as in Keras without its clipping.
+
+    Parameters
+    ----------
+    y_true : expression
+        The distributions y, rows of shares 0 … 1, of the outputs' shape. Any other shape is an error.
+    y_pred : expression
+        The distributions a, of shape (m, k): the last axis is summed over, any before it are averaged over.
+    sample_weight : expression or number, optional
+        Of shape (m,) or (m, 1): what the row's value is multiplied by. Default 1.
+    reduction : str or None
+        "sum_over_batch_size" divides the sum over rows by m, "mean_with_sample_weight" by the sum of the weights, "sum"
+        by nothing; None gives the value of each row. Default "sum_over_batch_size".
+
+    Returns
+    -------
+    Expression
+        A scalar; of shape (m,) where `reduction` is None.
+
+    Raises
+    ------
+    ValueError
+        If the targets' shape does not fit: when it is computed, since shapes are not known before. If a model or
+        `minimize` gets a negative target; `function` computes the formula.
+
+    Notes
+    -----
+    What the cross entropy of y and a has more than y's own entropy: 0 where they are equal. 0·ln 0 = 0: a class of y =
+    0 costs nothing, and has the gradient −ln a by y. Rows of outputs are not divided by their sums. Where `y_pred` is a
+    softmax, it is computed from the logits, with gradient (a·Σy − y)/m at them and −y/(ma) at the softmax (rule 7 of
+    the numeric contract). Nothing is clipped. (Keras brings y and a within 1e-7 … 1.)
+
+    Also called "kld".
+
+    References: S. Kullback, R. A. Leibler, "On information and sufficiency" (1951).
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> y, a = bp.input("y"), bp.input("a")
+    >>> bp.function([y, a], bp.kl_divergence(y, a), backend="reference")([[0.0, 1.0]], [[0.5, 0.5]])
+    np.float32(0.6931472)
+    """
+    return reduced("kl_divergence", (y_true, y_pred), sample_weight, reduction)
+
+
+@terms_of("kl_divergence")
+def _kl_divergence(y: Node, a: Node) -> Terms:
+    target = matched_target(y, a)
+    y.expect(domains.shares("kl_divergence"))
+    own = times_log(target, target)
+    z = logits(a, "softmax")
+    if z is not None:
+        return Terms(Operation("softmax_cross_entropy", z, a, target) + sum(own, axis=-1))
+    expect_probabilities(a, "kl_divergence", "softmax")
+    terms = own - times_log(target, a)
+    return Terms(sum(terms, axis=-1) if a.dims else terms)
+
+
+bce = binary_crossentropy
+kld = kl_divergence

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..expressions.expression import Expression
-from ..expressions.functions import reshape
+from ..expressions.expression import Expression, Operation
+from ..expressions.functions import abs, log, maximum, reshape, where_positive
 from ..expressions.shape_rules import shape_text
 from ..lowering import domains
 from ..lowering.identities import below_identities
@@ -83,3 +83,9 @@ def logits(a: Node, function: str) -> Expression | None:
     if p.operation != function or (function == "softmax" and p.dims[-1:] != a.dims[-1:]):
         return None
     return reshape(p.operand(0), a.dims)
+
+
+def times_log(y: Expression, a: Expression) -> Expression:
+    """y·ln a; where y and a are 0, it and its gradients are 0. NaN stays NaN, and a below 0 gives NaN."""
+    is_number = Operation("equal", a, a)  # 1 or NaN
+    return y * log(where_positive(maximum(abs(y), abs(a)), a, is_number))
