@@ -543,3 +543,175 @@ def test_wrong_options_of_a_loss_are_named(call, error, message):
 def test_shapes_that_do_not_fit_a_loss_are_named(loss, y, a, message):
     with pytest.raises(ValueError, match=message):
         of_numbers(loss, y, a, "reference")
+
+
+# --- options of the cross entropies
+
+LOGITS = {
+    "cross_entropy": (bp.cross_entropy, bp.sigmoid, BINARY),
+    "binary_crossentropy": (bp.binary_crossentropy, bp.sigmoid, BINARY),
+    "binary_crossentropy, smoothed": (partial(bp.binary_crossentropy, label_smoothing=0.2), bp.sigmoid, BINARY),
+    "categorical_crossentropy": (bp.categorical_crossentropy, bp.softmax, ONE_HOT),
+    "categorical_crossentropy, labels": (bp.categorical_crossentropy, bp.softmax, LABELS),
+    "categorical_crossentropy, smoothed": (
+        partial(bp.categorical_crossentropy, label_smoothing=0.2),
+        bp.softmax,
+        DISTRIBUTIONS,
+    ),
+    "sparse_categorical_crossentropy": (bp.sparse_categorical_crossentropy, bp.softmax, LABELS),
+    "sparse_categorical_crossentropy, ignored": (
+        partial(bp.sparse_categorical_crossentropy, ignore_class=2),
+        bp.softmax,
+        LABELS,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", LOGITS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("backend", ["core", "reference"])
+def test_from_logits_is_the_loss_of_their_sigmoid_or_softmax(case, dtype, backend):
+    loss, activation, y = LOGITS[case]
+    for z in (Z, Z * 1000):
+        value, slopes = of_numbers(partial(loss, from_logits=True), y, z, backend, dtype)
+        expected, same = of_numbers(lambda t, a: loss(t, activation(a)), y, z, backend, dtype)
+        assert_same(value, expected)
+        for mine, theirs in zip(slopes, same):
+            assert_same(mine, theirs)
+    assert np.isfinite(value)
+
+
+def smoothed(y, s, classes):
+    return y * (1 - s) + s / classes
+
+
+@pytest.mark.parametrize("s", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("from_logits", [False, True])
+def test_smoothed_labels_are_drawn_to_the_middle(s, from_logits):
+    """Values and gradients by y and a, of the smoothed targets' plain formula."""
+    options = {"label_smoothing": s, "from_logits": from_logits}
+    a = Z if from_logits else SHARES
+    p = special.expit(a) if from_logits else a
+    y = smoothed(BINARY, s, 2)
+    value, slopes = of_numbers(partial(bp.binary_crossentropy, **options), BINARY, a)
+    assert value == pytest.approx(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean(), rel=1e-12)
+    np.testing.assert_allclose(slopes[0], (1 - s) * (np.log(1 - p) - np.log(p)) / 24, rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(slopes[1], (p - y if from_logits else (1 - y) / (1 - p) - y / p) / 24, rtol=1e-9)
+    p = special.softmax(a, axis=1) if from_logits else a
+    for targets in (ONE_HOT, DISTRIBUTIONS, WEIGHTED):
+        y = smoothed(targets, s, 4)
+        value, slopes = of_numbers(partial(bp.categorical_crossentropy, **options), targets, a)
+        assert value == pytest.approx(-(y * np.log(p)).sum(1).mean(), rel=1e-12)
+        np.testing.assert_allclose(slopes[0], -(1 - s) * np.log(p) / 6, rtol=1e-9, atol=1e-15)
+        total = y.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(slopes[1], (p * total - y if from_logits else total - y / p) / 6, rtol=1e-9)
+    for labels in (LABELS, LABELS[:, None]):
+        of_labels = of_numbers(partial(bp.categorical_crossentropy, **options), labels, a)
+        of_rows = of_numbers(partial(bp.categorical_crossentropy, **options), ONE_HOT, a)
+        assert of_labels[0] == of_rows[0]
+        assert_same(of_labels[1][1], of_rows[1][1])
+
+
+@pytest.mark.parametrize("ignored", [-1, 255, 2])
+@pytest.mark.parametrize("backend", ["core", "reference"])
+def test_rows_of_an_ignored_class_do_not_count(ignored, backend):
+    labels = np.where(LABELS == 2, ignored, LABELS)
+    kept = LABELS != 2
+    weights = RANDOM.uniform(0.5, 2, size=6)
+    rows = np.where(kept, -np.log(SOFTMAX[np.arange(6), LABELS]), 0)
+    errors = (SOFTMAX - ONE_HOT) * kept[:, None]
+    y, z, w = bp.input("y"), bp.input("z"), bp.input("w")
+    loss = partial(bp.sparse_categorical_crossentropy, ignore_class=ignored, from_logits=True)
+    for reduction, weight, divisor in (
+        ("mean", None, kept.sum()),
+        ("mean", w, kept.sum()),
+        ("mean_with_sample_weight", None, kept.sum()),
+        ("mean_with_sample_weight", w, (weights * kept).sum()),
+        ("sum", None, 1),
+        ("sum", w, 1),
+    ):
+        cost = loss(y, z, sample_weight=weight, reduction=reduction)
+        f = bp.function([y, z, w], cost + 0 * bp.sum(w), gradients=z, dtype="float64", backend=backend)
+        factors = (1 if weight is None else weights) / divisor
+        value, slope = f(labels, Z, weights)
+        assert value == pytest.approx((rows * factors).sum(), rel=1e-12)
+        np.testing.assert_allclose(slope, errors * np.reshape(factors * np.ones(6), (6, 1)), rtol=1e-9, atol=1e-15)
+    per_row = bp.function([y, z], loss(y, z, reduction=None), dtype="float64", backend=backend)
+    np.testing.assert_allclose(per_row(labels[:, None], Z), rows, rtol=1e-12)
+
+
+def test_of_ignored_rows_alone_the_loss_is_0_and_teaches_nothing():
+    loss = partial(bp.sparse_categorical_crossentropy, ignore_class=-1)
+    value, (_, slope) = of_numbers(lambda y, z: loss(y, bp.softmax(z)), np.full(6, -1), Z)
+    assert value == 0
+    assert not slope.any()
+
+
+def test_pixels_of_an_ignored_class_do_not_count():
+    """Labels of several places in a row: the mean is over all places that count."""
+    z = RANDOM.normal(size=(3, 5, 4))
+    labels = RANDOM.integers(-1, 4, size=(3, 5))
+    loss = partial(bp.sparse_categorical_crossentropy, ignore_class=-1, from_logits=True)
+    terms = -np.take_along_axis(special.log_softmax(z, axis=2), np.maximum(labels, 0)[..., None], axis=2)[..., 0]
+    assert of_numbers(loss, labels, z)[0] == pytest.approx(terms[labels >= 0].mean(), rel=1e-12)
+
+
+def test_other_labels_are_refused_beside_an_ignored_one():
+    loss = partial(bp.sparse_categorical_crossentropy, ignore_class=-1)
+    net = bp.Sequential([bp.Dense(4, "softmax")])
+    net.compile("sgd", loss)
+    labels = np.array([0, -1, 3, -1, -2, 9])
+    with pytest.raises(ValueError, match="y must hold whole labels 0 … 3 or -1, got -2 in row 4"):
+        net.fit(Z, labels, verbose=0)
+    labels[4:] = -1
+    assert np.isfinite(net.fit(Z, labels, verbose=0).history["loss"]).all()
+    with pytest.raises(ValueError, match="y must hold whole labels 0 … 3, got -1 in row 1"):
+        of_numbers(bp.sparse_categorical_crossentropy, labels, SHARES)
+
+
+def test_training_skips_ignored_rows():
+    """The weights are, to the rounding, those of a training without the rows."""
+    x = RANDOM.normal(size=(60, 3))
+    labels = RANDOM.integers(-1, 3, size=60)
+
+    def trained(x, y, **options):
+        net = bp.Sequential([bp.Dense(3, kernel_initializer="zeros")], dtype="float64")
+        net.compile(bp.SGD(0.5), partial(bp.sparse_categorical_crossentropy, from_logits=True, **options))
+        net.fit(x, y, batch_size=len(x), epochs=20, verbose=0)
+        return net.get_weights()
+
+    for mine, theirs in zip(trained(x, labels, ignore_class=-1), trained(x[labels >= 0], labels[labels >= 0])):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("activation", "loss"),
+    [("softmax", "categorical_crossentropy"), ("softmax", "sparse_categorical_crossentropy"),
+     ("sigmoid", "binary_crossentropy"), ("sigmoid", "cross_entropy")],
+)  # fmt: skip
+def test_probabilities_that_are_called_logits_are_doubted(activation, loss):
+    net = bp.Sequential([bp.Dense(4, activation)])
+    net.compile("sgd", partial(bp.losses.LOSSES[loss], from_logits=True))
+    y = LABELS if "sparse" in loss else ONE_HOT
+    with pytest.warns(UserWarning, match=f"takes the {activation} of the outputs in .*, which are a {activation} alr"):
+        net.fit(Z, y, verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda y, a: bp.bce(y, a, from_logits=1), TypeError, "from_logits must be True or False, got 1"),
+        (lambda y, a: bp.bce(y, a, np.ones(3)), TypeError, "from_logits must be True or False"),
+        (lambda y, a: bp.bce(y, a, label_smoothing=1.5), ValueError, "label_smoothing must be at most 1, got 1.5"),
+        (lambda y, a: bp.bce(y, a, label_smoothing=-0.1), ValueError, "label_smoothing must be finite and at least 0"),
+        (lambda y, a: bp.categorical_crossentropy(y, a, False, "a"), TypeError, "label_smoothing must be a number"),
+        (
+            lambda y, a: bp.sparse_categorical_crossentropy(y, a, ignore_class=0.5),
+            TypeError,
+            "ignore_class must be a whole number, got 0.5",
+        ),
+    ],
+)
+def test_wrong_options_of_a_cross_entropy_are_named(call, error, message):
+    with pytest.raises(error, match=message):
+        call(bp.input("y"), bp.input("a"))

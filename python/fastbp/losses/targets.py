@@ -24,8 +24,8 @@ def matched_target(y_true: Node, y_pred: Node) -> Expression:
     )
 
 
-def labels(y_true: Node, y_pred: Node) -> Expression:
-    """y_true as labels, one per row of outputs: (m,) or (m, 1) for outputs (m, k)."""
+def labels(y_true: Node, y_pred: Node, besides: int | None = None) -> Expression:
+    """y_true as labels, one per row of outputs: (m,) or (m, 1) for outputs (m, k); `besides` need be no class."""
     if not y_pred.dims:
         raise ValueError(
             f"a categorical loss needs outputs of shape (rows, classes), got {shape_text(y_pred.rows, y_pred.dims)}"
@@ -38,7 +38,7 @@ def labels(y_true: Node, y_pred: Node) -> Expression:
             f"{y_true.name or 'y_true'} must hold one label per row, of shape "
             f"{shape_text(y_pred.rows, expected)}, got {shape_text(y_true.rows, y_true.dims)}"
         )
-    y_true.expect(domains.labels(classes))
+    y_true.expect(domains.labels(classes, besides))
     return y_true if y_true.dims == expected else reshape(y_true, expected)
 
 
@@ -61,6 +61,14 @@ def expect_probabilities(y_pred: Node, loss: str, function: str) -> None:
             f"{loss} takes probabilities, but the outputs{_where(y_pred)} are not confined to 0 … 1: does the last "
             f"layer lack its {function}?"
         )
+
+
+def doubt_logits(y_pred: Node, function: str) -> None:
+    """Doubts outputs that are called logits and are probabilities."""
+    y_pred.lowering.doubts.append(
+        f"from_logits=True takes the {function} of the outputs{_where(y_pred)}, which are a {function} already: leave "
+        "out one of them"
+    )
 
 
 def _where(node: Node) -> str:

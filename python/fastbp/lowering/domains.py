@@ -36,6 +36,8 @@ class Domain:
         Whether 0 and 1 stand for two classes, so that a message can say how other labels become those.
     without : float, optional
         A number that does not belong to it, such as `low`.
+    besides : float, optional
+        A number that belongs to it, too.
     """
 
     low: float
@@ -44,6 +46,7 @@ class Domain:
     whole: bool = False
     binary: bool = False
     without: float | None = None
+    besides: float | None = None
 
     def check(self, array: np.ndarray, name: str, prefix: str = "", counted: np.ndarray | None = None) -> None:
         """Raises a ValueError, with row and value, unless all numbers are within; the array is read in place.
@@ -64,6 +67,9 @@ class Domain:
 
     def _first_outside(self, array: np.ndarray) -> int:
         """The place of the first number outside, in C order; -1 if all are within."""
+        if self.besides is not None:
+            require_memory(array.nbytes + array.size)
+            array = np.where(array == self.besides, array.dtype.type(self.low), array)
         places = [first_outside(array, self.low, self.high, self.whole)]
         if self.without is not None:
             require_memory(array.size)
@@ -79,9 +85,11 @@ class Domain:
         raise ValueError(f"{name} must hold {self.what}, got {value} in {where}{remedy}")
 
 
-def labels(classes: int) -> Domain:
-    """Labels of so many classes."""
-    return Domain(0, classes - 1, f"whole labels 0 … {classes - 1}", whole=True)
+def labels(classes: int, besides: int | None = None) -> Domain:
+    """Labels of so many classes, and one more."""
+    also = None if besides is None or 0 <= besides < classes else besides
+    what = f"whole labels 0 … {classes - 1}" + ("" if also is None else f" or {also}")
+    return Domain(0, classes - 1, what, whole=True, besides=also)
 
 
 def probabilities(loss: str) -> Domain:
