@@ -27,5 +27,5 @@ def missing() -> dict[str, list[str]]:
 
 
 def snake(name: str) -> str:
-    """The function's name of a class: MeanSquaredError -> mean_squared_error."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+    """The function's name of a class: MeanSquaredError -> mean_squared_error, KLDivergence -> kl_divergence."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()

@@ -62,4 +62,7 @@ def test_classes_are_found_by_their_own_names() -> None:
     assert isinstance(bp.constraints.get_constraint("kernel_constraint", "MaxNorm"), bp.MaxNorm)
     assert bp.losses.get_loss("SparseCategoricalCrossentropy") is bp.sparse_categorical_crossentropy
     assert bp.losses.get_loss("MSE") is bp.mse
+    assert bp.losses.get_loss("KLDivergence") is bp.kl_divergence
+    assert bp.losses.get_loss("Huber") is bp.huber
+    assert bp.losses.get_loss("LogCosh") is bp.log_cosh
     assert isinstance(bp.optimizers.get_optimizer("RMSprop"), bp.RMSprop)

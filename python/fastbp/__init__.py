@@ -98,16 +98,34 @@ from .inspection.draw import draw
 from .inspection.drawing import Drawing
 from .layers import Activation, Dense, Dropout, Flatten, Input, Layer, Rescaling
 from .losses import (
+    bce,
     binary_crossentropy,
     categorical_crossentropy,
+    categorical_hinge,
+    cosine_similarity,
     cross_entropy,
+    gamma_deviance,
     gaussian_nll,
+    hinge,
+    huber,
+    kl_divergence,
+    kld,
+    log_cosh,
+    logcosh,
     mae,
+    mape,
     mean_absolute_error,
+    mean_absolute_percentage_error,
     mean_squared_error,
+    mean_squared_logarithmic_error,
     mse,
+    msle,
+    poisson,
     quadratic,
+    quantile,
     sparse_categorical_crossentropy,
+    squared_hinge,
+    tweedie_deviance,
 )
 from .lowering.function import function
 from .metrics import accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy
@@ -154,7 +172,10 @@ __all__ = [
     "softsign", "sigmoid", "log_sigmoid", "tanh", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh",
     # losses and metrics
     "mean_squared_error", "mse", "mean_absolute_error", "mae", "binary_crossentropy", "categorical_crossentropy",
-    "sparse_categorical_crossentropy", "quadratic", "cross_entropy", "gaussian_nll",
+    "sparse_categorical_crossentropy", "quadratic", "cross_entropy", "gaussian_nll", "bce", "kl_divergence", "kld",
+    "mean_absolute_percentage_error", "mape", "mean_squared_logarithmic_error", "msle", "cosine_similarity", "huber",
+    "log_cosh", "logcosh", "quantile", "poisson", "gamma_deviance", "tweedie_deviance", "hinge", "squared_hinge",
+    "categorical_hinge",
     "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy",
     # modules
     "activations", "augment", "callbacks", "constraints", "datasets", "errors", "initializers", "layers", "losses",

@@ -84,6 +84,28 @@ def test_bp1_to_bp4_for_the_cross_entropy_whose_delta_is_a_minus_y(hidden: str, 
 
 
 PER_OUTPUT = 1 / WIDTHS[-1]
+SHARES = RNG.dirichlet(np.ones(3), size=M)
+SIGNS = np.where(RNG.random((M, 3)) > 0.5, 1.0, -1.0)
+
+
+def of_logarithms(a: Any, y: Any) -> Any:
+    return 2 * (np.log(1 + a) - np.log(1 + y)) / (1 + a) * PER_OUTPUT
+
+
+def of_angles(a: Any, y: Any) -> Any:
+    """−(ŷ − (ŷ·â) â) / ‖a‖"""
+    length = np.linalg.norm(a, axis=1, keepdims=True)
+    own, wanted = a / length, y / np.linalg.norm(y, axis=1, keepdims=True)
+    return -(wanted - (wanted * own).sum(axis=1, keepdims=True) * own) / length
+
+
+def of_margins(a: Any, y: Any) -> Any:
+    others = (1 - y) * a
+    largest = others == others.max(axis=1, keepdims=True)
+    lacks = others.max(axis=1, keepdims=True) - (y * a).sum(axis=1, keepdims=True) + 1 > 0
+    return ((1 - y) * largest - y) * lacks
+
+
 # every named loss: the output's activation, y, and δ[L] as a function of a and y
 LOSSES: dict[str, tuple[str, Any, Callable[[Any, Any], Any]]] = {
     "mse": ("linear", Y, lambda a, y: 2 * (a - y) * PER_OUTPUT),
@@ -94,6 +116,24 @@ LOSSES: dict[str, tuple[str, Any, Callable[[Any, Any], Any]]] = {
     "gaussian_nll": ("linear", Y, lambda a, y: (a - y) * PER_OUTPUT),
     "cross_entropy": ("sigmoid", Y, lambda a, y: a - y),
     "binary_crossentropy": ("sigmoid", Y, lambda a, y: (a - y) * PER_OUTPUT),
+    "bce": ("sigmoid", Y, lambda a, y: (a - y) * PER_OUTPUT),
+    "kl_divergence": ("softmax", SHARES, lambda a, y: a - y),
+    "kld": ("softmax", SHARES, lambda a, y: a - y),
+    "huber": ("linear", Y, lambda a, y: np.clip(a - y, -1, 1) * PER_OUTPUT),
+    "log_cosh": ("linear", Y, lambda a, y: np.tanh(a - y) * PER_OUTPUT),
+    "logcosh": ("linear", Y, lambda a, y: np.tanh(a - y) * PER_OUTPUT),
+    "quantile": ("linear", Y, lambda a, y: np.sign(a - y) / 2 * PER_OUTPUT),
+    "mean_absolute_percentage_error": ("linear", Y, lambda a, y: 100 * np.sign(a - y) / y * PER_OUTPUT),
+    "mape": ("linear", Y, lambda a, y: 100 * np.sign(a - y) / y * PER_OUTPUT),
+    "mean_squared_logarithmic_error": ("sigmoid", Y, lambda a, y: of_logarithms(a, y) * a * (1 - a)),
+    "msle": ("sigmoid", Y, lambda a, y: of_logarithms(a, y) * a * (1 - a)),
+    "cosine_similarity": ("linear", Y, lambda a, y: of_angles(a, y)),
+    "poisson": ("softplus", Y, lambda a, y: (1 - y / a) * PER_OUTPUT * (1 - np.exp(-a))),
+    "gamma_deviance": ("softplus", Y, lambda a, y: 2 * (a - y) / a**2 * PER_OUTPUT * (1 - np.exp(-a))),
+    "tweedie_deviance": ("softplus", Y, lambda a, y: 2 * (a - y) / a**1.5 * PER_OUTPUT * (1 - np.exp(-a))),
+    "hinge": ("linear", SIGNS, lambda a, y: -y * (y * a < 1) * PER_OUTPUT),
+    "squared_hinge": ("linear", SIGNS, lambda a, y: -2 * y * np.maximum(1 - y * a, 0) * PER_OUTPUT),
+    "categorical_hinge": ("linear", ONE_HOT, lambda a, y: of_margins(a, y)),
     "categorical_crossentropy": ("softmax", ONE_HOT, lambda a, y: a - y),
     "sparse_categorical_crossentropy": ("softmax", ONE_HOT.argmax(axis=1), lambda a, y: a - ONE_HOT),
 }

@@ -251,6 +251,36 @@ def test_no_random_expression_contradicts_what_is_said_of_it() -> None:
     assert min(said.values()) >= 50, said  # every answer came often enough
 
 
+LOSS_CURVATURES = {
+    "convex": ["mse", "mae", "quadratic", "gaussian_nll", "mape", "quantile", "hinge", "squared_hinge",
+               "categorical_hinge"],
+    "unknown": ["huber", "log_cosh", "msle", "cosine_similarity", "poisson", "gamma_deviance", "tweedie_deviance"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", LOSS_CURVATURES)
+def test_what_is_said_of_a_loss_of_an_affine_output_is_true(kind: str) -> None:
+    """Jensen's inequality for three outputs that are the weights."""
+    rng = np.random.default_rng(6)
+    for name in LOSS_CURVATURES[kind]:
+        target = np.array([0.5, 1.0, 0.25]) if name != "categorical_hinge" else np.array([0.0, 1.0, 0.0])
+        y = bp.parameter(target, trainable=False)
+        cost = bp.losses.LOSSES[name](y, W)
+        assert bp.curvature(cost) == kind, name
+        f = bp.function([], cost, dtype="float64")
+        for u, v in 3 * rng.normal(size=(200 if kind == "convex" else 0, 2, 3)):
+            values = []
+            for W.value in (u, v, (u + v) / 2):
+                values.append(float(f()))
+            assert values[2] <= (values[0] + values[1]) / 2 + 1e-12, name
+
+
+def test_a_divergence_is_convex_in_the_logits() -> None:
+    y = bp.parameter([0.2, 0.3, 0.5], trainable=False)
+    assert bp.curvature(bp.kl_divergence(y, bp.softmax(W))) == "convex"
+    assert bp.curvature(bp.kl_divergence(y, W)) == "unknown"
+
+
 # --- a convex function has one minimum
 
 # cost, its minimum, and the learning rate: small where there is a kink, because descent oscillates around it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import fastbp as bp
@@ -15,7 +16,7 @@ from fastbp.losses import LOSSES
 ROWS = 40
 X = np.random.default_rng(4).normal(size=(ROWS, 3)).astype(np.float32)
 BINARY = ["binary_crossentropy", "cross_entropy"]
-ANY_TARGET = ["mse", "mae", "quadratic", "gaussian_nll"]
+ANY_TARGET = ["mse", "mae", "quadratic", "gaussian_nll", "huber", "log_cosh", "quantile"]
 
 
 def network(loss: Any, units: int = 1, activation: Any = "sigmoid", **options: Any) -> bp.Sequential:
@@ -96,6 +97,56 @@ def test_a_categorical_loss_takes_weighted_rows_but_nothing_negative() -> None:
     y[30, 1] = -1
     with pytest.raises(ValueError, match=r"y must hold numbers of at least 0 .*, got -1.0 in row 30, column 1"):
         net.fit(X, y, verbose=0)
+
+
+OUTSIDE = {
+    "poisson": ("numbers of at least 0 for poisson", [-1e-30, -1.0], [0.0, 300.0]),
+    "gamma_deviance": ("numbers above 0 for gamma_deviance", [0.0, -0.0, -1.0], [1e-30, 300.0]),
+    "tweedie_deviance": ("numbers of at least 0 for tweedie_deviance", [-1.0], [0.0, 300.0]),
+    "msle": ("numbers above -1 for mean_squared_logarithmic_error", [-1.0, -3.0], [-0.9999999, 0.0]),
+    "mape": ("numbers other than 0 for mean_absolute_percentage_error", [0.0, -0.0], [1e-3, -3.0]),
+    "hinge": ("numbers -1 … 1 for hinge, such as labels", [2.0, -1.1, 255.0], [-1.0, 0.0, 0.5]),
+    "squared_hinge": ("numbers -1 … 1 for squared_hinge", [2.0], [-1.0, 0.0]),
+}
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", OUTSIDE)
+def test_a_loss_refuses_targets_that_it_has_no_value_for(loss: str, dtype: Any, weighted: bool) -> None:
+    what, bad, good = OUTSIDE[loss]
+    net = network(loss, activation="softplus")
+    options: dict[str, Any] = {"sample_weight": np.arange(ROWS) % 2 * 1.0} if weighted else {}
+    for value in bad:
+        y = np.ones(ROWS, dtype)
+        y[[7, 9]] = value
+        with pytest.raises(ValueError, match=rf"^y must hold {what}.*, got {dtype(value)} in row 7"):
+            net.fit(X, y, verbose=0, **options)
+        y[[7, 9]] = 1
+        y[6] = value
+        if weighted:
+            assert np.isfinite(net.fit(X, y, verbose=0, **options).history["loss"]).all()
+    for value in good:
+        assert np.isfinite(net.evaluate(X, np.full(ROWS, value, dtype), verbose=0))
+
+
+def test_the_tweedie_deviance_takes_the_targets_of_its_power() -> None:
+    for power, bad, good in ((2, 0.0, 0.1), (3, 0.0, 0.1), (1, -1.0, 0.0), (0, None, -1.0), (-1, None, -1.0)):
+        net = network(partial(bp.tweedie_deviance, power=power), activation="softplus")
+        assert np.isfinite(net.evaluate(X, np.full(ROWS, good), verbose=0))
+        if bad is not None:
+            with pytest.raises(ValueError, match="for tweedie_deviance"):
+                net.evaluate(X, np.full(ROWS, bad), verbose=0)
+
+
+@pytest.mark.parametrize("loss", ["kl_divergence", "categorical_hinge"])
+def test_a_loss_of_classes_refuses_negative_shares_and_other_numbers(loss: str) -> None:
+    y = np.eye(3)[np.arange(ROWS) % 3]
+    net = network(loss, 3, "softmax")
+    assert np.isfinite(net.evaluate(X, y, verbose=0))
+    y[30, 1] = -2
+    with pytest.raises(ValueError, match=rf"for {loss}.*, got -2.0 in row 30, column 1"):
+        net.evaluate(X, y, verbose=0)
 
 
 @pytest.mark.parametrize("loss", ANY_TARGET)
@@ -188,8 +239,8 @@ def test_a_softmax_over_one_unit_is_no_classification(loss: str, behind: str, do
     net = bp.Sequential([bp.Dense(1, activation="softmax"), *ONE_UNIT[behind]])
     net.compile("sgd", loss)
     match = "the softmax over one unit in 'dense' is always 1: use a sigmoid"
-    if behind == "a reshape" and loss == "sparse_categorical_crossentropy":
-        match = "a categorical loss needs outputs of shape"
+    if behind == "a reshape" and loss in ("sparse_categorical_crossentropy", "categorical_hinge", "cosine_similarity"):
+        match = "needs outputs of shape"
     with pytest.raises(ValueError, match=match):
         getattr(net, door)(X, np.zeros(ROWS))
     assert net._session.steps == 0

@@ -30,9 +30,27 @@ FORMS: dict[str, Callable[[Any, Any], Any]] = {
     "quadratic": bp.quadratic,
     "gaussian_nll": bp.gaussian_nll,
     "gaussian_nll, variance": lambda y, z: bp.gaussian_nll(y, z, variance=bp.exp(0.3 * z)),
+    "huber": lambda y, z: bp.huber(y, z, delta=0.7),
+    "log_cosh": bp.log_cosh,
+    "cosine_similarity": lambda y, z: bp.cosine_similarity(y + 2.0, z),
+    "quantile": lambda y, z: bp.quantile(y, z, q=0.8),
+    "percentage": lambda y, z: bp.mean_absolute_percentage_error(bp.exp(y), z),
+    "msle": lambda y, z: bp.mean_squared_logarithmic_error(bp.exp(y), bp.exp(z)),
+    "poisson": lambda y, z: bp.poisson(bp.exp(y), bp.exp(z)),
+    "gamma": lambda y, z: bp.gamma_deviance(bp.exp(y), bp.exp(z)),
+    "tweedie, 1": lambda y, z: bp.tweedie_deviance(bp.exp(y), bp.exp(z), power=1),
+    "tweedie, 1.7": lambda y, z: bp.tweedie_deviance(bp.exp(y), bp.exp(z), power=1.7),
+    "tweedie, -1": lambda y, z: bp.tweedie_deviance(bp.exp(0.3 * y), bp.exp(z), power=-1),
+    "tweedie, 3": lambda y, z: bp.tweedie_deviance(bp.exp(y), bp.exp(z), power=3),
+    "kl_divergence": lambda y, z: bp.kl_divergence(bp.softmax(y), bp.softmax(z)),
+    "kl_divergence, probabilities": lambda y, z: bp.kl_divergence(bp.exp(y), bp.exp(z) / 9.0),
+    "hinge": lambda y, z: bp.hinge(bp.exp(-y), z),
+    "squared_hinge": lambda y, z: bp.squared_hinge(bp.exp(-y), z),
+    "categorical_hinge": lambda y, z: bp.categorical_hinge(0.5 * bp.tanh(y), z),
     "logsumexp": lambda y, z: bp.sum(bp.logsumexp(z * y)),
     "log_softmax": lambda y, z: bp.sum(y * bp.log_softmax(z)),
 }
+KINKS = {"mae", "quantile", "percentage", "huber", "hinge", "squared_hinge", "categorical_hinge"}
 TARGETS = {
     "distributions": RNG.dirichlet(np.ones(3), size=4),
     "one-hot": np.eye(3)[[0, 2, 1, 1]],
@@ -64,7 +82,7 @@ def test_first_and_second_derivatives_are_those_of_the_value(form: str, target: 
     point = [TARGETS[target].astype(np.float64), RNG.normal(size=(4, 3))]
     value = bp.function([y, z], cost, dtype="float64")
     slope = bp.function([y, z], bp.gradients(cost, [y, z]), dtype="float64")
-    has_kink = form == "mae"
+    has_kink = form in KINKS
     for which, gradient in enumerate(slope(*point)):
         expected = slopes(value, point, which, 1e-6)
         np.testing.assert_allclose(gradient, expected, rtol=1e-6, atol=1e-8, err_msg=f"by {'yz'[which]}")

@@ -17,6 +17,14 @@ ONE_HOT = np.eye(OUTPUTS)[LABELS]
 BITS = (RANDOM.random((ROWS, OUTPUTS)) > 0.5) * 1.0
 WEIGHTS = np.array([1.0, 0.5, 3.0, 0.0, 2.0, 0.25, 1.5])
 BINARY = -(BITS * np.log(S) + (1 - BITS) * np.log1p(-S))
+RATES = np.exp(Z)
+TARGETS = RANDOM.uniform(0.2, 3, size=(ROWS, OUTPUTS))
+SHARES = RANDOM.dirichlet(np.ones(OUTPUTS), size=ROWS)
+SIGNS = 2 * BITS - 1
+E = Z - TARGETS
+MARGINS = np.maximum(1 - SIGNS * Z, 0)
+OTHERS = np.where(ONE_HOT == 1, 0, Z)
+LENGTHS = np.linalg.norm(Z, axis=1) * np.linalg.norm(TARGETS, axis=1)
 NAMES = sorted({**bp.losses.LOSSES, **METRICS})
 
 # y_true, y_pred as a function of z, the value of each row
@@ -29,6 +37,27 @@ ROW_VALUES = {
     bp.cross_entropy: (BITS, bp.sigmoid, BINARY.sum(1)),
     bp.categorical_crossentropy: (ONE_HOT, bp.softmax, -np.log((P * ONE_HOT).sum(1))),
     bp.sparse_categorical_crossentropy: (LABELS, bp.softmax, -np.log((P * ONE_HOT).sum(1))),
+    bp.huber: (TARGETS, None, np.where(abs(E) <= 1, E**2 / 2, abs(E) - 0.5).mean(1)),
+    bp.log_cosh: (TARGETS, None, np.log(np.cosh(E)).mean(1)),
+    bp.quantile: (TARGETS, None, abs(E).mean(1) / 2),
+    bp.mean_absolute_percentage_error: (TARGETS, None, 100 * (abs(E) / TARGETS).mean(1)),
+    bp.mean_squared_logarithmic_error: (
+        TARGETS,
+        bp.exp,
+        ((np.log(1 + RATES) - np.log(1 + TARGETS)) ** 2).mean(1),
+    ),
+    bp.cosine_similarity: (TARGETS, None, -(Z * TARGETS).sum(1) / LENGTHS),
+    bp.poisson: (TARGETS, bp.exp, (RATES - TARGETS * Z).mean(1)),
+    bp.gamma_deviance: (TARGETS, bp.exp, 2 * (Z - np.log(TARGETS) + TARGETS / RATES - 1).mean(1)),
+    bp.tweedie_deviance: (
+        TARGETS,
+        bp.exp,
+        4 * (-2 * TARGETS**0.5 + TARGETS * np.exp(-Z / 2) + np.exp(Z / 2)).mean(1),
+    ),
+    bp.kl_divergence: (SHARES, bp.softmax, special.rel_entr(SHARES, P).sum(1)),
+    bp.hinge: (SIGNS, None, MARGINS.mean(1)),
+    bp.squared_hinge: (SIGNS, None, (MARGINS**2).mean(1)),
+    bp.categorical_hinge: (LABELS, None, np.maximum(OTHERS.max(1) - (Z * ONE_HOT).sum(1) + 1, 0)),
     bp.accuracy: (LABELS, bp.softmax, (P.argmax(1) == LABELS) * 1.0),
     bp.binary_accuracy: (BITS, bp.sigmoid, ((S > 0.5) == BITS).mean(1)),
     bp.categorical_accuracy: (ONE_HOT, bp.softmax, (P.argmax(1) == LABELS) * 1.0),

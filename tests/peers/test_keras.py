@@ -86,6 +86,98 @@ def test_a_loss_and_its_gradient(case: str, normal: bool) -> None:
     np.testing.assert_allclose(f(target, outputs)[1], slope, **CLOSE)
 
 
+ANY = RANDOM.normal(size=(12, 4)) * 3
+RATES = RANDOM.uniform(0.1, 5, (12, 4))
+OF_NUMBERS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "huber": (ANY, RATES, {}),
+    "huber, delta": (ANY, RATES, {"delta": 2.5}),
+    "log_cosh": (ANY, RATES, {}),
+    "mean_absolute_percentage_error": (ANY, RATES, {}),
+    "mean_squared_logarithmic_error": (RATES[::-1], RATES, {}),
+    "poisson": (RATES[::-1], RATES, {}),
+    "kl_divergence": (SHARES, OUTPUTS, {}),
+    "hinge": (np.sign(ANY), RATES - 2, {}),
+    "hinge, 0 and 1": (ONE_HOT, RATES - 2, {}),
+    "hinge, fractions": (OUTPUTS, RATES - 2, {}),
+    "squared_hinge": (np.sign(ANY), RATES - 2, {}),
+    "squared_hinge, 0 and 1": (ONE_HOT, RATES - 2, {}),
+    "categorical_hinge": (ONE_HOT, RATES - 2, {}),
+    "categorical_hinge, fractions": (SHARES, RATES - 2, {}),
+    "cosine_similarity": (ANY, RATES, {}),
+    "cosine_similarity, of more axes": (ANY.reshape(3, 4, 4), RATES.reshape(3, 4, 4), {}),
+}
+
+
+@pytest.mark.parametrize("case", OF_NUMBERS)
+def test_a_loss_of_numbers_and_its_gradients_by_both(case: str) -> None:
+    target, outputs, options = OF_NUMBERS[case]
+    name = case.split(",")[0]
+    y, a = bp.input("y"), bp.input("a")
+    loss = bp.losses.LOSSES[name]
+    value, slopes = bp.function([y, a], loss(y, a, **options), gradients=[y, a], dtype="float64")(target, outputs)
+    theirs = jax.value_and_grad(lambda *operands: getattr(keras.losses, name)(*operands, **options).mean(), (0, 1))
+    expected, (by_target, by_output) = theirs(target, outputs)
+    np.testing.assert_allclose(value, expected, **CLOSE)
+    np.testing.assert_allclose(slopes[1], by_output, **CLOSE)
+    if "0 and 1" in case:
+        by_target = by_target / 2  # Keras maps 0 … 1 to −1 … 1, fastbp 0 alone
+    np.testing.assert_allclose(slopes[0], by_target, **CLOSE)
+    per_row = bp.function([y, a], loss(y, a, reduction=None, **options), dtype="float64")(target, outputs)
+    of_rows = np.asarray(getattr(keras.losses, name)(target, outputs, **options))
+    np.testing.assert_allclose(per_row, of_rows.reshape(len(of_rows), -1).mean(axis=1), **CLOSE)
+
+
+CROSS_ENTROPIES: dict[str, tuple[Any, list[dict[str, Any]]]] = {
+    "binary_crossentropy": ((OUTPUTS > 0.4) * 1.0, [{"label_smoothing": 0.2}, {"label_smoothing": 1.0}]),
+    "categorical_crossentropy": (ONE_HOT, [{"label_smoothing": 0.2}, {"label_smoothing": 1.0}]),
+    "sparse_categorical_crossentropy": (LABELS - 1, [{"ignore_class": -1}]),
+}
+
+
+@pytest.mark.parametrize("from_logits", [False, True])
+@pytest.mark.parametrize("name", CROSS_ENTROPIES)
+def test_options_of_a_cross_entropy(name: str, from_logits: bool) -> None:
+    """Values, gradients by both operands, and every reduction with and without weights."""
+    target, more = CROSS_ENTROPIES[name]
+    outputs = ANY if from_logits else SHARES
+    weights = RANDOM.uniform(0, 2, 12)
+    y, a, w = bp.input("y"), bp.input("a"), bp.input("w")
+    of_class = getattr(keras.losses, "".join(word.title() for word in name.split("_")))
+    operands = [y, a] if name != "sparse_categorical_crossentropy" else [a]
+    numbers = (0, 1) if len(operands) == 2 else 1
+    for options in ({}, *more):
+        data = np.maximum(target, 0) if options == {} else target
+        options = {**options, "from_logits": from_logits}
+        for reduction in ("sum_over_batch_size", "sum", "mean_with_sample_weight", "none"):
+            for weight in (None, w):
+                loss = bp.losses.LOSSES[name](y, a, **options, reduction=reduction, sample_weight=weight)
+                found = bp.function([y, a, w], loss + 0 * bp.mean(w), dtype="float64")(data, outputs, weights)
+                theirs = of_class(**options, reduction=reduction)
+                wanted = theirs(data, outputs, sample_weight=None if weight is None else weights)
+                np.testing.assert_allclose(found, np.asarray(wanted), **CLOSE)
+                if reduction == "none":
+                    continue
+                slopes = bp.function([y, a, w], loss + 0 * bp.mean(w), gradients=operands, dtype="float64")
+                given = None if weight is None else weights
+
+                def value(y: Any, a: Any, theirs: Any = theirs, given: Any = given) -> Any:
+                    return theirs(y, a, sample_weight=given)
+
+                expected = jax.grad(value, numbers)(data, outputs)
+                expected = expected if isinstance(expected, tuple) else (expected,)
+                for mine, other in zip(slopes(data, outputs, weights)[1], expected):
+                    np.testing.assert_allclose(mine, other, **CLOSE)
+
+
+def test_a_loss_has_keras_names() -> None:
+    known = {name for name in keras.src.losses.ALL_OBJECTS_DICT if name not in ("Loss", "LossFunctionWrapper")}
+    absent = {*missing()["losses"]} | {snake(name) for name in missing()["losses"]}
+    for name in known - absent:
+        theirs = keras.losses.get(name)
+        wanted = theirs.__name__ if inspect.isfunction(theirs) else snake(type(theirs).__name__)
+        assert bp.losses.get_loss(name).__name__ == wanted
+
+
 @pytest.mark.parametrize(
     ("name", "activation", "target"),
     [

@@ -68,6 +68,86 @@ def test_keras_clips_what_fastbp_does_not() -> None:
     assert float(keras.losses.categorical_crossentropy(target, softmax)[0]) == pytest.approx(-np.log(1e-7))
 
 
+def slope_of(loss: str, y: Any, a: Any) -> tuple[tuple[float, Any], tuple[float, Any]]:
+    """(value, gradient by the outputs) of a loss, of fastbp and of Keras."""
+    target, output = bp.input("y"), bp.input("a")
+    f = bp.function([target, output], getattr(bp, loss)(target, output), gradients=output, dtype="float64")
+    theirs = jax.value_and_grad(lambda p: getattr(keras.losses, loss)(np.array(y), p).mean())
+    return f(y, a), theirs(np.array(a))
+
+
+@shows("numbers near 0 and below in other losses")
+def test_keras_brings_outputs_above_0() -> None:
+    for loss, least in (("poisson", 1e-7), ("kl_divergence", 1e-7), ("mean_squared_logarithmic_error", None)):
+        (value, slope), (theirs, their_slope) = slope_of(loss, [[1.0]], [[1e-12]])
+        if least is not None:
+            assert value == pytest.approx(-np.log(1e-12))
+            assert theirs == pytest.approx(-np.log(least), rel=1e-3)
+            assert slope[0, 0] == pytest.approx(-1e12)
+            assert abs(their_slope[0, 0]) < 1.1e7
+        (value, slope), (theirs, their_slope) = slope_of(loss, [[1.0]], [[-0.5]])
+        if loss == "mean_squared_logarithmic_error":
+            assert (value, slope[0, 0]) == pytest.approx((np.log(4) ** 2, -4 * np.log(4)))
+        else:
+            assert np.isnan(value)
+        if loss != "poisson":
+            assert np.isfinite(theirs)
+            assert their_slope == 0
+    assert slope_of("poisson", [[0.0]], [[0.0]])[0][0] == 0
+    assert slope_of("kl_divergence", [[0.0, 1.0]], [[0.0, 1.0]])[0][0] == 0
+
+
+@shows("a target 0 in `mean_absolute_percentage_error`")
+def test_keras_has_a_percentage_of_0() -> None:
+    y = np.where(X[:, :1] > 0, 1.0, 0.0)
+    theirs = compiled(keras, loss="mean_absolute_percentage_error")
+    assert theirs.evaluate(X, y, verbose=0) > 1e6
+    assert float(keras.losses.mean_absolute_percentage_error(np.zeros(1), np.ones(1))) == pytest.approx(1e9)
+    row = int(np.argmin(y))
+    with pytest.raises(ValueError, match=f"must hold numbers other than 0 .*, got 0.0 in row {row}"):
+        compiled(bp, loss="mean_absolute_percentage_error").evaluate(X, y)
+
+
+@shows("0 and 1 as targets of `hinge` and `squared_hinge`")
+@pytest.mark.parametrize("loss", ["hinge", "squared_hinge"])
+def test_keras_reads_0_as_its_batch_says(loss: str) -> None:
+    (value, _), (theirs, _) = slope_of(loss, [[0.0], [1.0]], [[-3.0], [3.0]])
+    assert value == theirs == 0
+    (value, _), (theirs, _) = slope_of(loss, [[0.0], [-1.0]], [[-3.0], [-3.0]])
+    assert value == 0
+    assert theirs == 0.5
+
+
+@shows("`cosine_similarity` of zeros")
+def test_outputs_of_zeros_have_no_gradient_in_keras() -> None:
+    (value, slope), (theirs, their_slope) = slope_of("cosine_similarity", [[3.0, 4.0]], [[0.0, 0.0]])
+    assert value == theirs == 0
+    np.testing.assert_allclose(slope, [[-0.6, -0.8]], rtol=1e-12)
+    assert np.isnan(their_slope).all()
+
+
+@shows("the metric `CosineSimilarity`")
+def test_the_metric_cosine_similarity_of_keras_is_no_loss() -> None:
+    net = network(bp)
+    net.compile("sgd", "mse", metrics=["CosineSimilarity"])
+    assert net.direction_of("cosine_similarity") == "min"
+    y, a = X[:4], X[4:8]
+    (value, _), (theirs, _) = slope_of("cosine_similarity", y, a)
+    metric = keras.metrics.CosineSimilarity()
+    metric.update_state(y, a)
+    assert value == pytest.approx(theirs) == pytest.approx(-float(metric.result()))
+
+
+@shows("targets that a loss has no value for")
+@pytest.mark.parametrize(("loss", "target"), [("hinge", 255), ("poisson", -1), ("mean_squared_logarithmic_error", -3)])
+def test_keras_takes_targets_without_a_value(loss: str, target: int) -> None:
+    y = np.where(X[:, :1] > 0, 1.0, target)
+    theirs = compiled(keras, loss=loss, activation="sigmoid").evaluate(X, y, verbose=0)
+    assert np.isfinite(theirs)
+    with pytest.raises(ValueError, match=f"y must hold numbers .*, got {target}"):
+        compiled(bp, loss=loss, activation="sigmoid").evaluate(X, y)
+
+
 @shows("a loss called as a function")
 def test_a_loss_of_keras_has_a_value_per_row() -> None:
     y, p = np.array([[1.0], [0.0]]), np.array([[0.9], [0.2]])

@@ -50,6 +50,6 @@ def look_up_either_way(argument: str, name: str, table: Mapping[str, Any]) -> An
     >>> look_up_either_way("initializer", "HeNormal", {"he_normal": 1, "ones": 2})
     1
     """
-    of_class = {known.title().replace("_", ""): known for known in table}
-    found = of_class.get(name, name.lower())
+    of_class = {known.replace("_", "").lower(): known for known in table}
+    found = of_class.get(name.lower(), name) if "_" not in name else name.lower()
     return look_up(argument, found if found in table else name, table)

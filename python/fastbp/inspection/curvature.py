@@ -60,8 +60,9 @@ def curvature(expression: Expression, wrt: Any = None, positive: Any = ()) -> st
     nondecreasing and g convex, or f nonincreasing and g concave. Signs are followed from constants, squares, absolute
     values and the like. Logarithms, roots and powers that are no whole numbers say themselves that their operand is
     positive: they are NaN elsewhere. Also known are x·ln x, norms √Σx², x²/y for y > 0, products of equal factors, and
-    the losses. Losses are convex in an affine output, whatever the targets; for the cross entropies this holds of the
-    logits.
+    most losses. These are convex in an affine output, whatever the targets: squares, absolute values, percentages,
+    quantiles and hinges; of logits also the cross entropies and the divergence `kl_divergence`. Of `huber`, `log_cosh`,
+    `poisson` and other losses the rules do not tell.
 
     Examples
     --------

@@ -13,17 +13,38 @@ from typing import Any
 
 from .._shared.nearest import look_up_either_way
 from ..expressions.expression import Expression
-from .of_numbers import gaussian_nll, mae, mean_absolute_error, mean_squared_error, mse, quadratic
+from .deviances import gamma_deviance, poisson, tweedie_deviance
+from .margins import categorical_hinge, hinge, squared_hinge
+from .of_numbers import (
+    cosine_similarity,
+    gaussian_nll,
+    mae,
+    mape,
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    mean_squared_logarithmic_error,
+    mse,
+    msle,
+    quadratic,
+)
 from .of_probabilities import (
+    bce,
     binary_crossentropy,
     categorical_crossentropy,
     cross_entropy,
+    kl_divergence,
+    kld,
     sparse_categorical_crossentropy,
 )
+from .robust import huber, log_cosh, logcosh, quantile
 
 __all__ = [
-    "LOSSES", "Loss", "binary_crossentropy", "categorical_crossentropy", "cross_entropy", "gaussian_nll", "get_loss",
-    "mae", "mean_absolute_error", "mean_squared_error", "mse", "quadratic", "sparse_categorical_crossentropy",
+    "LOSSES", "Loss", "bce", "binary_crossentropy", "categorical_crossentropy", "categorical_hinge",
+    "cosine_similarity", "cross_entropy", "gamma_deviance", "gaussian_nll", "get_loss", "hinge", "huber",
+    "kl_divergence", "kld", "log_cosh", "logcosh", "mae", "mape", "mean_absolute_error",
+    "mean_absolute_percentage_error", "mean_squared_error", "mean_squared_logarithmic_error", "mse", "msle",
+    "poisson", "quadratic", "quantile", "sparse_categorical_crossentropy", "squared_hinge", "tweedie_deviance",
 ]  # fmt: skip
 
 Loss = Callable[..., Expression]
@@ -39,6 +60,24 @@ LOSSES: dict[str, Loss] = {
     "quadratic": quadratic,
     "gaussian_nll": gaussian_nll,
     "cross_entropy": cross_entropy,
+    "bce": binary_crossentropy,
+    "kl_divergence": kl_divergence,
+    "kld": kl_divergence,
+    "mean_absolute_percentage_error": mean_absolute_percentage_error,
+    "mape": mean_absolute_percentage_error,
+    "mean_squared_logarithmic_error": mean_squared_logarithmic_error,
+    "msle": mean_squared_logarithmic_error,
+    "cosine_similarity": cosine_similarity,
+    "huber": huber,
+    "log_cosh": log_cosh,
+    "logcosh": log_cosh,
+    "quantile": quantile,
+    "poisson": poisson,
+    "gamma_deviance": gamma_deviance,
+    "tweedie_deviance": tweedie_deviance,
+    "hinge": hinge,
+    "squared_hinge": squared_hinge,
+    "categorical_hinge": categorical_hinge,
 }
 
 

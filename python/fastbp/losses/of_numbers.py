@@ -1,4 +1,4 @@
-"""Losses of numbers: squared and absolute errors, and the likelihood of normal targets."""
+"""Losses of numbers: squared, absolute and relative errors, angles, and the likelihood of normal targets."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import numpy as np
 
 from .._shared.arguments import known_keywords, real_array, truth
 from ..expressions.expression import Expression
-from ..expressions.functions import abs, exp, log, reshape, square
+from ..expressions.functions import abs, exp, log, log1p, reshape, sqrt, square, where_positive
+from ..expressions.reductions import max, sum
 from ..expressions.shape_rules import shape_text
+from ..lowering import domains
 from ..lowering.lowering import Node
 from .reduction import MEAN, Terms, reduced, terms_of
 from .targets import matched_target
@@ -238,5 +240,172 @@ def _gaussian(offset: float, y: Node, a: Node, variance: Node | None = None) -> 
     return Terms(log_variances + square(means - target) * exp(-log_variances), scale=0.5, offset=offset)
 
 
+@known_keywords
+def mean_absolute_percentage_error(
+    y_true: Any, y_pred: Any, sample_weight: Any = None, reduction: str | None = MEAN
+) -> Expression:
+    """100/(mk) ΣΣ |a − y| / |y|: over m rows and k outputs, in percent, as in Keras without its 1e-7.
+
+    Parameters
+    ----------
+    y_true : expression
+        The targets y, of the outputs' shape; (m,) stands for (m, 1). Any other shape is an error.
+    y_pred : expression
+        The outputs a, of shape (m, k) or (m,).
+    sample_weight : expression or number, optional
+        Of shape (m,) or (m, 1): what the row's value is multiplied by. Default 1.
+    reduction : str or None
+        "sum_over_batch_size" divides the sum over rows by m, "mean_with_sample_weight" by the sum of the weights, "sum"
+        by nothing; None gives the value of each row. Default "sum_over_batch_size".
+
+    Returns
+    -------
+    Expression
+        A scalar; of shape (m,) where `reduction` is None.
+
+    Raises
+    ------
+    ValueError
+        If the targets' shape does not fit: when it is computed, since shapes are not known before. If a model or
+        `minimize` gets a target 0; `function` computes the formula, inf or NaN.
+
+    Notes
+    -----
+    Its gradient at a is 100 times the sign of a − y, divided by mk|y|; 0 where they are equal. Nothing is clipped: of a
+    target 0 there is no percentage. (Keras divides by at least 1e-7.)
+
+    Also called "mape".
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> y, a = bp.input("y"), bp.input("a")
+    >>> bp.function([y, a], bp.mean_absolute_percentage_error(y, a), backend="reference")([1.0, 2.0], [1.5, 1.0])
+    np.float32(50.0)
+    """
+    return reduced("mean_absolute_percentage_error", (y_true, y_pred), sample_weight, reduction)
+
+
+@terms_of("mean_absolute_percentage_error")
+def _absolute_percentage_error(y: Node, a: Node) -> Terms:
+    target = matched_target(y, a)
+    y.expect(domains.not_zero("mean_absolute_percentage_error"))
+    return Terms(100.0 * (abs(a - target) / abs(target)))
+
+
+@known_keywords
+def mean_squared_logarithmic_error(
+    y_true: Any, y_pred: Any, sample_weight: Any = None, reduction: str | None = MEAN
+) -> Expression:
+    """1/(mk) ΣΣ [ln(1 + a) − ln(1 + y)]²: over m rows and k outputs, as in Keras without its clipping.
+
+    Parameters
+    ----------
+    y_true : expression
+        The targets y, of the outputs' shape; (m,) stands for (m, 1). Any other shape is an error.
+    y_pred : expression
+        The outputs a, of shape (m, k) or (m,).
+    sample_weight : expression or number, optional
+        Of shape (m,) or (m, 1): what the row's value is multiplied by. Default 1.
+    reduction : str or None
+        "sum_over_batch_size" divides the sum over rows by m, "mean_with_sample_weight" by the sum of the weights, "sum"
+        by nothing; None gives the value of each row. Default "sum_over_batch_size".
+
+    Returns
+    -------
+    Expression
+        A scalar; of shape (m,) where `reduction` is None.
+
+    Raises
+    ------
+    ValueError
+        If the targets' shape does not fit: when it is computed, since shapes are not known before. If a model or
+        `minimize` gets a target of −1 or below; `function` computes the formula.
+
+    Notes
+    -----
+    Its gradient at a is 2 [ln(1 + a) − ln(1 + y)] / (mk (1 + a)). Outputs of −1 and below have no logarithm: the loss
+    is infinite or NaN. (Keras raises targets and outputs to at least 1e-7, where they teach nothing.)
+
+    Also called "msle".
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> y, a = bp.input("y"), bp.input("a")
+    >>> bp.function([y, a], bp.mean_squared_logarithmic_error(y, a), backend="reference")([0.0, 3.0], [1.0, 3.0])
+    np.float32(0.2402265)
+    """
+    return reduced("mean_squared_logarithmic_error", (y_true, y_pred), sample_weight, reduction)
+
+
+@terms_of("mean_squared_logarithmic_error")
+def _squared_logarithmic_error(y: Node, a: Node) -> Terms:
+    target = matched_target(y, a)
+    y.expect(domains.above_minus_1("mean_squared_logarithmic_error"))
+    return Terms(square(log1p(a) - log1p(target)))
+
+
+@known_keywords
+def cosine_similarity(y_true: Any, y_pred: Any, sample_weight: Any = None, reduction: str | None = MEAN) -> Expression:
+    """−1/m Σ y·a / (‖y‖ ‖a‖): minus the cosine of the angle between targets and outputs, over m rows, as in Keras.
+
+    Parameters
+    ----------
+    y_true : expression
+        The targets y, of the outputs' shape; (m,) stands for (m, 1). Any other shape is an error.
+    y_pred : expression
+        The outputs a, of shape (m, k): the cosine is taken over the last axis, and averaged over any before it.
+    sample_weight : expression or number, optional
+        Of shape (m,) or (m, 1): what the row's value is multiplied by. Default 1.
+    reduction : str or None
+        "sum_over_batch_size" divides the sum over rows by m, "mean_with_sample_weight" by the sum of the weights, "sum"
+        by nothing; None gives the value of each row. Default "sum_over_batch_size".
+
+    Returns
+    -------
+    Expression
+        A scalar; of shape (m,) where `reduction` is None.
+
+    Raises
+    ------
+    ValueError
+        If the outputs have no features; if the targets' shape does not fit: when it is computed, since shapes are not
+        known before.
+
+    Notes
+    -----
+    −1 where they have the same direction, 1 where they have opposite ones. Its gradient at a is −(ŷ − (ŷ·â) â) / (m
+    ‖a‖), with ŷ = y/‖y‖ and â = a/‖a‖. A vector of zeros has no direction: the cosine is 0, and the gradient −ŷ / m, as
+    if ‖a‖ were 1. Vectors are divided by their largest element first, so that no square over- or underflows.
+
+    Examples
+    --------
+    >>> import fastbp as bp
+    >>> y, a = bp.input("y"), bp.input("a")
+    >>> bp.function([y, a], bp.cosine_similarity(y, a), backend="reference")([[0.0, 2.0]], [[3.0, 4.0]])
+    np.float32(-0.8)
+    """
+    return reduced("cosine_similarity", (y_true, y_pred), sample_weight, reduction)
+
+
+@terms_of("cosine_similarity")
+def _cosine_similarity(y: Node, a: Node) -> Terms:
+    target = matched_target(y, a)
+    if not a.dims:
+        raise ValueError(f"cosine_similarity needs outputs of shape (rows, features), got {shape_text(a.rows, a.dims)}")
+    return Terms(-sum(_direction(target) * _direction(a), axis=-1))
+
+
+def _direction(x: Expression) -> Expression:
+    """x / ‖x‖ over the last axis; zeros stay zeros."""
+    largest = max(abs(x), axis=-1, keepdims=True)
+    scaled = x / where_positive(largest, largest, 1.0)
+    squares = sum(square(scaled), axis=-1, keepdims=True)
+    return scaled / sqrt(where_positive(squares, squares, 1.0))
+
+
 mse = mean_squared_error
 mae = mean_absolute_error
+mape = mean_absolute_percentage_error
+msle = mean_squared_logarithmic_error

@@ -35,6 +35,7 @@ class Terms(NamedTuple):
     divisor: int | None = None  # None: the number of features
     scale: float = 1.0
     offset: float = 0.0
+    counts: Expression | None = None  # of the shape of the values: 1, or 0 where a value is none, and 0; None: all are
 
 
 class Reduced(Call):
@@ -83,6 +84,13 @@ class Reduction:
     def __call__(self, *nodes: Node) -> Expression:
         operands, weight = (nodes[:-1], nodes[-1:]) if self.weighted else (nodes, ())
         terms = _TERMS[self.name](*self.options, *operands)
+        if terms.counts is not None and self.reduction in (MEAN, "mean_with_sample_weight"):
+            of_counts = weight if self.reduction != MEAN else ()
+            total, count = (
+                weighed(values, "sum", *weights, divisor=terms.divisor)
+                for values, weights in ((_scaled(terms.values, terms), weight), (terms.counts, of_counts))
+            )
+            return Operation("quotient_or_zero", total, count)
         if not weight and self.reduction in (MEAN, "mean_with_sample_weight"):
             return _scaled(call(partial(_mean, terms.divisor), terms.values), terms)
         return weighed(_scaled(terms.values, terms), self.reduction, *weight, divisor=terms.divisor)

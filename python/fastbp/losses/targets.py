@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..expressions.expression import Expression
-from ..expressions.functions import reshape
+from ..expressions.expression import Expression, Operation
+from ..expressions.functions import abs, log, maximum, reshape, where_positive
 from ..expressions.shape_rules import shape_text
 from ..lowering import domains
 from ..lowering.identities import below_identities
@@ -24,8 +24,8 @@ def matched_target(y_true: Node, y_pred: Node) -> Expression:
     )
 
 
-def labels(y_true: Node, y_pred: Node) -> Expression:
-    """y_true as labels, one per row of outputs: (m,) or (m, 1) for outputs (m, k)."""
+def labels(y_true: Node, y_pred: Node, besides: int | None = None) -> Expression:
+    """y_true as labels, one per row of outputs: (m,) or (m, 1) for outputs (m, k); `besides` need be no class."""
     if not y_pred.dims:
         raise ValueError(
             f"a categorical loss needs outputs of shape (rows, classes), got {shape_text(y_pred.rows, y_pred.dims)}"
@@ -38,7 +38,7 @@ def labels(y_true: Node, y_pred: Node) -> Expression:
             f"{y_true.name or 'y_true'} must hold one label per row, of shape "
             f"{shape_text(y_pred.rows, expected)}, got {shape_text(y_true.rows, y_true.dims)}"
         )
-    y_true.expect(domains.labels(classes))
+    y_true.expect(domains.labels(classes, besides))
     return y_true if y_true.dims == expected else reshape(y_true, expected)
 
 
@@ -63,6 +63,14 @@ def expect_probabilities(y_pred: Node, loss: str, function: str) -> None:
         )
 
 
+def doubt_logits(y_pred: Node, function: str) -> None:
+    """Doubts outputs that are called logits and are probabilities."""
+    y_pred.lowering.doubts.append(
+        f"from_logits=True takes the {function} of the outputs{_where(y_pred)}, which are a {function} already: leave "
+        "out one of them"
+    )
+
+
 def _where(node: Node) -> str:
     return f" in {node.name!r}" if node.name else ""
 
@@ -83,3 +91,9 @@ def logits(a: Node, function: str) -> Expression | None:
     if p.operation != function or (function == "softmax" and p.dims[-1:] != a.dims[-1:]):
         return None
     return reshape(p.operand(0), a.dims)
+
+
+def times_log(y: Expression, a: Expression) -> Expression:
+    """y·ln a; where y and a are 0, it and its gradients are 0. NaN stays NaN, and a below 0 gives NaN."""
+    is_number = Operation("equal", a, a)  # 1 or NaN
+    return y * log(where_positive(maximum(abs(y), abs(a)), a, is_number))
