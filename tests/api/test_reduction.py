@@ -158,6 +158,24 @@ def test_a_row_of_weight_0_counts_nothing_whatever_it_holds(function, bad):
         )
 
 
+@pytest.mark.parametrize("backend", ["core", "reference"])
+@pytest.mark.parametrize("name", sorted({function.__name__ for function in bp.losses.LOSSES.values()}))
+def test_what_a_row_of_weight_0_holds_changes_no_training(name, backend):
+    y, activation, _ = ROW_VALUES[bp.losses.LOSSES[name]]
+
+    def trained(spoilt):
+        x, targets = Z.copy(), y.astype(float)
+        x[WEIGHTS == 0] = targets[WEIGHTS == 0] = spoilt
+        net = bp.Sequential([bp.Dense(OUTPUTS, bp.softplus if activation is bp.exp else activation)], seed=1)
+        net.compile(bp.SGD(0.01), name, backend=backend)
+        net.fit(x, targets, batch_size=4, epochs=3, sample_weight=WEIGHTS, verbose=0)
+        return net.get_weights()
+
+    for mine, theirs in zip(trained(np.nan), trained(1.0)):
+        assert np.isfinite(mine).all()
+        assert_same(mine, theirs)
+
+
 def test_weights_that_are_all_0_give_0():
     for reduction in ("mean", "sum", "mean_with_sample_weight"):
         value, gradients = value_of(bp.mse, BITS, None, np.zeros(ROWS), reduction)

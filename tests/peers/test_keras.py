@@ -169,6 +169,44 @@ def test_options_of_a_cross_entropy(name: str, from_logits: bool) -> None:
                     np.testing.assert_allclose(mine, other, **CLOSE)
 
 
+@pytest.mark.parametrize("name", sorted({*bp.losses.__all__} & {*dir(keras.losses)} - {"Loss"}))
+def test_a_class_of_a_loss_has_keras_arguments_and_defaults(name: str) -> None:
+    ours, theirs = (inspect.signature(getattr(library.losses, name)).parameters for library in (bp, keras))
+    if not name[0].isupper():  # functions: a reduction and weights are arguments of fastbp's alone
+        assert [*theirs] == [argument for argument in ours if argument not in ("sample_weight", "reduction")] + (
+            ["axis"] if "axis" in theirs else []
+        )
+    else:
+        assert {*ours} == {*theirs} - {"axis", "dtype"}
+        assert [argument for argument in theirs if argument in ours] == [*ours]
+    for argument in {*ours} & {*theirs} - {"name"}:
+        assert ours[argument].default == theirs[argument].default
+
+
+@pytest.mark.parametrize("reduction", ["sum_over_batch_size", "sum", "mean_with_sample_weight"])
+@pytest.mark.parametrize(
+    "case",
+    ["Huber(delta=0.5{})", "BinaryCrossentropy(from_logits=True, label_smoothing=0.1{})", "LogCosh({})",
+     "SquaredHinge({})"],
+)  # fmt: skip
+def test_a_network_is_trained_by_a_loss_with_settings(case: str, reduction: str) -> None:
+    text = case.format(f", reduction={reduction!r}").replace("(, ", "(")
+    x = RANDOM.normal(size=(24, 3))
+    y = (x[:, :2] > 0) * 1.0
+    weights: list[np.ndarray] = []
+    ends = []
+    for library in (bp, keras):
+        net = library.Sequential([library.Input((3,)), (bp if library is bp else keras.layers).Dense(2)])
+        net.compile((bp if library is bp else keras.optimizers).SGD(0.02), eval(f"library.losses.{text}"))
+        weights = weights or [np.array(weight) for weight in net.get_weights()]
+        net.set_weights(weights)
+        history = net.fit(x, y, epochs=5, shuffle=False, sample_weight=np.linspace(0.5, 2, 24), verbose=0).history
+        ends.append([*net.get_weights(), np.array(history["loss"])])
+    for mine, theirs in zip(*ends):
+        np.testing.assert_allclose(mine, theirs, rtol=2e-5, atol=1e-6)
+    assert abs(ends[0][0] - weights[0]).max() > 1e-3
+
+
 def test_a_loss_has_keras_names() -> None:
     known = {name for name in keras.src.losses.ALL_OBJECTS_DICT if name not in ("Loss", "LossFunctionWrapper")}
     absent = {*missing()["losses"]} | {snake(name) for name in missing()["losses"]}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from .._shared.nearest import look_up_either_way
-from ..losses import LOSSES, Loss, binary_crossentropy
+from ..losses import LOSSES, ConfiguredLoss, Loss, binary_crossentropy, function_of
 from .accuracies import accuracy, binary_accuracy, categorical_accuracy, sparse_categorical_accuracy
 from .auc import AUC, AveragePrecision
 from .decisions import BalancedAccuracy, F1Score, Precision, Recall
@@ -46,7 +47,7 @@ def get_metrics(metrics: Any, loss: Loss | None, argument: str = "metrics") -> l
         raise TypeError(f"{argument} must be a list of names or functions, got {metrics!r}")
     listed: Iterable[Any] = [metrics] if isinstance(metrics, str) or callable(metrics) else metrics
     found = [_named(metric, argument) for metric in listed]
-    if loss is binary_crossentropy:
+    if function_of(loss) is binary_crossentropy:
         found = [(name, binary_accuracy if function is accuracy else function) for name, function in found]
     names = [name for name, _ in found]
     for name in names:
@@ -61,10 +62,11 @@ def _named(metric: Any, argument: str) -> tuple[str, Any]:
     if isinstance(metric, str):
         known = {**METRICS, **{snake_case(cls.__name__): cls for cls in _ARRAY_METRICS}}
         metric = ARRAY_METRICS.get(metric) or look_up_either_way(argument, metric, known)
-    if isinstance(metric, type) and issubclass(metric, Metric):
+    if isinstance(metric, type) and issubclass(metric, (Metric, ConfiguredLoss)):
         metric = metric()
     if isinstance(metric, Metric):
         return metric.name, metric
     if not callable(metric):
         raise TypeError(f"{argument} must be names or functions (y_true, y_pred), got {type(metric).__name__}")
-    return name or str(getattr(metric, "__name__", type(metric).__name__)), metric
+    named = metric.func if isinstance(metric, partial) else metric
+    return name or str(getattr(named, "__name__", type(named).__name__)), metric

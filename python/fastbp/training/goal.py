@@ -12,7 +12,7 @@ from .._shared.pickling import Picklable
 from ..expressions.expression import Call, Expression
 from ..expressions.parameter import Parameter
 from ..expressions.reductions import mean
-from ..losses import LOSSES, Loss
+from ..losses import LOSSES, Loss, function_of
 from ..losses.reduction import MEAN, weighed
 from ..metrics import Metric
 
@@ -82,7 +82,7 @@ class Goal(Picklable):
             if metric.name == figure:
                 if isinstance(metric.function, Metric):
                     return metric.function.direction
-                return "min" if metric.function in LOSSES.values() else None
+                return "min" if function_of(metric.function) in LOSSES.values() else None
         return None
 
     @property
