@@ -106,6 +106,16 @@ def test_one_loss_is_that_of_all_outputs():
     assert list(net.fit(X, [PRICE, PRICE], verbose=0).history) == ["loss", "dense_loss", "dense_1_loss"]
 
 
+def test_a_list_of_one_output_takes_a_list_of_one_target():
+    x = bp.input("x", (4,))
+    net = bp.Model(x, [bp.Dense(1)(x)])
+    net.compile(bp.SGD(0.0), ["mse"], metrics=[["mae"]])
+    expected = net.evaluate(X, PRICE)
+    assert len(expected) == 2
+    assert net.evaluate(X, [PRICE]) == net.evaluate(X, {"dense": PRICE}) == expected
+    assert [p.shape for p in net.predict(X)] == [(ROWS, 1)]
+
+
 @pytest.mark.parametrize("loss", [{"price": "mse"}, ["mse", None]])
 def test_an_output_may_have_no_loss(loss):
     net = compiled(loss=loss, metrics={"kind": ["accuracy"]})

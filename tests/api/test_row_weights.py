@@ -297,7 +297,11 @@ def test_minimize_masks_no_rows_that_something_else_reads():
     ("options", "error", "message"),
     [
         ({"sample_weight": W[:5]}, ValueError, "sample_weight"),
-        ({"sample_weight": np.full(ROWS, np.nan)}, ValueError, "sample_weight must be finite, got nan in row 0"),
+        (
+            {"sample_weight": np.full(ROWS, np.nan)},
+            ValueError,
+            "sample_weight must be finite in float64, got nan in row 0",
+        ),
         ({"sample_weight": np.ones((ROWS, 2))}, ValueError, r"sample_weight must hold one number per row.*\(60, 2\)"),
         ({"sample_weight": ["a"] * ROWS}, TypeError, "sample_weight"),
         ({"sample_weight": {"dens": W}}, ValueError, "sample_weight has something for 'dens', but the outputs are"),

@@ -68,7 +68,8 @@ def _of_each(value: Any, names: Sequence[str], argument: str, is_for_one: Callab
     if value is None:
         return [None] * len(names)
     if len(names) == 1 and is_for_one(value):
-        return [value]
+        is_nested = isinstance(value, (list, tuple)) and len(value) == 1 and isinstance(value[0], (list, tuple))
+        return list(value) if is_nested else [value]
     return by_output(value, names, argument)
 
 

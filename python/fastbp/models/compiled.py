@@ -140,7 +140,7 @@ class CompiledNetwork(Predictor):
             return Data([x, y], len(x), y.shape[1:])
         goal = self._compiled()
         arrays, names, rows = self._inputs(x, f"{prefix}x")
-        targets = read_targets(y, goal, f"{prefix}y", self.dtype)
+        targets = read_targets(y, goal, f"{prefix}y", self.dtype, self._single)
         weight_name = f"{prefix}sample_weight"
         weights, places = read_weights(sample_weight, class_weight, targets, goal, weight_name, self.dtype)
         for name, target in zip(self.output_names, targets):

@@ -35,10 +35,11 @@ def by_output(value: Any, names: Sequence[str], argument: str) -> list[Any]:
     return list(value)
 
 
-def read_targets(y: Any, goal: Goal, argument: str, dtype: str) -> list[np.ndarray | None]:
-    """The targets of each output; None where none are needed."""
+def read_targets(y: Any, goal: Goal, argument: str, dtype: str, single: bool) -> list[np.ndarray | None]:
+    """The targets of each output; None where none are needed. `single`: the output was not given in a list."""
     names = [output.name for output in goal.outputs]
-    if len(names) == 1 and not isinstance(y, Mapping):
+    in_list = not single and isinstance(y, (list, tuple)) and len(y) == 1 and np.ndim(y[0]) > 0
+    if len(names) == 1 and not isinstance(y, Mapping) and not in_list:
         given = [y]
     else:
         given = [None] * len(names) if y is None else by_output(y, names, argument)
@@ -116,7 +117,7 @@ def _weights_of_rows(value: Any, argument: str, dtype: str) -> np.ndarray:
     finite = np.isfinite(rounded)
     if not finite.all():
         row = int(np.argmin(finite))
-        raise ValueError(f"{argument} must be finite, got {weights[row]} in row {row}")
+        raise ValueError(f"{argument} must be finite in {dtype}, got {weights[row]} in row {row}")
     return rounded
 
 
