@@ -50,8 +50,10 @@ def test_look_up_returns_what_is_known_and_raises_otherwise() -> None:
 def test_a_name_is_found_as_a_function_or_as_a_class() -> None:
     table = {"he_normal": 1, "l1": 2}
     assert [look_up_either_way("x", name, table) for name in ("he_normal", "HeNormal", "l1", "L1")] == [1, 1, 2, 2]
-    with pytest.raises(ValueError, match="x must be one of he_normal, l1, got 'HeNorml': did you mean 'he_normal'"):
-        look_up_either_way("x", "HeNorml", table)
+    assert look_up_either_way("x", "HENormal", table) == 1  # as KLDivergence
+    for name in ("HeNorml", "henormal"):
+        with pytest.raises(ValueError, match=f"x must be one of he_normal, l1, got '{name}': did you mean 'he_normal'"):
+            look_up_either_way("x", name, table)
 
 
 def test_classes_are_found_by_their_own_names() -> None:

@@ -51,5 +51,7 @@ def look_up_either_way(argument: str, name: str, table: Mapping[str, Any]) -> An
     1
     """
     of_class = {known.replace("_", "").lower(): known for known in table}
-    found = of_class.get(name.lower(), name) if "_" not in name else name.lower()
+    found = name.lower()
+    if found not in table and name[:1].isupper():
+        found = of_class.get(found, found)
     return look_up(argument, found if found in table else name, table)
