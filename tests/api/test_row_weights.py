@@ -243,6 +243,19 @@ def test_a_users_loss_with_a_value_per_row_is_weighted():
     assert found[1] == pytest.approx((abs(p - CLASS) * W).sum() / W.sum(), rel=1e-12)
 
 
+@pytest.mark.parametrize("reduction", [None, "mean_with_sample_weight"])
+def test_rows_of_an_ignored_class_have_no_share_in_the_figure(reduction):
+    labels = np.where(RANDOM.random(ROWS) < 0.3, -1, LABELS)
+    loss = bp.losses.SparseCategoricalCrossentropy(ignore_class=-1)
+    net = network(outputs=3, loss=loss, loss_reduction=reduction, optimizer=bp.SGD(0.0))
+    counts = labels >= 0
+    of_rows = -np.log(net.predict(X)[np.arange(ROWS), labels]) * W
+    expected = of_rows[counts].sum() / (counts.sum() if reduction is None else W[counts].sum())
+    assert net.evaluate(X, labels, 7, sample_weight=W) == pytest.approx(expected, rel=1e-12)
+    history = net.fit(X, labels, ROWS, sample_weight=W, verbose=0).history
+    assert history["loss"] == pytest.approx([expected], rel=1e-12)
+
+
 def test_a_loss_of_one_number_cannot_be_weighted():
     net = network(loss=lambda y, a: bp.mse(y, a))
     with pytest.raises(ValueError, match=r"weighs rows, but 'loss' gives one number.*reduction=None"):

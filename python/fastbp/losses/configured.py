@@ -141,3 +141,12 @@ def function_of(loss: Any) -> Any:
     while isinstance(loss, functools.partial):
         loss = loss.func
     return type(loss).function if isinstance(loss, ConfiguredLoss) else loss
+
+
+def ignores_rows(loss: Any) -> bool:
+    """Whether a loss leaves out rows of a class, so that it is divided by the others alone."""
+    settings: dict[str, Any] = {}
+    while isinstance(loss, functools.partial):
+        settings = {**loss.keywords, **settings}
+        loss = loss.func
+    return settings.get("ignore_class", getattr(loss, "ignore_class", None)) is not None

@@ -63,8 +63,9 @@ class CompiledNetwork(Predictor):
         optimizer : Optimizer or str
             Default "sgd": ``SGD(0.01)``.
         loss : str or function (y_true, y_pred)
-            A name of `fastbp.losses.LOSSES`, or any function of expressions; a result per row is averaged. For several
-            outputs a list with one for each, or a dict by `output_names`; one that has none, or None, is not trained.
+            A name of `fastbp.losses.LOSSES`, a loss with settings such as ``bp.losses.Huber(delta=2.0)``, or any
+            function of expressions; a result per row is averaged. For several outputs a list with one for each, or a
+            dict by `output_names`; one that has none, or None, is not trained.
         metrics : list of str or functions
             "accuracy", names of losses, functions of expressions: in training they are means over batches, weighted by
             rows; in `evaluate` and validation one that is no mean over rows, such as the root of a mean, is computed

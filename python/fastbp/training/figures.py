@@ -15,6 +15,7 @@ import numpy as np
 from ..expressions.expression import Expression
 from ..expressions.reductions import mean
 from ..losses import Loss
+from ..losses.configured import ignores_rows
 from ..losses.reduction import MEAN
 from .goal import Goal, MetricOf, as_scalar, as_weighted_scalar
 from .row_weights import total
@@ -136,7 +137,8 @@ class FigurePlan:
         parts: list[Quotient] = []
         if by_weight or len(trained) > 1:
             for o in trained:
-                weight = self._mean_weight(o) if by_weight else None
+                by_rows = by_weight and not ignores_rows(self.goal.outputs[o].loss)
+                weight = self._mean_weight(o) if by_rows else None  # else the figure is a mean of the steps' losses
                 reduction = self.goal.reduction if weight is None else MEAN
                 parts.append(Quotient(self._add(partial(self._loss, o, reduction)), weight))
         of_each = [[part] for part in parts] if len(trained) > 1 else []
