@@ -48,6 +48,7 @@ TESTED_BY: dict[str, list[str]] = {
     "layers/flatten.py": ["api/test_layers.py"],
     "layers/input.py": ["api/test_custom_layers.py", "api/test_nesting.py"],
     "layers/layer.py": ["api/test_custom_layers.py", "api/test_layers.py"],
+    "layers/normalization.py": ["api/test_normalization.py"],
     "layers/rescaling.py": ["api/test_layers.py", "api/test_inputs.py"],
     "lowering/arrays.py": ["api/test_inputs.py", "api/test_data.py"],
     "lowering/backends.py": ["api/test_errors.py", "api/test_expression.py"],

@@ -96,7 +96,17 @@ from .initializers import (
 from .inspection.curvature import curvature
 from .inspection.draw import draw
 from .inspection.drawing import Drawing
-from .layers import Activation, Dense, Dropout, Flatten, Input, Layer, Rescaling
+from .layers import (
+    Activation,
+    Dense,
+    Dropout,
+    Flatten,
+    Input,
+    Layer,
+    LayerNormalization,
+    Rescaling,
+    RMSNormalization,
+)
 from .losses import (
     bce,
     binary_crossentropy,
@@ -156,6 +166,7 @@ __version__ = "0.1.0"
 __all__ = [
     # networks
     "Sequential", "Model", "Input", "Layer", "Dense", "Dropout", "Activation", "Flatten", "Rescaling",
+    "LayerNormalization", "RMSNormalization",
     "Optimizer", "SGD", "Adagrad", "RMSprop", "Adam", "AdamW", "Nadam", "Lion",
     "LearningRateSchedule", "StepDecay", "PiecewiseConstantDecay", "ExponentialDecay", "CosineDecay",
     "CosineDecayRestarts", "OneCycle", "Warmup", "ReduceLROnPlateau",

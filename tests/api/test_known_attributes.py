@@ -28,6 +28,8 @@ OTHERS: list[Callable[[], Any]] = [
     lambda: bp.Dropout(0.5),
     bp.Flatten,
     lambda: bp.Rescaling(1),
+    lambda: bp.LayerNormalization(),
+    lambda: bp.RMSNormalization(),
     lambda: bp.Activation("relu"),
     lambda: bp.Sequential([bp.Input((2,)), bp.Dense(1)]),
     lambda: bp.Model((x := bp.Input((2,))), bp.Dense(1)(x)),

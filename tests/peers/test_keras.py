@@ -682,6 +682,22 @@ def test_a_step_of_weighted_rows_is_that_of_keras(reduction: str) -> None:
             np.testing.assert_allclose(own, wanted, rtol=1e-7, atol=1e-8)
 
 
+@pytest.mark.parametrize(("name", "axis"), [(n, a) for n in ("Layer", "RMS") for a in (-1, [1, 2])])
+def test_a_normalisation_is_that_of_keras(name: str, axis: Any) -> None:
+    random = np.random.default_rng(3)
+    x = random.normal(2, 3, size=(6, 4, 5))
+    theirs = getattr(keras.layers, f"{name}Normalization")(axis=axis)
+    theirs.build((None, 4, 5))
+    layer = getattr(bp, f"{name}Normalization")(axis=axis)
+    mine = bp.Sequential([bp.Input((4, 5)), layer], dtype="float64")
+    mine.build()
+    assert layer.epsilon == theirs.epsilon
+    weights = [random.normal(size=weight.shape) for weight in theirs.get_weights()]
+    theirs.set_weights(weights)
+    mine.set_weights(weights)
+    np.testing.assert_allclose(mine.predict(x), np.asarray(theirs(x)), rtol=1e-5, atol=1e-6)  # theirs has float32 steps
+
+
 def test_class_weights_are_those_of_keras() -> None:
     random = np.random.default_rng(3)
     x, y = random.normal(size=(12, 3)), random.integers(0, 3, 12)

@@ -19,6 +19,12 @@ def shape_text(rows: bool, dims: Sequence[int]) -> str:
     return f"({parts[0]},)" if len(parts) == 1 else f"({', '.join(parts)})"
 
 
+def text_of(shape: Sequence[int | None]) -> str:
+    """`shape_text` of a shape as layers see it, with None for the rows."""
+    rows = tuple(shape[:1]) == (None,)
+    return shape_text(rows, [d for d in shape[rows:] if d is not None])
+
+
 MOST_AXES = 64  # as NumPy's arrays
 
 

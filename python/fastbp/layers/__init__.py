@@ -6,6 +6,10 @@ from .dropout import Dropout
 from .flatten import Flatten
 from .input import Input
 from .layer import Layer
+from .normalization import LayerNormalization, RMSNormalization
 from .rescaling import Rescaling
 
-__all__ = ["Activation", "Dense", "Dropout", "Flatten", "Input", "Layer", "Rescaling"]
+__all__ = [
+    "Activation", "Dense", "Dropout", "Flatten", "Input", "Layer", "LayerNormalization", "RMSNormalization",
+    "Rescaling",
+]  # fmt: skip

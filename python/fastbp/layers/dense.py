@@ -89,8 +89,9 @@ class Dense(Layer):
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Makes kernel and bias for operands of (rows, …, fan_in)."""
         if len(input_shape) < 2 or input_shape[-1] is None:
+            got = shape_rules.text_of(input_shape)
             raise ValueError(
-                f"{self.name} needs rows of features, of shape (rows, features), got {_text(input_shape)}; "
+                f"{self.name} needs rows of features, of shape (rows, features), got {got}; "
                 "give a row one feature with x[:, None]"
             )
         fan_in = input_shape[-1]
@@ -115,8 +116,9 @@ class Dense(Layer):
         """activation(x @ kernel + bias)"""
         shape = x.shape  # type: ignore[attr-defined]
         if not shape or shape[-1] != self.kernel.shape[0]:
+            got = shape_rules.text_of(shape)
             raise ValueError(
-                f"{self.name} has got the shape {_text(shape)}, but it was built for {self.kernel.shape[0]} features"
+                f"{self.name} has got the shape {got}, but it was built for {self.kernel.shape[0]} features"
             )
         return call(self.activation, self.weighted_input(x), name="activation")
 
@@ -124,8 +126,3 @@ class Dense(Layer):
         """z = x @ kernel + bias, once built"""
         z = x @ self.kernel
         return z + self.bias if self.use_bias else z
-
-
-def _text(shape: tuple[int | None, ...]) -> str:
-    rows = shape[:1] == (None,)
-    return shape_rules.shape_text(rows, [d for d in shape[rows:] if d is not None])
