@@ -159,3 +159,10 @@ def test_operands_of_other_sizes_are_refused() -> None:
     net.build()
     with pytest.raises(ValueError, match="built for axes"):
         bp.function([x := bp.input("x")], layer(x))(np.ones((2, 4)))
+
+
+def test_a_long_name_in_a_summary_ends_before_the_next_column() -> None:
+    lines: list[str] = []
+    bp.Sequential([bp.Input((3,)), bp.LayerNormalization()]).summary(print_fn=lines.append)
+    (line,) = [line for line in "\n".join(lines).splitlines() if line.startswith("layer_norm")]
+    assert line.startswith("layer_normalization (LayerNorm… (rows, 3) ")

@@ -64,5 +64,7 @@ def summary_lines(
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     first, shape, *numbers = cells
-    text = f"{first:<{widths[0]}.{widths[0]}}{shape:<{widths[1]}}"
+    room = widths[0] - 1  # a space stays before the next column
+    first = first if len(first) <= room else f"{first[: room - 1]}…"
+    text = f"{first:<{widths[0]}}{shape:<{widths[1]}}"
     return text + "".join(f"{cell:>{width}}" for cell, width in zip(numbers, widths[2:]))
